@@ -1,0 +1,45 @@
+# Everything runs in a virtual environment of the project's own, set up when first needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := exporter tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format generate clean system-tools
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: $(READY) ## Run everything against a simulated vendor API (DEMO_FLAGS=--help for its flags).
+	@exec $(BIN)/python -m exporter.demo $(DEMO_FLAGS)
+
+test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… for pytest's flags).
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(READY) ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Put the code into its one format.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(READY) ## Write the generated files anew.
+	$(BIN)/python -m exporter.generate
+
+system-tools:
+	@tests/install-system-tools
+
+clean: ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; name it with: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
+	  || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@echo "Setting up $(VENV) (once, about a minute)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,dashboards]'
+	@touch $@

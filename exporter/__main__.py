@@ -1,0 +1,5 @@
+"""`python -m exporter` is api-usage-exporter."""
+
+from exporter.cli import main
+
+main()

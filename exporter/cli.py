@@ -1,0 +1,203 @@
+"""The command line: flags in the manner of Prometheus' exporters; each may also come from the environment."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import structlog
+
+from exporter import log as logging
+from exporter.clock import SystemClock
+from exporter.config import load_config
+from exporter.errors import ConfigError, ExporterError
+from exporter.service import Service
+from exporter.storage import Storage
+from exporter.web.app import create_app
+from exporter.web.server import Address, listen, serve
+
+log = structlog.get_logger()
+
+ENVIRONMENT_PREFIX = "API_USAGE_EXPORTER"
+
+EXAMPLE = """\b
+Example:
+  api-usage-exporter --config.file=config.yaml --config.check
+  api-usage-exporter --config.file=config.yaml --storage.path=/var/lib/api-usage-exporter
+  curl http://localhost:10190/metrics
+"""
+
+
+class _AddressType(click.ParamType[Address]):
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        if isinstance(value, Address):
+            return value
+        try:
+            return Address.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _absolute(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.startswith("/") or value == "/" or "<" in value:
+        raise click.BadParameter(f"must be a path such as /metrics, not {value!r}")
+    return value
+
+
+@click.command(
+    context_settings={
+        "auto_envvar_prefix": ENVIRONMENT_PREFIX,
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog=EXAMPLE,
+)
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="config.yaml",
+    show_default=True,
+    show_envvar=True,
+    help="The config file: which APIs and organisations to watch.",
+)
+@click.option(
+    "--config.check",
+    "config_check",
+    is_flag=True,
+    show_envvar=True,
+    help="Check the config file, print every error with file, line and field, and exit: 0 if fine, 1 if not.",
+)
+@click.option(
+    "--web.listen-address",
+    "web_listen_address",
+    type=_AddressType(),
+    multiple=True,
+    default=[":10190"],
+    show_default=True,
+    show_envvar=True,
+    help="Where to serve, HOST:PORT or :PORT; may be given several times (in the environment: separated by spaces).",
+)
+@click.option(
+    "--web.telemetry-path",
+    "web_telemetry_path",
+    callback=_absolute,
+    default="/metrics",
+    show_default=True,
+    show_envvar=True,
+    help="Path of the metrics.",
+)
+@click.option(
+    "--storage.path",
+    "storage_path",
+    type=click.Path(path_type=Path, file_okay=False),
+    show_envvar=True,
+    help="Directory where last values and observed daily history survive a restart; without it, they do not.",
+)
+@click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(logging.LEVELS),
+    default="info",
+    show_default=True,
+    show_envvar=True,
+    help="Least severity to log.",
+)
+@click.option(
+    "--log.format",
+    "log_format",
+    type=click.Choice(["logfmt", "json"]),
+    default="logfmt",
+    show_default=True,
+    show_envvar=True,
+    help="Format of the log, on stderr.",
+)
+@click.version_option(version("api-usage-exporter"), prog_name="api-usage-exporter")
+def main(
+    *,
+    config_file: Path,
+    config_check: bool,
+    web_listen_address: tuple[Address, ...],
+    web_telemetry_path: str,
+    storage_path: Path | None,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Ask vendors how much of their API allowances is used, and publish it for Prometheus.
+
+    Serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
+    """
+    logging.configure(log_level, log_format)
+    try:
+        if config_check:
+            _check(config_file)
+        else:
+            _serve(config_file, web_listen_address, web_telemetry_path, storage_path)
+    except ConfigError as error:
+        _fail(*map(str, error.problems))
+    except ExporterError as error:
+        _fail(str(error))
+
+
+def _check(config_file: Path) -> None:
+    config = load_config(config_file)
+    click.echo(f"{config_file}: fine, {len(config.targets)} organisations to watch")
+
+
+def _fail(*lines: str) -> None:
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(1)
+
+
+def _serve(config_file: Path, addresses: tuple[Address, ...], telemetry_path: str, storage_path: Path | None) -> None:
+    clock = SystemClock()
+    service = Service(config_file, clock, Storage(storage_path) if storage_path else None)
+    app = create_app(
+        store=service.store,
+        exposition=service.exposition,
+        reload=service.reload,
+        clock=clock,
+        telemetry_path=telemetry_path,
+    )
+    sockets = [listen(address) for address in addresses]
+    _handle_signals(service)
+    service.start()
+    log.info(
+        "serving",
+        addresses=" ".join(str(address) for address in addresses),
+        version=version("api-usage-exporter"),
+        organisations=len(service.store.states()),
+    )
+    serve(app, sockets)
+    service.stop()
+    log.info("stopped")
+    # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
+    os._exit(0)
+
+
+def _handle_signals(service: Service) -> None:
+    """SIGHUP reloads. SIGTERM and SIGINT end the server, which raises them again once it has ended: no more then."""
+
+    def reload(_: int, __: FrameType | None) -> None:
+        threading.Thread(target=_reload_logged, args=(service,), daemon=True).start()
+
+    def ended(_: int, __: FrameType | None) -> None:
+        pass
+
+    signal.signal(signal.SIGHUP, reload)
+    signal.signal(signal.SIGTERM, ended)
+    signal.signal(signal.SIGINT, ended)
+
+
+def _reload_logged(service: Service) -> None:
+    with contextlib.suppress(ConfigError):  # logged where it is raised
+        service.reload()

@@ -1,0 +1,348 @@
+"""The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.errors import ConfigError, Problem
+from exporter.fields import expand_url, format_duration
+from exporter.schema import Api, Auth, ConfigFile, Mapping, Organisation, Preset, Static
+
+Model = TypeVar("Model", bound=BaseModel)
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
+
+    api: without its organisations, so that a new one among them does not make the others look changed.
+    """
+
+    api: Api
+    organisation: Organisation
+    mapping: Mapping
+    static: Static
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(api, organisation), as the labels show them."""
+        return (self.api.name, self.organisation.label)
+
+    @property
+    def auth(self) -> Auth | None:
+        return self.organisation.auth or self.api.auth
+
+    @property
+    def url(self) -> str:
+        return expand_url(
+            self.api.url, organisation_id=self.organisation.id, organisation_name=self.organisation.label
+        )
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        return self.api.time_zone
+
+
+@dataclass(frozen=True)
+class Config:
+    """The config in use. targets: one for each organisation of each api, in the file's order."""
+
+    file: Path
+    targets: tuple[Target, ...]
+
+
+def load_config(file: Path) -> Config:
+    """Read and check a config file. Raises ConfigError with every problem found."""
+    document = _Document.read(file)
+    parsed = document.validate(ConfigFile)
+    problems = [*_intervals(parsed), *_presets(parsed), *_labels(parsed), *_api_names(parsed)]
+    targets = [] if problems else list(_targets(parsed, problems))
+    if problems:
+        raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
+    return Config(file, tuple(targets))
+
+
+def _intervals(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
+    least = config.min_poll_interval
+    for index, api in enumerate(config.apis):
+        if api.poll_interval < least:
+            yield (
+                ("apis", index, "poll_interval"),
+                f"must be at least {format_duration(least)} (min_poll_interval), "
+                f"not {format_duration(api.poll_interval)}",
+            )
+
+
+def _presets(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
+    known = preset_names()
+    for index, api in enumerate(config.apis):
+        if api.preset is not None and api.preset not in known:
+            yield ("apis", index, "preset"), f"unknown preset {api.preset!r}{_suggestion(api.preset, known)}"
+
+
+def _labels(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
+    declared = list(config.organisation_labels)
+    for index, api in enumerate(config.apis):
+        for position, organisation in enumerate(api.organisations):
+            for label in organisation.labels:
+                if label not in declared:
+                    yield (
+                        ("apis", index, "organisations", position, "labels", label),
+                        f"is not declared in organisation_labels{_suggestion(label, declared)}",
+                    )
+
+
+def _api_names(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
+    seen: set[str] = set()
+    for index, api in enumerate(config.apis):
+        if api.name in seen:
+            yield (
+                ("apis", index, "name"),
+                f"the name {api.name!r} is used by an earlier api; names must differ",
+            )
+        seen.add(api.name)
+
+
+def _targets(config: ConfigFile, problems: list[tuple[Path_, str]]) -> Iterator[Target]:
+    for index, api in enumerate(config.apis):
+        preset = load_preset(api.preset) if api.preset is not None else None
+        mapping = preset.mapping if preset is not None else api.mapping
+        assert mapping is not None  # noqa: S101 - the schema asks for exactly one of preset and mapping
+        static = _merged(api.static, preset.static if preset is not None else Static())
+        if mapping.limit is None and static.limit is None:
+            problems.append(
+                (
+                    ("apis", index),
+                    "tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited",
+                )
+            )
+        bare = api.model_copy(update={"organisations": ()})
+        for organisation in api.organisations:
+            yield Target(bare, organisation, mapping, static)
+
+
+def _merged(own: Static, preset: Static) -> Static:
+    return preset.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+
+def preset_names() -> list[str]:
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("exporter.presets").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def load_preset(name: str) -> Preset:
+    """A preset that `preset_names` lists. Raises ConfigError where its file is wrong."""
+    text = files("exporter.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return _Document.parse(f"presets/{name}.yaml", text, Path()).validate(Preset)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A YAML file's data, and the line of each of its fields."""
+
+    file: str
+    directory: Path
+    data: Any
+    lines: dict[Path_, int]
+
+    @classmethod
+    def read(cls, file: Path) -> "_Document":
+        try:
+            text = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError((Problem(str(file), None, "", f"cannot be read: {error.strerror}"),)) from None
+        except UnicodeDecodeError:
+            raise ConfigError((Problem(str(file), None, "", "is not UTF-8 text"),)) from None
+        return cls.parse(str(file), text, file.parent)
+
+    @classmethod
+    def parse(cls, name: str, text: str, directory: Path) -> "_Document":
+        try:
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else None
+            raise ConfigError((Problem(name, line, "", f"is not YAML: {error.problem or error.context}"),)) from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ConfigError((Problem(name, None, "", f"is not YAML: {error}"),)) from None
+        if node is None:
+            raise ConfigError((Problem(name, None, "", "is empty; it needs at least: apis"),))
+        constructor = _Constructor(name, loader)
+        try:
+            data = constructor.construct(node)
+        except RecursionError:
+            raise ConfigError((Problem(name, None, "", "is nested too deeply"),)) from None
+        if constructor.problems:
+            raise ConfigError(tuple(constructor.problems))
+        return cls(name, directory, data, constructor.lines)
+
+    def validate(self, model: type[Model]) -> Model:
+        try:
+            return model.model_validate(self.data, context={"directory": self.directory})
+        except ValidationError as error:
+            details = [item for item in error.errors(include_url=False) if not _is_echo(item)]
+            problems = (self.problem(self._known(item["loc"]), _in_words(item, model)) for item in details)
+            raise ConfigError(tuple(sorted(set(problems), key=lambda item: item.line or 0))) from None
+
+    def problem(self, path: Path_, message: str) -> Problem:
+        return Problem(self.file, self._line(path), _dotted(path), message)
+
+    def _line(self, path: Path_) -> int:
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def _known(self, location: Path_) -> Path_:
+        """Pydantic's location without the parts that name a union's member or a validator, not a field."""
+        path: Path_ = ()
+        for position, part in enumerate(location):
+            last = position == len(location) - 1
+            if (*path, part) in self.lines or (last and _is_field(part)):
+                path = (*path, part)
+        return path
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Pydantic calls a list too short when its members are wrong; the members' own errors say enough."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
+def _is_field(part: str | int) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part not in _UNION_MEMBERS
+
+
+# Pydantic puts these into locations for unions such as `float | Literal["unlimited"]`.
+_UNION_MEMBERS = frozenset({"float", "int", "str", "bool", "none", "literal", "bearer", "header", "basic"})
+
+
+@dataclass(frozen=True)
+class _Constructor:
+    """Turns nodes into plain data; notes each field's line, and refuses duplicate keys, which PyYAML lets pass."""
+
+    file: str
+    loader: yaml.SafeLoader
+    lines: dict[Path_, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def construct(self, node: yaml.Node, path: Path_ = ()) -> Any:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.construct(child, (*path, index)) for index, child in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        try:
+            return self.loader.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError) as error:
+            self._refuse(node, path, getattr(error, "problem", None) or str(error))
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
+        self._refuse_duplicates(node, path)
+        self.loader.flatten_mapping(node)  # `<<` merges: keys merged in come first, so that own ones win
+        result: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._refuse(key, path, "has a key that is not a text")
+                continue
+            self.lines[(*path, key.value)] = key.start_mark.line + 1
+            result[key.value] = self.construct(value, (*path, key.value))
+        return result
+
+    def _refuse_duplicates(self, node: yaml.MappingNode, path: Path_) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                self._refuse(key, path, f"has the key {key.value!r} twice")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+
+    def _refuse(self, node: yaml.Node, path: Path_, message: str) -> None:
+        self.problems.append(Problem(self.file, node.start_mark.line + 1, _dotted(path), message))
+
+
+def _dotted(path: Path_) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _suggestion(wrong: str, known: list[str]) -> str:
+    if not known:
+        return ""
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are: {', '.join(known)}"
+
+
+def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """One of pydantic's errors, in words that say what would be right. Never shows a value that may be a secret."""
+    kind, context = error["type"], error.get("ctx", {})
+    match kind:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return f"is not a known field{_suggestion(str(error['loc'][-1]), _siblings(error['loc'], model))}"
+        case "value_error":
+            return str(context["error"])
+        case "string_type":
+            return "must be text; put it in quotes if it is a number, a date, yes, no, on or off"
+        case "too_short":
+            return "must not be empty"
+        case "model_type" | "dict_type":
+            return "must be a mapping with fields"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case "union_tag_not_found":
+            return (
+                f"needs type: {context.get('expected_tags', '')}"
+                if "expected_tags" in context
+                else ("needs type: bearer, header or basic")
+            )
+        case "union_tag_invalid":
+            return f"has the unknown type {context['tag']!r}; known are {context['expected_tags']}"
+    message = error["msg"]
+    return "must" + message.removeprefix("Input should") if message.startswith("Input should") else message
+
+
+def _siblings(location: Path_, model: type[BaseModel]) -> list[str]:
+    """The fields that stand where the location's last part does, or [] where the model cannot tell."""
+    schema = model.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in location[:-1]:
+        node = _child(node, part, schema)
+    properties: dict[str, Any] = {}
+    for option in _options(node, schema):
+        properties |= option.get("properties", {})
+    return list(properties)
+
+
+def _options(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    members = node.get("anyOf") or node.get("oneOf")
+    if not members:
+        return [node]
+    return [option for member in members for option in _options(member, schema)]
+
+
+def _child(node: dict[str, Any], part: str | int, schema: dict[str, Any]) -> dict[str, Any]:
+    for option in _options(node, schema):
+        if isinstance(part, int) and "items" in option:
+            return dict(option["items"])
+        if isinstance(part, str) and part in option.get("properties", {}):
+            return dict(option["properties"][part])
+        if isinstance(part, str) and part == option.get("properties", {}).get("type", {}).get("const"):
+            return option
+    return node

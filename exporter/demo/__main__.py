@@ -1,0 +1,158 @@
+"""`make demo`: the whole thing on one machine, against a simulated vendor API."""
+
+import logging
+import signal
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from werkzeug.serving import make_server
+
+from exporter.demo.bundle import PROVISIONING, RULES, localised, project_folder
+from exporter.demo.processes import Processes, free_port, program
+from exporter.demo.traffic import Traffic
+from exporter.demo.vendor import Faults, Meter, create_app
+from exporter.errors import StartError
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    vendor: int
+    exporter: int
+    prometheus: int
+    alertmanager: int
+
+    def url(self, name: str) -> str:
+        return f"http://{_HOST}:{getattr(self, name)}"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--exporter.port", "exporter", default=10190, help="Port of the exporter.")
+@click.option("--vendor.port", "vendor", default=10191, help="Port of the simulated vendor API.")
+@click.option("--prometheus.port", "prometheus", default=9090, help="Port of Prometheus.")
+@click.option("--alertmanager.port", "alertmanager", default=9093, help="Port of Alertmanager.")
+def main(*, exporter: int, vendor: int, prometheus: int, alertmanager: int) -> None:
+    """Run the exporter against a simulated vendor API with traffic, until Ctrl-C.
+
+    Prometheus and Alertmanager run too, where they are installed. 0 as a port means any free one.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        ports = Ports(
+            vendor=free_port(vendor, "--vendor.port"),
+            exporter=free_port(exporter, "--exporter.port"),
+            prometheus=free_port(prometheus, "--prometheus.port"),
+            alertmanager=free_port(alertmanager, "--alertmanager.port"),
+        )
+        with tempfile.TemporaryDirectory(prefix="api-usage-demo-") as folder:
+            _run(ports, Path(folder), stop)
+    except StartError as error:
+        click.echo(f"demo: {error}", err=True)
+        sys.exit(1)
+
+
+def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
+    meter = Meter()
+    faults = Faults([organisation.id for organisation in meter.organisations])
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request of the traffic says nothing
+    server = make_server(_HOST, ports.vendor, create_app(meter, faults), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Traffic(ports.url("vendor")).start(stop)
+    try:
+        with Processes(folder) as processes:
+            _start_exporter(processes, ports, folder)
+            started = [_start_alertmanager(processes, ports, folder), _start_prometheus(processes, ports, folder)]
+            _announce(ports, folder, [name for name in started if name])
+            while not stop.wait(1.0):
+                processes.check()
+            click.echo("\nending")
+    finally:
+        stop.set()
+        faults.close()
+        server.shutdown()
+
+
+def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
+    source = Path(__file__).with_name("config.yaml")
+    config = localised(source, {"{vendor}": ports.url("vendor")}, folder / "config.yaml")
+    command = [
+        sys.executable,
+        "-m",
+        "exporter",
+        f"--config.file={config}",
+        f"--web.listen-address={_HOST}:{ports.exporter}",
+        f"--storage.path={folder / 'exporter'}",
+        "--log.level=warn",
+    ]
+    processes.start("exporter", command, quiet=False)
+    processes.wait_ready("exporter", f"{ports.url('exporter')}/-/ready")
+
+
+def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str | None:
+    path = program("alertmanager", "prometheus-alertmanager")
+    if path is None:
+        _tell_missing("alertmanager", "apt-get install prometheus-alertmanager")
+        return None
+    command = [
+        path,
+        f"--config.file={project_folder(PROVISIONING) / 'alertmanager' / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={_HOST}:{ports.alertmanager}",
+        "--cluster.listen-address=",
+    ]
+    processes.start("alertmanager", command)
+    processes.wait_ready("alertmanager", f"{ports.url('alertmanager')}/-/ready")
+    return "alertmanager"
+
+
+def _start_prometheus(processes: Processes, ports: Ports, folder: Path) -> str | None:
+    path = program("prometheus")
+    if path is None:
+        _tell_missing("prometheus", "apt-get install prometheus")
+        return None
+    replacements = {
+        "/etc/prometheus/rules": str(project_folder(RULES)),
+        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
+        "exporter:10190": f"{_HOST}:{ports.exporter}",
+        "localhost:9090": f"{_HOST}:{ports.prometheus}",
+    }
+    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
+    config = localised(source, replacements, folder / "prometheus.yml")
+    command = [
+        path,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        "--storage.tsdb.retention.time=400d",
+        f"--web.listen-address={_HOST}:{ports.prometheus}",
+    ]
+    processes.start("prometheus", command)
+    processes.wait_ready("prometheus", f"{ports.url('prometheus')}/-/ready")
+    return "prometheus"
+
+
+def _tell_missing(name: str, how: str) -> None:
+    click.echo(f"{name} is not on PATH, so the demo runs without it; to get it: {how}")
+
+
+def _announce(ports: Ports, folder: Path, started: list[str]) -> None:
+    lines = {
+        "usage page": ports.url("exporter"),
+        "metrics": f"{ports.url('exporter')}/metrics",
+        "vendor API": f"{ports.url('vendor')} (break it: POST /faults)",
+        **{name: ports.url(name) for name in reversed(started)},
+    }
+    for name, where in lines.items():
+        click.echo(f"{name + ':':<14}{where}")
+    click.echo(f"{'logs:':<14}{folder}")
+    click.echo("Ctrl-C ends everything.")
+
+
+if __name__ == "__main__":
+    main()

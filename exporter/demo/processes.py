@@ -1,0 +1,82 @@
+"""Child processes that end with the demo, whatever happens."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import requests
+
+from exporter.errors import StartError
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 6.0
+
+
+@dataclass
+class Processes:
+    """Starts programs and, on leaving the context, ends those that it started: asked first, then killed."""
+
+    logs: Path
+    _running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    def start(self, name: str, command: Sequence[str], *, quiet: bool = True) -> None:
+        """Start a program in a group of its own, so that Ctrl-C reaches only us. quiet: its log goes to a file."""
+        log = (self.logs / f"{name}.log").open("wb") if quiet else None
+        process = subprocess.Popen(  # noqa: S603 - commands are ours
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        self._running.append((name, process))
+
+    def wait_ready(self, name: str, url: str) -> None:
+        """Wait until the URL answers 200. Raises StartError where it does not in time, or the program ended."""
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                if requests.get(url, timeout=2).ok:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+        raise StartError(f"{name} did not get ready within {_START_SECONDS:g} s; its log: {self.logs}/{name}.log")
+
+    def check(self) -> None:
+        """Raises StartError where a program has ended."""
+        for name, process in self._running:
+            if process.poll() is not None:
+                raise StartError(f"{name} ended with status {process.returncode}; its log: {self.logs}/{name}.log")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        running = [process for _, process in reversed(self._running) if process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def program(*names: str) -> str | None:
+    """The path of the first of these programs that is installed."""
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def free_port(port: int, flag: str) -> int:
+    """The port, or any free one for 0. Raises StartError where it is taken."""
+    try:
+        with socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise StartError(f"port {port}: {error.strerror}; choose another with {flag}=PORT (0: any free)") from None

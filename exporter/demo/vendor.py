@@ -1,0 +1,605 @@
+"""A simulated vendor API that really meters: every call counts, and limits are enforced.
+
+    Meter   counts and limits; plain Python with an injected clock
+    Faults  which trouble the usage endpoint is in
+    create_app(meter, faults)  both over HTTP
+
+What it does as real vendors do:
+- The rate limit is a fixed window per calendar minute. It is what "requests per minute" says, Retry-After can be
+  exact (the start of the next minute), and with a clock in hand it is predictable. The price, up to twice the limit
+  around a minute's turn, is one that many vendors pay as well.
+- Over the rate limit: 429 with Retry-After. Over a hard period limit: 403 without Retry-After, as Google's APIs
+  answer, because trying again in a minute does not help. Over a soft one: served, and counted as overage.
+- Only served requests count, towards the period, the day and the minute; `rejected` counts the 429s.
+- The billing period is the calendar month, days are days, all in UTC.
+"""
+
+import hashlib
+import hmac
+import json
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from threading import Condition, Lock
+from typing import Literal, TypeAlias, get_args
+
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
+
+from .accounts import ACCOUNTS, OrganisationAccount, ScopeAccount
+
+Clock: TypeAlias = Callable[[], datetime]
+Fault = Literal["none", "500", "slow", "garbage", "401"]
+
+DEMO_TOKEN = "demo-token"  # noqa: S105  # opens nothing but the demo
+SEED = 2026
+HISTORY_DAYS = 30
+# The history's first day lies in a month whose earlier days are needed too, to know what its period held by then.
+KEEP_DAYS = HISTORY_DAYS + 31
+# Requests are told as JSON numbers, which are exact up to 2**53.
+MAX_REQUESTS = 2**53
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+# Share of a working day's requests, Monday first.
+WEEKDAY_SHARES = (0.97, 1.03, 1.05, 1.02, 0.93, 0.45, 0.38)
+WEEK_MEAN = sum(WEEKDAY_SHARES) / len(WEEKDAY_SHARES)
+JITTER = 0.08
+# Part of a hard limit that the months before the current one used at most.
+EARLIER_LIMIT_RATIO = 0.9
+# On the first days of a month these days carry the whole period's usage; the earlier days then look like a month
+# in which it would have taken this many.
+MIN_TYPICAL_DAYS = 20
+MIDNIGHT_SHARE = 1e-9
+
+
+class UnknownAccountError(LookupError):
+    """There is no such organisation, or it has no such scope."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """A billing period: start <= t < end, aware and in UTC."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The request was served and counted."""
+
+
+@dataclass(frozen=True)
+class RateLimited:
+    """Refused over the rate limit; retry_after: seconds until the next minute, at least 1."""
+
+    rate_limit_per_minute: int
+    retry_after: int
+
+
+@dataclass(frozen=True)
+class LimitReached:
+    """Refused over the hard period limit, until `resets_at`."""
+
+    limit: int
+    resets_at: datetime
+
+
+Outcome: TypeAlias = Accepted | RateLimited | LimitReached
+
+
+@dataclass(frozen=True)
+class ScopeState:
+    """What the vendor knows of one scope at one time.
+
+    requests, rejected: in the current period.
+    daily: (date, requests) ascending, every date since the account's first day, at most 30; empty for a new account.
+    """
+
+    account: ScopeAccount
+    requests: int
+    rejected: int
+    period: Period
+    daily: tuple[tuple[date, int], ...]
+
+
+@dataclass(frozen=True)
+class RecordPoint:
+    """What the usage endpoint would have told at a time in the past.
+
+    requests: in the period until then. limit: None is unlimited.
+    """
+
+    at: datetime
+    requests: int
+    limit: int | None
+    period: Period
+
+
+@dataclass(frozen=True)
+class ScopeRecord:
+    """One scope's past; points ascend in time, and fall only where a period starts."""
+
+    organisation: OrganisationAccount
+    scope: ScopeAccount
+    points: tuple[RecordPoint, ...]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def period_of(day: date) -> Period:
+    """The calendar month that the day lies in."""
+    first = day.replace(day=1)
+    return Period(_midnight(first), _midnight((first + 31 * DAY).replace(day=1)))
+
+
+def seeded_days(account: ScopeAccount, key: str, now: datetime) -> dict[date, int]:
+    """Requests by date, ascending, from the start of the month 30 days ago until now.
+
+    The current month's days sum up to `account.used` exactly, on any date. key: whatever tells this scope from
+    others; the same key and time give the same days.
+    """
+    today = now.date()
+    first = (today - (HISTORY_DAYS - 1) * DAY).replace(day=1)
+    shares = {day: _share_of(day, key) for day in _dates(first, today)}
+    shares[today] *= max(_day_curve(now), MIDNIGHT_SHARE)
+    current = {day: share for day, share in shares.items() if day >= today.replace(day=1)}
+    typical = _typical_requests(account, sum(current.values()))
+    earlier = {day: round(typical * share) for day, share in shares.items() if day not in current}
+    return earlier | _spread(account.used, current)
+
+
+def _typical_requests(account: ScopeAccount, current_shares: float) -> float:
+    """Requests of a day with a share of 1 in the months before the current one."""
+    typical = account.used / max(current_shares, MIN_TYPICAL_DAYS * WEEK_MEAN)
+    if account.limit is None:
+        return typical
+    most = EARLIER_LIMIT_RATIO * account.limit if account.hard_limit else account.used
+    return min(typical, most / (31 * WEEK_MEAN))
+
+
+def _share_of(day: date, key: str) -> float:
+    # One generator a day: a day's share does not depend on where the history begins.
+    jitter = random.Random(f"{key}/{day.isoformat()}").uniform(-JITTER, JITTER)
+    return WEEKDAY_SHARES[day.weekday()] * (1 + jitter)
+
+
+def _spread(total: int, shares: Mapping[date, float]) -> dict[date, int]:
+    """Integers in proportion to the shares that sum up to total exactly: the running sum is what gets rounded."""
+    whole = sum(shares.values())
+    spread: dict[date, int] = {}
+    seen, given = 0.0, 0
+    for day, share in shares.items():
+        seen += share
+        until = min(round(total * (seen / whole)), total) if whole else 0
+        spread[day] = until - given
+        given = until
+    spread[max(shares)] += total - given
+    return spread
+
+
+def _day_curve(at: datetime) -> float:
+    """Which part of a day's requests has been made by then: 0 at midnight, rising always, fastest at noon."""
+    turn = math.tau * ((at - _midnight(at.date())) / DAY)
+    return (turn - 0.7 * math.sin(turn)) / math.tau
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _dates(first: date, last: date) -> Iterator[date]:
+    return (first + n * DAY for n in range((last - first).days + 1))
+
+
+class _Counter:
+    """One scope's counts. Not thread-safe: the Meter's lock is held around every use."""
+
+    def __init__(self, account: ScopeAccount, key: str, now: datetime) -> None:
+        self.account = account
+        self.days = seeded_days(account, key, now) if account.has_history else {}
+        self.first_day = min(self.days, default=None)
+        self._rejected = (period_of(now.date()), account.rejected)
+        self._minute = (now.replace(second=0, microsecond=0), 0)
+
+    def request(self, now: datetime) -> Outcome:
+        minute, served = self._this_minute(now)
+        rate_limit = self.account.rate_limit_per_minute
+        if rate_limit is not None and served >= rate_limit:
+            self._rejected = (period_of(now.date()), self.rejected(now) + 1)
+            wait = minute + timedelta(minutes=1) - now
+            return RateLimited(rate_limit, math.ceil(wait.total_seconds()))
+        limit = self.account.limit
+        if limit is not None and self.account.hard_limit and self.used(now) >= limit:
+            return LimitReached(limit, period_of(now.date()).end)
+        self._minute = (minute, served + 1)
+        self._set_day(now.date(), self.days.get(now.date(), 0) + 1)
+        return Accepted()
+
+    def used(self, now: datetime) -> int:
+        return sum(self._period_days(now).values())
+
+    def rejected(self, now: datetime) -> int:
+        period, count = self._rejected
+        return count if period == period_of(now.date()) else 0
+
+    def set_used(self, requests: int, now: datetime) -> None:
+        """Today takes what the period's earlier days leave; if they hold too much already, they shrink alike."""
+        today = now.date()
+        earlier = {day: count for day, count in self._period_days(now).items() if day != today}
+        if requests < sum(earlier.values()):
+            earlier = _spread(requests, earlier)
+            self.days.update(earlier)
+        self._set_day(today, requests - sum(earlier.values()))
+
+    def state(self, now: datetime) -> ScopeState:
+        today = now.date()
+        shown: Iterator[date] = iter(())
+        if self.first_day is not None:
+            shown = _dates(max(self.first_day, today - (HISTORY_DAYS - 1) * DAY), today)
+        daily = tuple((day, self.days.get(day, 0)) for day in shown)
+        return ScopeState(self.account, self.used(now), self.rejected(now), period_of(today), daily)
+
+    def _this_minute(self, now: datetime) -> tuple[datetime, int]:
+        minute = now.replace(second=0, microsecond=0)
+        return self._minute if self._minute[0] == minute else (minute, 0)
+
+    def _period_days(self, now: datetime) -> dict[date, int]:
+        first = now.date().replace(day=1)
+        return {day: count for day, count in self.days.items() if first <= day <= now.date()}
+
+    def _set_day(self, today: date, requests: int) -> None:
+        if today not in self.days:
+            self.days = {day: count for day, count in self.days.items() if day > today - KEEP_DAYS * DAY}
+        self.days[today] = requests
+        self.first_day = self.first_day or today
+
+
+class Meter:
+    """Counts requests of every account, and refuses those over a limit. Thread-safe.
+
+    clock: tells the time, aware. A month's turn starts usage again from 0; daily history stays.
+    The same accounts, seed and time give the same history.
+    """
+
+    def __init__(
+        self, accounts: Sequence[OrganisationAccount] = ACCOUNTS, *, clock: Clock = utc_now, seed: int = SEED
+    ) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._organisations = {organisation.id: organisation for organisation in accounts}
+        now = self._now()
+        self._counters = {
+            (organisation.id, scope.id): _Counter(scope, f"{seed}/{organisation.id}/{scope.id}", now)
+            for organisation in accounts
+            for scope in organisation.scopes
+        }
+
+    @property
+    def organisations(self) -> tuple[OrganisationAccount, ...]:
+        return tuple(self._organisations.values())
+
+    def organisation(self, organisation_id: str) -> OrganisationAccount:
+        """UnknownAccountError if there is none with the id."""
+        if organisation_id not in self._organisations:
+            raise UnknownAccountError(f"There is no organisation {organisation_id!r}.")
+        return self._organisations[organisation_id]
+
+    def request(self, organisation_id: str, scope_id: str) -> Outcome:
+        """Serve and count one request, or say why not. UnknownAccountError if there is no such scope."""
+        counter = self._counter(organisation_id, scope_id)
+        with self._lock:
+            return counter.request(self._now())
+
+    def scope(self, organisation_id: str, scope_id: str) -> ScopeState:
+        """UnknownAccountError if there is no such scope."""
+        counter = self._counter(organisation_id, scope_id)
+        with self._lock:
+            return counter.state(self._now())
+
+    def usage(self, organisation_id: str) -> tuple[ScopeState, ...]:
+        """All scopes of the organisation, at one time. UnknownAccountError if there is none with the id."""
+        organisation = self.organisation(organisation_id)
+        with self._lock:
+            now = self._now()
+            return tuple(self._counters[organisation.id, scope.id].state(now) for scope in organisation.scopes)
+
+    def set_usage(self, organisation_id: str, scope_id: str, requests: int) -> None:
+        """Make the current period's usage so many requests, today's first: for alert tests and demonstrations.
+
+        UnknownAccountError if there is no such scope, ValueError unless 0 <= requests <= 2**53.
+        """
+        if not 0 <= requests <= MAX_REQUESTS:
+            raise ValueError(f"requests is {requests}, not from 0 to {MAX_REQUESTS}")
+        counter = self._counter(organisation_id, scope_id)
+        with self._lock:
+            counter.set_used(requests, self._now())
+
+    def records(self, step: timedelta = HOUR) -> Iterator[ScopeRecord]:
+        """Every scope's last 30 days, to backfill a Prometheus with: one point a step from midnight, and now.
+
+        Points agree with the daily counts at every midnight and now. Prometheus sees a sample for 5 minutes only:
+        for lines without gaps take steps shorter than that. A new account has no points.
+        ValueError unless step > 0.
+        """
+        if step <= timedelta(0):
+            raise ValueError(f"step is {step}, not above 0")
+        for organisation in self.organisations:
+            for scope in organisation.scopes:
+                yield ScopeRecord(organisation, scope, self._points(organisation.id, scope.id, step))
+
+    def _counter(self, organisation_id: str, scope_id: str) -> _Counter:
+        counter = self._counters.get((organisation_id, scope_id))
+        if counter is None:
+            raise UnknownAccountError(f"There is no scope {scope_id!r} of an organisation {organisation_id!r}.")
+        return counter
+
+    def _points(self, organisation_id: str, scope_id: str, step: timedelta) -> tuple[RecordPoint, ...]:
+        counter = self._counter(organisation_id, scope_id)
+        with self._lock:
+            now, days, first_day = self._now(), dict(counter.days), counter.first_day
+        if first_day is None:
+            return ()
+        first = max(first_day, now.date() - (HISTORY_DAYS - 1) * DAY)
+        points: list[RecordPoint] = []
+        for day in _dates(first, now.date()):
+            points += _points_of_day(day, days, counter.account.limit, now, step)
+        return tuple(points)
+
+    def _now(self) -> datetime:
+        now = self._clock()
+        if now.tzinfo is None:
+            raise ValueError("the clock tells no time zone")
+        return now.astimezone(UTC)
+
+
+def _points_of_day(
+    day: date, days: Mapping[date, int], limit: int | None, now: datetime, step: timedelta
+) -> Iterator[RecordPoint]:
+    period = period_of(day)
+    before = sum(count for other, count in days.items() if period.start.date() <= other < day)
+    requests = days.get(day, 0)
+    is_today = day == now.date()
+    # Today's requests have all been made by now; another day's by its end.
+    made_by_now = (_day_curve(now) or 1.0) if is_today else 1.0
+    at, end = _midnight(day), now if is_today else _midnight(day + DAY)
+    while at < end:
+        yield RecordPoint(at, before + math.floor(requests * (_day_curve(at) / made_by_now)), limit, period)
+        at += step
+    if is_today:
+        yield RecordPoint(now, before + requests, limit, period)
+
+
+class Faults:
+    """Which trouble each organisation's usage endpoint is in. Thread-safe.
+
+    slow_seconds: how long "slow" makes a caller wait, in real time; setting another fault, or close(), ends it.
+    """
+
+    def __init__(self, organisation_ids: Sequence[str], *, slow_seconds: float = 30.0) -> None:
+        self._faults: dict[str, Fault] = dict.fromkeys(organisation_ids, "none")
+        self._slow_seconds = slow_seconds
+        self._changed = Condition()
+        self._closed = False
+
+    def set(self, fault: str, organisation_id: str | None = None) -> None:
+        """For one organisation, or for all with None. ValueError if there is no such fault or organisation."""
+        for known in get_args(Fault):
+            if known == fault:
+                break
+        else:
+            raise ValueError(f"fault is {fault!r}, not one of {', '.join(get_args(Fault))}")
+        if organisation_id is not None and organisation_id not in self._faults:
+            raise ValueError(f"there is no organisation {organisation_id!r}")
+        with self._changed:
+            for one in self._faults if organisation_id is None else (organisation_id,):
+                self._faults[one] = known
+            self._changed.notify_all()
+
+    def all(self) -> dict[str, Fault]:
+        """By organisation id."""
+        with self._changed:
+            return dict(self._faults)
+
+    def of(self, organisation_id: str) -> Fault:
+        """The organisation's fault, after the wait if it is "slow"."""
+        with self._changed:
+            fault = self._faults.get(organisation_id, "none")
+            if fault == "slow":
+                self._changed.wait_for(
+                    lambda: self._closed or self._faults[organisation_id] != "slow", self._slow_seconds
+                )
+            return fault
+
+    def close(self) -> None:
+        """Let nobody wait any longer; for the server's shutdown."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def create_app(meter: Meter, faults: Faults | None = None, *, token: str = DEMO_TOKEN) -> Flask:
+    """The vendor over HTTP. Every error is JSON: {"error": code, "message": sentence}.
+
+    GET  /v1/organisations/<organisation>/usage   the usage, in the standard contract; Bearer token, ETag
+    GET  /v1/<organisation>/<scope>               a call of the product, metered; Bearer token
+    GET  /                                        what is here
+    GET  /faults, POST /faults                    {"fault": "none|500|slow|garbage|401", "organisation": id or null}
+    POST /usage/<organisation>/<scope>            {"requests": n}: set the period's usage
+
+    The last two have no token: serve the demo to people whom you trust with it.
+    """
+    app = Flask(__name__)
+    _add_vendor_routes(app, meter, faults or Faults([one.id for one in meter.organisations]), token)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(UnknownAccountError, _not_found)
+    return app
+
+
+def _add_vendor_routes(app: Flask, meter: Meter, faults: Faults, token: str) -> None:
+    def usage(organisation_id: str) -> Response:
+        if not _has_token(token):
+            return _unauthorised()
+        organisation = meter.organisation(organisation_id)
+        fault = faults.of(organisation_id)
+        if fault == "401":
+            return _unauthorised()
+        if fault == "500":
+            return _error(500, "internal_error", "Something went wrong on our side.")
+        body = _to_json(_usage_payload(organisation, meter.usage(organisation_id)))
+        if fault == "garbage":
+            # As from a proxy that lost its connection: a good status and half a body.
+            return _json_response(body[: len(body) // 2])
+        response = _json_response(body)
+        response.set_etag(hashlib.sha256(body).hexdigest())
+        response.make_conditional(request)
+        return response
+
+    def product(organisation_id: str, scope_id: str) -> Response:
+        if not _has_token(token):
+            return _unauthorised()
+        return _outcome_response(meter.request(organisation_id, scope_id))
+
+    def set_usage(organisation_id: str, scope_id: str) -> Response:
+        requests = _json_object().get("requests")
+        if not isinstance(requests, int) or isinstance(requests, bool):
+            abort(400, "requests must be an integer")
+        try:
+            meter.set_usage(organisation_id, scope_id, requests)
+        except ValueError as error:
+            abort(400, str(error))
+        return _json_response(_to_json(_scope_payload(meter.scope(organisation_id, scope_id))))
+
+    def set_fault() -> Response:
+        wanted = _json_object()
+        fault, organisation_id = wanted.get("fault"), wanted.get("organisation")
+        if not isinstance(fault, str) or not isinstance(organisation_id, str | None):
+            abort(400, "fault must be a string, organisation an id or null")
+        try:
+            faults.set(fault, organisation_id)
+        except ValueError as error:
+            abort(400, str(error))
+        return show_faults()
+
+    def show_faults() -> Response:
+        return _json_response(_to_json({"faults": faults.all(), "known": list(get_args(Fault))}))
+
+    def index() -> Response:
+        return _json_response(_to_json(_index_payload(meter.organisations)))
+
+    app.add_url_rule("/v1/organisations/<organisation_id>/usage", view_func=usage)
+    app.add_url_rule("/v1/<organisation_id>/<scope_id>", view_func=product)
+    app.add_url_rule("/usage/<organisation_id>/<scope_id>", view_func=set_usage, methods=["POST"])
+    app.add_url_rule("/faults", view_func=set_fault, methods=["POST"])
+    app.add_url_rule("/faults", view_func=show_faults)
+    app.add_url_rule("/", view_func=index)
+
+
+def _usage_payload(organisation: OrganisationAccount, states: Sequence[ScopeState]) -> dict[str, object]:
+    return {
+        "organisation": {"id": organisation.id, "name": organisation.name},
+        "scopes": [_scope_payload(state) for state in states],
+    }
+
+
+def _scope_payload(state: ScopeState) -> dict[str, object]:
+    account = state.account
+    return {
+        "name": account.name,
+        "id": account.id,
+        "plan": account.plan,
+        "unit": "requests",
+        "requests": state.requests,
+        "limit": "unlimited" if account.limit is None else account.limit,
+        "rate_limit_per_minute": account.rate_limit_per_minute,
+        "rejected": state.rejected,
+        "period": {"start": _timestamp(state.period.start), "end": _timestamp(state.period.end)},
+        "daily": [{"date": day.isoformat(), "requests": requests} for day, requests in state.daily],
+    }
+
+
+def _index_payload(organisations: Sequence[OrganisationAccount]) -> dict[str, object]:
+    return {
+        "about": "A simulated vendor for the demo of api-usage-exporter. Calls under /v1 take a Bearer token.",
+        "endpoints": {
+            "GET /v1/organisations/<organisation>/usage": "usage of every scope",
+            "GET /v1/<organisation>/<scope>": "one metered call of the product",
+            "GET /faults": "faults of the usage endpoint",
+            "POST /faults": {"fault": " | ".join(get_args(Fault)), "organisation": "id, or null for all"},
+            "POST /usage/<organisation>/<scope>": {"requests": "the period's usage from now on"},
+        },
+        "organisations": [
+            {
+                "id": organisation.id,
+                "name": organisation.name,
+                "usage": f"/v1/organisations/{organisation.id}/usage",
+                "scopes": [f"/v1/{organisation.id}/{scope.id}" for scope in organisation.scopes],
+            }
+            for organisation in organisations
+        ],
+    }
+
+
+def _outcome_response(outcome: Outcome) -> Response:
+    match outcome:
+        case RateLimited(rate_limit, retry_after):
+            message = f"More than {rate_limit} requests in this minute. Try again in {retry_after} s."
+            response = _error(429, "rate_limited", message)
+            response.headers["Retry-After"] = str(retry_after)
+            return response
+        case LimitReached(limit, resets_at):
+            message = f"All {limit} requests of the billing period are used. It ends at {_timestamp(resets_at)}."
+            return _error(403, "period_limit_reached", message)
+        case Accepted():
+            return _json_response(_to_json({"ok": True}))
+
+
+def _timestamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _to_json(payload: object) -> bytes:
+    return json.dumps(payload, ensure_ascii=False).encode()
+
+
+def _json_response(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, content_type="application/json")
+
+
+def _json_object() -> dict[str, object]:
+    payload = request.get_json(silent=True)
+    if not isinstance(payload, dict):
+        abort(400, "the body must be a JSON object, sent as application/json")
+    return payload
+
+
+def _has_token(token: str) -> bool:
+    sent = request.authorization
+    if sent is None or sent.type != "bearer" or sent.token is None:
+        return False
+    return hmac.compare_digest(sent.token.encode(), token.encode())
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    return _json_response(_to_json({"error": code, "message": message}), status)
+
+
+def _unauthorised() -> Response:
+    response = _error(401, "unauthorised", "Send the header Authorization: Bearer <token>, with a valid token.")
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    return _error(status, error.name.lower().replace(" ", "_"), error.description or error.name)
+
+
+def _not_found(error: UnknownAccountError) -> Response:
+    return _error(404, "not_found", str(error))

@@ -1,0 +1,110 @@
+"""Every error that the exporter raises on purpose.
+
+ExporterError
+├── ConfigError          the config file cannot be used; lists every problem with file, line and field
+├── StartError           the process cannot start (a port in use, a storage path that cannot be written)
+└── PollError            a poll failed; `reason` is the label value on the metrics
+    ├── AuthError          auth          401, 403, or a secret that cannot be read
+    ├── RateLimitedError   rate_limited  429
+    ├── PollTimeoutError   timeout       no whole answer within the timeout
+    ├── ConnectionFailed   connection    refused, reset, DNS, TLS
+    ├── ServerError        server_error  5xx
+    ├── RequestError       request       other 4xx, and redirects
+    └── ResponseError      response      an answer that the mapping does not fit
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ExporterError(Exception):
+    """The root: whatever the exporter raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in the config file.
+
+    line: 1-based; None where the file could not be read at all.
+    field: dotted path such as `apis[0].poll_interval`; "" for the file as a whole.
+    """
+
+    file: str
+    line: int | None
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return ": ".join(part for part in (where, self.field, self.message) if part)
+
+
+class ConfigError(ExporterError):
+    """The config file cannot be used. `problems` holds every one found, in the file's order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class StartError(ExporterError):
+    """The process cannot start; the message is one line that says what to change."""
+
+
+class PollError(ExporterError):
+    """A poll failed.
+
+    reason: the value of the `reason` label.
+    retryable: whether asking again soon may help; if not, the next poll waits its regular interval or longer.
+    retry_after: seconds that the vendor asked to wait, where it did.
+    """
+
+    reason: ClassVar[str]
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AuthError(PollError):
+    reason = "auth"
+    retryable = False
+
+
+class RateLimitedError(PollError):
+    reason = "rate_limited"
+
+
+class PollTimeoutError(PollError):
+    reason = "timeout"
+
+
+class ConnectionFailed(PollError):  # noqa: N818 - "ConnectionError" is Python's own
+    reason = "connection"
+
+
+class ServerError(PollError):
+    reason = "server_error"
+
+
+class RequestError(PollError):
+    reason = "request"
+    retryable = False
+
+
+class ResponseError(PollError):
+    reason = "response"
+    retryable = False
+
+
+POLL_ERRORS: tuple[type[PollError], ...] = (
+    AuthError,
+    RateLimitedError,
+    PollTimeoutError,
+    ConnectionFailed,
+    ServerError,
+    RequestError,
+    ResponseError,
+)
+REASONS: tuple[str, ...] = tuple(error.reason for error in POLL_ERRORS)

@@ -1,0 +1,39 @@
+"""Logging on stderr, as logfmt or JSON, one line an event."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+LEVELS = ("debug", "info", "warn", "error")
+Format = Literal["logfmt", "json"]
+
+_NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(level: str, style: str) -> None:
+    """Set up structlog and the standard library's logging (uvicorn's) alike."""
+    processors: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*processors, _renderer(style)],
+        wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    rendering = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style)]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=processors, processors=rendering))
+    # Libraries' own chatter (uvicorn's start and stop, urllib3's connections) is for debugging only.
+    logging.basicConfig(level=logging.DEBUG if level == "debug" else logging.WARNING, handlers=[handler], force=True)
+
+
+def _renderer(style: str) -> structlog.types.Processor:
+    if style == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.processors.LogfmtRenderer(key_order=["ts", "level", "event"], bool_as_flag=False)

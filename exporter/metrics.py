@@ -1,0 +1,196 @@
+"""Every metric and label that the exporter publishes: the one home of their names.
+
+Standard library only, so that dashboards, rules' tests and docs can be held against it. Names follow
+https://prometheus.io/docs/practices/naming/; renaming one is a breaking change.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+API = "api"
+ORGANISATION = "organisation"
+SCOPE = "scope"
+DATE = "date"
+REASON = "reason"
+ORGANISATION_ID = "organisation_id"
+SCOPE_ID = "scope_id"
+PLAN = "plan"
+UNIT = "unit"
+DAILY_SOURCE = "daily_source"
+
+OF_ORGANISATION = (API, ORGANISATION)
+OF_SCOPE = (API, ORGANISATION, SCOPE)
+
+CACHED = "Cached from the last poll; its age: time() - api_usage_last_success_timestamp_seconds."
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric family.
+
+    name: as in a query; a counter's ends in _total, a histogram's is without _bucket, _sum, _count.
+    unit: of the value; "" for 0/1 and info metrics. Requests may be credits or tokens: see the info metric's unit.
+    labels: the fixed ones; the config's organisation_labels come on top where `api` and `organisation` are.
+    """
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    unit: str
+    labels: tuple[str, ...]
+    help: str
+
+
+REQUESTS = Metric(
+    "api_usage_requests",
+    "gauge",
+    "requests",
+    OF_SCOPE,
+    f"Requests made in the current billing period. {CACHED}",
+)
+LIMIT = Metric(
+    "api_usage_limit_requests",
+    "gauge",
+    "requests",
+    OF_SCOPE,
+    f"Most requests allowed in the billing period; absent when unlimited. {CACHED}",
+)
+RATE_LIMIT = Metric(
+    "api_usage_rate_limit_requests_per_minute",
+    "gauge",
+    "requests per minute",
+    OF_SCOPE,
+    f"Most requests allowed in a minute; absent when the vendor has no such limit. {CACHED}",
+)
+REJECTED = Metric(
+    "api_usage_rejected_requests",
+    "gauge",
+    "requests",
+    OF_SCOPE,
+    f"Requests refused over the rate limit in the billing period; only where the vendor tells. {CACHED}",
+)
+PERIOD_START = Metric(
+    "api_usage_billing_period_start_timestamp_seconds",
+    "gauge",
+    "seconds",
+    OF_SCOPE,
+    "When the billing period began, in Unix time.",
+)
+PERIOD_END = Metric(
+    "api_usage_billing_period_end_timestamp_seconds",
+    "gauge",
+    "seconds",
+    OF_SCOPE,
+    "When the billing period ends and the usage starts again from 0, in Unix time.",
+)
+DAILY = Metric(
+    "api_usage_daily_requests",
+    "gauge",
+    "requests",
+    (*OF_SCOPE, DATE),
+    f"Requests of one day, by date (YYYY-MM-DD in the api's time zone), at most 30 dates. {CACHED}",
+)
+SCOPE_INFO = Metric(
+    "api_usage_scope_info",
+    "gauge",
+    "",
+    (*OF_SCOPE, ORGANISATION_ID, SCOPE_ID, PLAN, UNIT, DAILY_SOURCE),
+    "Always 1: the scope's identifiers, plan, unit, and whether the vendor or the exporter counts its days.",
+)
+UP = Metric("api_usage_up", "gauge", "", OF_ORGANISATION, "1 if the last poll worked, 0 if not.")
+POLL_FAILING = Metric(
+    "api_usage_poll_failing",
+    "gauge",
+    "",
+    (*OF_ORGANISATION, REASON),
+    "1 while the last poll failed for this reason, else 0.",
+)
+STALE = Metric(
+    "api_usage_stale",
+    "gauge",
+    "",
+    OF_ORGANISATION,
+    "1 once any of the organisation's data is older than api_usage_stale_after_seconds, else 0.",
+)
+LAST_SUCCESS = Metric(
+    "api_usage_last_success_timestamp_seconds",
+    "gauge",
+    "seconds",
+    OF_ORGANISATION,
+    "When a poll last brought data, in Unix time.",
+)
+POLL_INTERVAL = Metric(
+    "api_usage_poll_interval_seconds",
+    "gauge",
+    "seconds",
+    OF_ORGANISATION,
+    "How often the vendor is asked, by the config.",
+)
+STALE_AFTER = Metric(
+    "api_usage_stale_after_seconds",
+    "gauge",
+    "seconds",
+    OF_ORGANISATION,
+    "From which age the data counts as stale, by the config.",
+)
+POLLS = Metric("api_usage_polls_total", "counter", "polls", OF_ORGANISATION, "Polls made.")
+POLL_FAILURES = Metric(
+    "api_usage_poll_failures_total",
+    "counter",
+    "polls",
+    (*OF_ORGANISATION, REASON),
+    "Polls failed, by reason.",
+)
+POLL_DURATION = Metric(
+    "api_usage_poll_duration_seconds", "histogram", "seconds", (API,), "How long polls took, by api."
+)
+CONFIG_RELOAD_OK = Metric(
+    "api_usage_exporter_config_last_reload_successful",
+    "gauge",
+    "",
+    (),
+    "1 if the config file was last read without error, 0 if the config in use is an older one.",
+)
+CONFIG_RELOAD_TIME = Metric(
+    "api_usage_exporter_config_last_reload_success_timestamp_seconds",
+    "gauge",
+    "seconds",
+    (),
+    "When the config in use was read, in Unix time.",
+)
+BUILD_INFO = Metric(
+    "api_usage_exporter_build_info",
+    "gauge",
+    "",
+    ("version", "pythonversion"),
+    "Always 1: the exporter's version and the Python it runs on.",
+)
+
+# In the order of /metrics.
+CATALOGUE: tuple[Metric, ...] = (
+    REQUESTS,
+    LIMIT,
+    RATE_LIMIT,
+    REJECTED,
+    PERIOD_START,
+    PERIOD_END,
+    DAILY,
+    SCOPE_INFO,
+    UP,
+    POLL_FAILING,
+    STALE,
+    LAST_SUCCESS,
+    POLL_INTERVAL,
+    STALE_AFTER,
+    POLLS,
+    POLL_FAILURES,
+    POLL_DURATION,
+    CONFIG_RELOAD_OK,
+    CONFIG_RELOAD_TIME,
+    BUILD_INFO,
+)
+
+# Labels that organisation_labels may not be called: ours, and those that Prometheus or Alertmanager put on series.
+RESERVED_LABELS = frozenset(
+    {label for metric in CATALOGUE for label in metric.labels}
+    | {"job", "instance", "le", "quantile", "alertname", "severity", "pod", "container", "endpoint"}
+)

@@ -1,0 +1,91 @@
+"""What a poll brings, as frozen plain data. All datetimes are aware and in UTC."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+DailySource = Literal["vendor", "observed"]
+
+
+@dataclass(frozen=True)
+class BillingPeriod:
+    """The time over which a limit counts: start <= t < end."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(
+                f"the period starts at {self.start.isoformat()}, not before its end {self.end.isoformat()}"
+            )
+
+
+@dataclass(frozen=True)
+class DailyUsage:
+    """One day's requests.
+
+    date: in the api's time zone.
+    exact: False where the exporter saw only part of the day, or spread a long gap between two polls over it.
+    """
+
+    date: date
+    requests: float
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class ScopeUsage:
+    """One scope of one organisation, as one poll found it.
+
+    requests: made in the current billing period.
+    limit: most requests in the period; None is unlimited (never unknown).
+    rate_limit_per_minute, rejected, period: None where there is none or the vendor does not tell.
+    daily: ascending by date, at most 30; None where the vendor tells no history and none is kept.
+    unit: what is counted: requests, credits, tokens…
+    """
+
+    name: str
+    requests: float
+    limit: float | None
+    id: str = ""
+    plan: str = ""
+    unit: str = "requests"
+    rate_limit_per_minute: float | None = None
+    rejected: float | None = None
+    period: BillingPeriod | None = None
+    daily: tuple[DailyUsage, ...] | None = None
+    daily_source: DailySource = "vendor"
+
+    def last_days(self, count: int) -> tuple[DailyUsage, ...]:
+        """The newest `count` days known, ascending; () where no day is known."""
+        return (self.daily or ())[-count:] if count else ()
+
+    @property
+    def used_ratio(self) -> float | None:
+        """requests / limit, unrounded; None when unlimited. With a limit of 0, 0 or infinity."""
+        if self.limit is None:
+            return None
+        if self.limit == 0:
+            return float("inf") if self.requests else 0.0
+        return self.requests / self.limit
+
+
+@dataclass(frozen=True)
+class FetchedScope:
+    """A scope and when it was read."""
+
+    usage: ScopeUsage
+    fetched_at: datetime
+
+
+@dataclass(frozen=True)
+class UsageSnapshot:
+    """One organisation's scopes, as one poll found them.
+
+    misfits: what the mapping could not read, one sentence each; the scopes that fit are here all the same.
+    """
+
+    fetched_at: datetime
+    scopes: tuple[ScopeUsage, ...]
+    misfits: tuple[str, ...] = ()

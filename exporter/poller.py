@@ -1,0 +1,204 @@
+"""When to ask whom: every organisation on its own clock, each api with workers of its own.
+
+An api's polls run in a pool of its own, so that a slow or dead vendor delays nobody else's.
+"""
+
+import heapq
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.config import Target
+from exporter.errors import AuthError, PollError, ResponseError
+from exporter.mapping import map_answer
+from exporter.model import UsageSnapshot
+from exporter.source import Source
+
+log = structlog.get_logger()
+
+Outcome = UsageSnapshot | PollError
+
+_JITTER = 0.05
+_BACKOFF_BASE = 5.0
+_MIN_BACKOFF = 1.0
+_AUTH_RETRY = 900.0
+
+
+def next_delay(
+    outcome: Outcome, failures_in_a_row: int, *, interval: float, first: bool, rng: random.Random
+) -> float:
+    """Seconds until an organisation's next poll.
+
+    failures_in_a_row: including this one. first: whether it was the first poll, asked of all at once; the second
+    ones spread over an interval's length. Backoff: exponential with full jitter, up to the interval
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
+    if not isinstance(outcome, PollError):
+        spread = 0.5 if first else _JITTER
+        return interval * rng.uniform(1 - spread, 1 + spread)
+    if outcome.retry_after is not None:
+        return outcome.retry_after + rng.uniform(0, _MIN_BACKOFF)
+    if isinstance(outcome, AuthError):
+        return max(interval, _AUTH_RETRY) * rng.uniform(1, 1 + _JITTER)
+    if not outcome.retryable:
+        return interval * rng.uniform(1 - _JITTER, 1 + _JITTER)
+    ceiling = min(interval, _BACKOFF_BASE * 2.0 ** min(failures_in_a_row - 1, 32))
+    return max(_MIN_BACKOFF, rng.uniform(0, ceiling))
+
+
+@dataclass
+class _Job:
+    """A target's polling. It is due once, runs, and is due again; `failures_in_a_row` counts for the backoff."""
+
+    target: Target
+    source: Source
+    first: bool = True
+    failures_in_a_row: int = 0
+
+
+class Poller:
+    """Polls every target forever and hands the outcomes to `record`."""
+
+    def __init__(
+        self,
+        record: Callable[[Target, Outcome], None],
+        clock: Clock,
+        *,
+        observe_duration: Callable[[str, float], None] | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._record = record
+        self._clock = clock
+        self._observe_duration = observe_duration
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._wake = threading.Condition()
+        self._jobs: dict[tuple[str, str], _Job] = {}
+        self._due: list[tuple[float, int, _Job]] = []
+        self._order = itertools.count()
+        self._pools: dict[str, tuple[int, ThreadPoolExecutor]] = {}
+        self._running: set[Future[None]] = set()
+        self._stopped = False
+
+    def set_targets(self, targets: Iterable[Target]) -> None:
+        """Take over a config: unchanged targets keep their schedule, new and changed ones are due at once."""
+        wanted = {target.key: target for target in targets}
+        with self._wake:
+            self._jobs = {key: self._job(target) for key, target in wanted.items()}
+            kept = {id(job) for job in self._jobs.values()}
+            self._due = [entry for entry in self._due if id(entry[2]) in kept]
+            heapq.heapify(self._due)
+            self._set_pools({target.api.name: target.api.max_concurrent_polls for target in wanted.values()})
+            self._wake.notify_all()
+
+    def run(self) -> None:
+        """Poll until `stop`. Meant as a thread's target."""
+        while not self._stopped:
+            self.run_due()
+            with self._wake:
+                wait = max(0.0, self._due[0][0] - self._clock.monotonic()) if self._due else None
+                if not self._stopped and wait != 0.0:
+                    self._wake.wait(wait)
+
+    def run_due(self) -> None:
+        """Start the polls that are due, and return; `wait_idle` waits for them."""
+        with self._wake:
+            now = self._clock.monotonic()
+            while self._due and self._due[0][0] <= now and not self._stopped:
+                _, _, job = heapq.heappop(self._due)
+                future = self._pools[job.target.api.name][1].submit(self._poll, job)
+                self._running.add(future)
+                future.add_done_callback(self._finished)
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until no poll is under way; False if some still are after `timeout` seconds."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._running, timeout)
+
+    def seconds_to_next(self) -> float | None:
+        """Until the next poll is due; None if none is scheduled."""
+        with self._wake:
+            return self._due[0][0] - self._clock.monotonic() if self._due else None
+
+    def stop(self) -> None:
+        """Start no more polls; those under way are not waited for."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        for _, pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _job(self, target: Target) -> _Job:
+        known = self._jobs.get(target.key)
+        if known is not None and known.target == target:
+            return known
+        job = _Job(target, Source(target, self._clock))
+        self._schedule(job, 0.0)
+        return job
+
+    def _set_pools(self, sizes: dict[str, int]) -> None:
+        for api, (size, pool) in list(self._pools.items()):
+            if sizes.get(api) != size:
+                pool.shutdown(wait=False)
+                del self._pools[api]
+        for api, size in sizes.items():
+            if api not in self._pools:
+                self._pools[api] = (size, ThreadPoolExecutor(size, thread_name_prefix=f"poll-{api}"))
+
+    def _schedule(self, job: _Job, delay: float) -> None:
+        heapq.heappush(self._due, (self._clock.monotonic() + delay, next(self._order), job))
+
+    def _finished(self, future: Future[None]) -> None:
+        with self._wake:
+            self._running.discard(future)
+            self._wake.notify_all()
+
+    def _poll(self, job: _Job) -> None:
+        started = self._clock.monotonic()
+        outcome = poll(job.target, job.source, self._clock)
+        self._log(job, outcome)
+        try:
+            if self._observe_duration is not None:
+                self._observe_duration(job.target.api.name, self._clock.monotonic() - started)
+            self._record(job.target, outcome)
+        finally:
+            self._schedule_next(job, outcome)
+
+    def _schedule_next(self, job: _Job, outcome: Outcome) -> None:
+        with self._wake:
+            job.failures_in_a_row = job.failures_in_a_row + 1 if isinstance(outcome, PollError) else 0
+            interval = job.target.api.poll_interval
+            delay = next_delay(outcome, job.failures_in_a_row, interval=interval, first=job.first, rng=self._rng)
+            job.first = False
+            if self._jobs.get(job.target.key) is job:
+                self._schedule(job, delay)
+
+    def _log(self, job: _Job, outcome: Outcome) -> None:
+        api, organisation = job.target.key
+        bound = log.bind(api=api, organisation=organisation)
+        if isinstance(outcome, PollError):
+            bound.warning("poll failed", reason=outcome.reason, error=str(outcome))
+        elif outcome.misfits:
+            bound.warning("poll read in part", reason="response", error="; ".join(outcome.misfits))
+        elif job.failures_in_a_row:
+            bound.info("poll works again", scopes=len(outcome.scopes))
+        else:
+            bound.debug("poll", scopes=len(outcome.scopes))
+
+
+def poll(target: Target, source: Source, clock: Clock) -> Outcome:
+    """Ask for one organisation once. Never raises: a failure is an outcome, and so is a fault of our own, since an
+    organisation must not go unwatched for it."""
+    try:
+        answer = source.fetch()
+        return map_answer(answer, api=target.api, mapping=target.mapping, static=target.static, now=clock.now())
+    except PollError as error:
+        return error
+    except Exception as error:
+        log.exception("poll met a fault of the exporter", api=target.api.name, organisation=target.organisation.label)
+        return ResponseError(f"the exporter failed on this answer ({type(error).__name__}); its log has the details")

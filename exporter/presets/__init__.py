@@ -1,0 +1,1 @@
+"""Vendors' APIs as data: one YAML file each."""

@@ -1,0 +1,60 @@
+"""The running exporter: its parts, wired together, and what reloads them."""
+
+import threading
+from pathlib import Path
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.config import load_config
+from exporter.errors import ConfigError
+from exporter.exposition import Exposition, ProcessMetrics, Renderer
+from exporter.poller import Poller
+from exporter.storage import Storage
+from exporter.store import Store
+
+log = structlog.get_logger()
+
+
+class Service:
+    """Everything but the web server. Raises ConfigError where the config file cannot be used."""
+
+    def __init__(self, config_file: Path, clock: Clock, storage: Storage | None = None) -> None:
+        self._config_file = config_file
+        self._clock = clock
+        self._reloading = threading.Lock()
+        config = load_config(config_file)
+        self.store = Store(clock, storage)
+        self.store.set_targets(config.targets)
+        self.process = ProcessMetrics()
+        self.process.config_loaded(clock.now())
+        self.exposition = Exposition(self.store, self.process, clock)
+        self.renderer = Renderer(self.exposition)
+        self.store.on_change(self.renderer.changed)
+        self.poller = Poller(self.store.record, clock, observe_duration=self.process.observe_poll)
+        self.poller.set_targets(config.targets)
+
+    def start(self) -> None:
+        for run in (self.poller.run, self.renderer.run):
+            threading.Thread(target=run, daemon=True, name=run.__qualname__).start()
+
+    def stop(self) -> None:
+        self.poller.stop()
+        self.renderer.stop()
+
+    def reload(self) -> None:
+        """Take over the config file whole, or raise ConfigError and change nothing but the metric that says so."""
+        with self._reloading:
+            try:
+                config = load_config(self._config_file)
+            except ConfigError as error:
+                self.process.config_refused()
+                self.renderer.changed()
+                for problem in error.problems:
+                    log.error("config not loaded; the one before stays in use", error=str(problem))
+                raise
+            self.store.set_targets(config.targets)
+            self.poller.set_targets(config.targets)
+            self.process.config_loaded(self._clock.now())
+            self.renderer.changed()
+            log.info("config loaded", organisations=len(config.targets))

@@ -1,0 +1,177 @@
+"""The latest of every organisation: its data, how its last poll went, and what of it may still be shown.
+
+A state is a frozen value; a poll makes a new one of it. The store holds the present ones behind a lock.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from exporter.clock import Clock
+from exporter.config import Target
+from exporter.errors import REASONS, PollError
+from exporter.history import ObservedHistory, observe
+from exporter.model import FetchedScope, ScopeUsage, UsageSnapshot
+from exporter.storage import Saved, Storage
+
+Key = tuple[str, str]
+
+_DROP_WITHOUT_PERIOD = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the last poll failed. reason: a value of the `reason` label; message: for people, without secrets."""
+
+    reason: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class OrganisationState:
+    """One organisation, now. Times are None until the thing has happened.
+
+    since: when the exporter began to watch it; staleness counts from here while there is no data.
+    scopes: the last that each scope was found to be; a scope that a poll could not read stays with its old time.
+    histories: of scopes whose days are counted here, by name.
+    polls, failures: counted since the exporter started.
+    """
+
+    target: Target
+    since: datetime
+    scopes: tuple[FetchedScope, ...] = ()
+    histories: Mapping[str, ObservedHistory] = field(default_factory=lambda: MappingProxyType({}))
+    last_poll: datetime | None = None
+    last_success: datetime | None = None
+    failure: Failure | None = None
+    polls: int = 0
+    failures: Mapping[str, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(REASONS, 0)))
+
+    def after(self, outcome: UsageSnapshot | PollError, now: datetime) -> "OrganisationState":
+        """The state after a poll that ended at `now`."""
+        state = replace(self, last_poll=now, polls=self.polls + 1)
+        if isinstance(outcome, PollError):
+            return state._failed(outcome.reason, str(outcome), now)
+        state = state._read(outcome)
+        if outcome.misfits:
+            return state._failed("response", "; ".join(outcome.misfits), now)
+        return replace(state, failure=None)
+
+    def _failed(self, reason: str, message: str, now: datetime) -> "OrganisationState":
+        failures = MappingProxyType({**self.failures, reason: self.failures[reason] + 1})
+        return replace(self, failure=Failure(reason, message, now), failures=failures)
+
+    def _read(self, snapshot: UsageSnapshot) -> "OrganisationState":
+        at = snapshot.fetched_at
+        histories = {
+            scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
+            for scope in snapshot.scopes
+            if scope.daily_source == "observed"
+        }
+        fresh = tuple(
+            FetchedScope(_with_days(scope, histories.get(scope.name)), snapshot.fetched_at)
+            for scope in snapshot.scopes
+        )
+        read = {scope.name for scope in snapshot.scopes}
+        # What could not be read may be one of the scopes known from before: those stay, and grow old.
+        unread = tuple(scope for scope in self.scopes if scope.usage.name not in read) if snapshot.misfits else ()
+        kept = {name: history for name, history in self.histories.items() if name not in histories}
+        return replace(
+            self,
+            scopes=fresh + unread,
+            histories=MappingProxyType({**(kept if snapshot.misfits else {}), **histories}),
+            last_success=at,
+        )
+
+    def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
+        """The scopes whose data is not too old to be shown."""
+        return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
+
+    def is_stale(self, now: datetime) -> bool:
+        return now >= self._stale_at()
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """When time alone will next change what is shown; None if it will not."""
+        moments = (self._stale_at(), *(self._dropped_at(scope) for scope in self.scopes))
+        return min((moment for moment in moments if moment > now), default=None)
+
+    def _stale_after(self) -> timedelta:
+        return timedelta(seconds=self.target.api.stale_after_seconds)
+
+    def _stale_at(self) -> datetime:
+        oldest = min((scope.fetched_at for scope in self.scopes), default=self.last_success or self.since)
+        return oldest + self._stale_after()
+
+    def _dropped_at(self, scope: FetchedScope) -> datetime:
+        drop_after = self.target.api.drop_after
+        if drop_after is not None:
+            return scope.fetched_at + timedelta(seconds=drop_after)
+        if scope.usage.period is None:
+            return scope.fetched_at + _DROP_WITHOUT_PERIOD
+        # Fresh data is not dropped: between a period's end and the next poll there is a moment for each rollover.
+        return max(scope.usage.period.end, scope.fetched_at + self._stale_after())
+
+
+def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage:
+    return scope if history is None else replace(scope, daily=history.days)
+
+
+class Store:
+    """All organisations' states, in the config's order. Thread-safe; listeners are called after every change."""
+
+    def __init__(self, clock: Clock, storage: Storage | None = None) -> None:
+        self._clock = clock
+        self._storage = storage
+        self._lock = threading.Lock()
+        self._states: dict[Key, OrganisationState] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def set_targets(self, targets: Iterable[Target]) -> None:
+        """Take over a config: organisations that stay keep their data, new ones begin, others go."""
+        with self._lock:
+            self._states = {target.key: self._taken_over(target) for target in targets}
+        self._changed()
+
+    def record(self, target: Target, outcome: UsageSnapshot | PollError) -> None:
+        """Take in a poll's outcome, unless the target is no longer the one in use."""
+        with self._lock:
+            state = self._states.get(target.key)
+            if state is None or state.target != target:
+                return
+            state = state.after(outcome, self._clock.now())
+            self._states[target.key] = state
+        if self._storage is not None and isinstance(outcome, UsageSnapshot):
+            self._storage.save(target.key, Saved(state.last_success, state.scopes, dict(state.histories)))
+        self._changed()
+
+    def states(self) -> tuple[OrganisationState, ...]:
+        with self._lock:
+            return tuple(self._states.values())
+
+    def all_tried(self) -> bool:
+        return all(state.last_poll is not None for state in self.states())
+
+    def _taken_over(self, target: Target) -> OrganisationState:
+        known = self._states.get(target.key)
+        if known is not None:
+            return known if known.target == target else replace(known, target=target)
+        state = OrganisationState(target, self._clock.now())
+        saved = self._storage.load(target.key) if self._storage is not None else None
+        if saved is None:
+            return state
+        return replace(
+            state,
+            scopes=saved.scopes,
+            histories=MappingProxyType(dict(saved.histories)),
+            last_success=saved.last_success,
+        )
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()

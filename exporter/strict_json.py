@@ -1,0 +1,28 @@
+"""JSON by the letter of RFC 8259, and JSON values shown in messages."""
+
+import json
+from typing import Any, NoReturn
+
+from exporter.errors import ResponseError
+
+_SHOWN = 80
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse an answer; NaN and Infinity are not JSON. Raises ResponseError that shows how the answer begins."""
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        begins = body[:_SHOWN].decode("utf-8", "replace")
+        what = "an HTML page" if begins.lstrip().lower().startswith(("<!doctype", "<html")) else "not JSON"
+        raise ResponseError(f"the answer is {what} ({error}); it begins {shown(begins)}") from None
+
+
+def shown(value: object) -> str:
+    """A JSON value on one line, short enough for a log."""
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

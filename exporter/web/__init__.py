@@ -1,0 +1,1 @@
+"""HTTP: the Flask app, content negotiation and the server."""

@@ -1,0 +1,69 @@
+"""The Flask app: /metrics, health, reload, the same data as JSON, and a landing page."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, render_template, request
+
+from exporter.clock import Clock
+from exporter.errors import ConfigError
+from exporter.exposition import Exposition
+from exporter.store import Store
+from exporter.web.negotiation import exposition_format, wants_gzip
+from exporter.web.usage_json import usage_document
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+def create_app(
+    *,
+    store: Store,
+    exposition: Exposition,
+    reload: Callable[[], None],
+    clock: Clock,
+    telemetry_path: str = "/metrics",
+) -> Flask:
+    """The app over a running exporter. `reload` reads the config file anew; it raises ConfigError."""
+    app = Flask(__name__)
+
+    @app.get("/")
+    def landing() -> str:
+        return render_template("landing.html", telemetry_path=telemetry_path, states=store.states())
+
+    @app.get(telemetry_path)
+    def metrics() -> Response:
+        content_type = exposition_format(request.accept_mimetypes)
+        body = exposition.body(content_type)
+        gzipped = wants_gzip(request.accept_encodings)
+        response = Response(body.gzipped if gzipped else body.plain, content_type=content_type)
+        response.headers["Vary"] = "Accept, Accept-Encoding"
+        if gzipped:
+            response.headers["Content-Encoding"] = "gzip"
+        return response
+
+    @app.get("/-/healthy")
+    def healthy() -> Response:
+        return Response("The exporter is healthy.\n", content_type=_TEXT)
+
+    @app.get("/-/ready")
+    def ready() -> Response:
+        if store.all_tried():
+            return Response("Every organisation has been asked for at least once.\n", content_type=_TEXT)
+        waiting = sum(state.last_poll is None for state in store.states())
+        message = f"{waiting} organisations have not been asked for yet.\n"
+        return Response(message, HTTPStatus.SERVICE_UNAVAILABLE, content_type=_TEXT)
+
+    @app.route("/-/reload", methods=["POST", "PUT"])
+    def reload_config() -> Response:
+        try:
+            reload()
+        except ConfigError as error:
+            message = f"The config was not loaded; the one before stays in use.\n{error}\n"
+            return Response(message, HTTPStatus.INTERNAL_SERVER_ERROR, content_type=_TEXT)
+        return Response("The config was loaded.\n", content_type=_TEXT)
+
+    @app.get("/api/v1/usage")
+    def usage() -> Response:
+        return jsonify(usage_document(store.states(), clock.now()))
+
+    return app

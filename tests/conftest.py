@@ -1,0 +1,29 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.demo.processes import Processes
+from tests.support.clock import FakeClock
+from tests.support.http import Vendor, serve
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """A vendor on a real port; a test sets `vendor.answer`."""
+    vendor = Vendor()
+    with serve(vendor) as url:
+        vendor.url = url
+        yield vendor
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts programs that end with the test; their logs are in tmp_path."""
+    with Processes(tmp_path) as running:
+        yield running
