@@ -228,6 +228,9 @@ def _is_field(part: str | int) -> bool:
 _UNION_MEMBERS = frozenset({"float", "int", "str", "bool", "none", "literal", "bearer", "header", "basic"})
 
 
+_PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
 @dataclass(frozen=True)
 class _Constructor:
     """Turns nodes into plain data; notes each field's line, and refuses duplicate keys, which PyYAML lets pass."""
@@ -239,6 +242,9 @@ class _Constructor:
 
     def construct(self, node: yaml.Node, path: Path_ = ()) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_COLLECTIONS:
+            self._refuse(node, path, f"has the tag {node.tag}, which means nothing here")
+            return None
         if isinstance(node, yaml.SequenceNode):
             return [self.construct(child, (*path, index)) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):

@@ -32,7 +32,15 @@ from pydantic_core import CoreSchema
 _DURATION = re.compile(
     r"(?:(?P<y>\d+)y)?(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?"
 )
-_SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_MILLISECONDS = {
+    "y": 31_536_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
 
 MAX_NAME_LENGTH = 200
 
@@ -72,14 +80,14 @@ def parse_duration(value: object) -> float:
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError(wrong)
-    return sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict().items() if count)
+    return sum(int(count) * _MILLISECONDS[unit] for unit, count in match.groupdict().items() if count) / 1000
 
 
 def format_duration(seconds: float) -> str:
     """Seconds in Prometheus' notation, as `parse_duration` reads it: 5400 -> "1h30m"."""
     rest, text = round(seconds * 1000), ""
     for unit in ("d", "h", "m", "s", "ms"):
-        count, rest = divmod(rest, round(_SECONDS[unit] * 1000))
+        count, rest = divmod(rest, _MILLISECONDS[unit])
         text += f"{count}{unit}" if count else ""
     return text or "0s"
 

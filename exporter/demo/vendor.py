@@ -22,6 +22,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
 from threading import Condition, Lock
 from typing import Literal, TypeAlias, get_args
 
@@ -171,17 +172,10 @@ def _share_of(day: date, key: str) -> float:
 
 
 def _spread(total: int, shares: Mapping[date, float]) -> dict[date, int]:
-    """Integers in proportion to the shares that sum up to total exactly: the running sum is what gets rounded."""
-    whole = sum(shares.values())
-    spread: dict[date, int] = {}
-    seen, given = 0.0, 0
-    for day, share in shares.items():
-        seen += share
-        until = min(round(total * (seen / whole)), total) if whole else 0
-        spread[day] = until - given
-        given = until
-    spread[max(shares)] += total - given
-    return spread
+    """Integers in proportion to the shares, not all 0, that sum up to total exactly: the running sum is rounded."""
+    running = list(accumulate(shares.values()))
+    until = [round(total * (seen / running[-1])) for seen in running]
+    return {day: end - start for day, start, end in zip(shares, [0, *until], until, strict=False)}
 
 
 def _day_curve(at: datetime) -> float:

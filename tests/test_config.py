@@ -1,0 +1,321 @@
+"""The config file: what is refused, where and in which words, and what comes out of a good one."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config import load_config, load_preset, preset_names
+from exporter.errors import ConfigError
+from exporter.fields import format_duration, parse_duration
+from tests.support.factories import load, write_config
+
+URL = "http://127.0.0.1:9/{organisation_id}"
+
+
+def refused(file: Path) -> list[str]:
+    """The problems' lines, without the file's directory."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    return [str(problem).replace(str(file), file.name) for problem in caught.value.problems]
+
+
+def refused_text(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    return refused(file)
+
+
+def refused_api(tmp_path: Path, **api: Any) -> list[str]:
+    return refused(write_config(tmp_path / "config.yaml", {"url": URL, **api}))
+
+
+def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
+    (target,) = load_config(write_minimal(tmp_path)).targets
+    api = target.api
+    assert target.key == ("demo", "acme")
+    assert target.url == "http://127.0.0.1:9/acme"
+    assert (api.poll_interval, api.stale_after_seconds, api.drop_after) == (300, 900, None)
+    assert (api.timeout, api.daily_history_days, api.missing_days, str(api.time_zone)) == (10, 30, "unknown", "UTC")
+    assert target.auth is None
+
+
+def write_minimal(tmp_path: Path) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"apis: [{{name: demo, preset: standard, url: '{URL}', organisations: [{{id: acme}}]}}]")
+    return file
+
+
+def test_every_problem_is_told_at_once_with_its_line_and_field(tmp_path: Path) -> None:
+    text = """\
+organisation_labels: [team, api]
+apis:
+  - name: maps
+    preset: standard
+    url: ftp://x/{organisation}
+    poll_intervall: 3s
+    time_zone: Mars/Olympus
+    auth: {type: bearer, token: ""}
+    static: {limit: yes}
+    organisations:
+      - {id: 1, name: no}
+  - name: weather
+    mapping:
+      scopes: "a-b"
+      name: {pth: x}
+      requests: used
+    url: http://x/
+    auth: {type: digest}
+    tls: {ca_file: missing.pem}
+    organisations: []
+"""
+    assert refused_text(tmp_path, text) == [
+        "config.yaml:1: organisation_labels: must not hold 'api': the exporter or Prometheus uses that label itself",
+        "config.yaml:5: apis[0].url: has the unknown placeholder {organisation}; "
+        "known are {organisation_id} and {organisation_name}",
+        "config.yaml:6: apis[0].poll_intervall: is not a known field; did you mean poll_interval?",
+        "config.yaml:7: apis[0].time_zone: must be an IANA time zone such as UTC or Europe/Berlin, not 'Mars/Olympus'",
+        "config.yaml:8: apis[0].auth.token: the secret is empty",
+        "config.yaml:9: apis[0].static.limit: must be a number of 0 or more, not True; or unlimited",
+        "config.yaml:11: apis[0].organisations[0].name: must be text; "
+        "put it in quotes if it is a number, a date, yes, no, on or off",
+        "config.yaml:14: apis[1].mapping.scopes.path: is not JMESPath: Bad jmespath expression: Unknown token '-': "
+        '(names with a hyphen or a dot need quotes: "rate-limit")',
+        "config.yaml:15: apis[1].mapping.name.pth: is not a known field; did you mean path?",
+        "config.yaml:18: apis[1].auth: has the unknown type 'digest'; known are 'bearer', 'header', 'basic'",
+        f"config.yaml:19: apis[1].tls.ca_file: cannot read {tmp_path}/missing.pem: No such file or directory",
+        "config.yaml:20: apis[1].organisations: must not be empty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "config.yaml: is empty; it needs at least: apis"),
+        ("apis: [", "config.yaml:1: is not YAML: expected the node content, but found '<stream end>'"),
+        ("apis: []", "config.yaml:1: apis: must not be empty"),
+        ("apis: 3", "config.yaml:1: apis: must be a list"),
+        ("- a", "config.yaml:1: must be a mapping with fields"),
+        ("apis: []\napis: []", "config.yaml:2: has the key 'apis' twice"),
+        ("? [a]\n: b", "config.yaml:1: has a key that is not a text"),
+        ("a: !!python/object:os.system {}", "config.yaml:1: a: "),
+        ("{}", "config.yaml:1: apis: is missing"),
+        ("a: " + "[" * 5000 + "]" * 5000, "config.yaml: "),
+    ],
+)
+def test_files_that_are_no_config(tmp_path: Path, text: str, problem: str) -> None:
+    assert refused_text(tmp_path, text)[0].startswith(problem)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none.yaml") == ["none.yaml: cannot be read: No such file or directory"]
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\xfa")
+    assert refused(binary) == ["binary.yaml: is not UTF-8 text"]
+
+
+@pytest.mark.parametrize(
+    ("api", "problem"),
+    [
+        (
+            {"poll_interval": "0.5s"},
+            "apis[0].poll_interval: must be a duration such as 30s, 5m, 1h30m or 7d, not '0.5s'",
+        ),
+        ({"poll_interval": 5}, "apis[0].poll_interval: must be a duration such as 30s, 5m, 1h30m or 7d, not 5"),
+        ({"poll_interval": "100ms"}, "apis[0].poll_interval: must be at least 1s (min_poll_interval), not 100ms"),
+        ({"stale_after": "1m"}, "apis[0]: stale_after must be at least poll_interval (5m)"),
+        ({"drop_after": "1m"}, "apis[0]: drop_after must be at least stale_after (15m)"),
+        ({"timeout": "0s"}, "apis[0].timeout: must be greater than 0"),
+        ({"url": "http://u:p@x/"}, "apis[0].url: must not hold a user name or password; use auth with type: basic"),
+        ({"url": "/usage"}, "apis[0].url: must be an absolute http:// or https:// URL"),
+        ({"url": "http://x:99999/"}, "apis[0].url: is not a URL: Port out of range 0-65535"),
+        ({"url": "http://x/{"}, "apis[0].url: has an unpaired { or }; write {{ or }} for the character itself"),
+        ({"preset": "standrd"}, "apis[0].preset: unknown preset 'standrd'; did you mean standard?"),
+        ({"preset": None}, "apis[0]: needs exactly one of preset and mapping"),
+        ({"name": " x"}, "apis[0].name: must not begin or end with a space"),
+        ({"name": "a\nb"}, "apis[0].name: must not contain control characters"),
+        ({"daily_history_days": 31}, "apis[0].daily_history_days: must be less than or equal to 30"),
+        ({"missing_days": "none"}, "apis[0].missing_days: must be 'zero' or 'unknown'"),
+        (
+            {"organisations": [{"id": "a"}, {"id": "a"}]},
+            "apis[0]: has two organisations with the id 'a'",
+        ),
+        (
+            {"organisations": [{"id": "a", "name": "X"}, {"id": "b", "name": "X"}]},
+            "apis[0]: has two organisations with the name 'X'",
+        ),
+        (
+            {"organisations": [{"id": "a", "labels": {"team": "x"}}]},
+            "apis[0].organisations[0].labels.team: is not declared in organisation_labels",
+        ),
+        ({"auth": {"token": "x"}}, "apis[0].auth: needs type: bearer, header or basic"),
+        (
+            {"auth": {"type": "bearer", "token": {"env": "NO_SUCH_VARIABLE"}}},
+            "apis[0].auth.token: the environment variable NO_SUCH_VARIABLE is not set",
+        ),
+        (
+            {"auth": {"type": "bearer", "token": {"value": "x", "env": "y"}}},
+            "apis[0].auth.token: needs exactly one of value, env and file",
+        ),
+        ({"tls": {"key_file": "config.yaml"}}, "apis[0].tls: has key_file without cert_file"),
+        (
+            {"static": {"period": "fortnight"}},
+            "apis[0].static.period.every: must be 'month', 'day', 'hour' or 'none'",
+        ),
+        (
+            {"static": {"period": {"every": "day", "anchor_day": 3}}},
+            "apis[0].static.period: has anchor_day, which goes with every: month",
+        ),
+        (
+            {"mapping": {"scopes": "s", "name": "n", "requests": "r"}},
+            "apis[0]: tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited",
+        ),
+        (
+            {"mapping": {"scopes": "s", "name": "n", "limit": "l"}},
+            "apis[0].mapping: needs exactly one of requests and remaining",
+        ),
+        (
+            {"mapping": {"scopes": "s", "name": "n", "requests": "r", "limit": "l", "period": {"end": "e"}}},
+            "apis[0].mapping.period: tells only one end, so it needs length: month, or a duration such as 1h",
+        ),
+        (
+            {"mapping": {"scopes": "s", "name": {"path": "a", "key": True}, "requests": "r", "limit": "l"}},
+            "apis[0].mapping.name: needs exactly one of path, root and key: true",
+        ),
+    ],
+)
+def test_fields_that_are_refused(tmp_path: Path, api: dict[str, Any], problem: str) -> None:
+    (line,) = refused_api(tmp_path, **api)
+    assert line.split(": ", 1)[1].startswith(problem), line
+
+
+def test_api_names_must_differ(tmp_path: Path) -> None:
+    (line,) = refused(write_config(tmp_path / "config.yaml", {"url": URL}, {"url": URL}))
+    assert line.endswith("apis[1].name: the name 'demo' is used by an earlier api; names must differ")
+
+
+def test_merge_keys_and_anchors_work(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"apis:\n- &a {{name: one, preset: standard, url: '{URL}', organisations: [{{id: x}}]}}\n"
+        "- {<<: *a, name: two}\n"
+    )
+    assert [target.key for target in load_config(file).targets] == [("one", "x"), ("two", "x")]
+
+
+def test_ids_may_be_numbers_and_are_percent_encoded(tmp_path: Path) -> None:
+    config = load(tmp_path / "c.yaml", {"url": URL, "organisations": [{"id": 7}, {"id": "a/../b c"}]})
+    assert [target.url for target in config.targets] == ["http://127.0.0.1:9/7", "http://127.0.0.1:9/a%2F..%2Fb%20c"]
+
+
+def test_secrets_are_not_in_any_text_of_the_config(tmp_path: Path) -> None:
+    config = load(tmp_path / "c.yaml", {"url": URL, "auth": {"type": "basic", "username": "u", "password": "s3cr3t"}})
+    assert "s3cr3t" not in repr(config)
+    problems = refused_api(tmp_path, auth={"type": "bearer", "token": {"valu": "s3cr3t"}})
+    assert "s3cr3t" not in "".join(problems)
+
+
+@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("a\nb\n", "contains a line break")])
+def test_secret_files_are_checked_at_once(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "token").write_text(content)
+    (line,) = refused_api(tmp_path, auth={"type": "bearer", "token": {"file": "token"}})
+    assert message in line
+    assert "apis[0].auth.token" in line
+
+
+def test_a_secret_file_may_end_with_a_line_break_and_lies_beside_the_config(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("abc\n")
+    (target,) = load(
+        tmp_path / "c.yaml", {"url": URL, "auth": {"type": "bearer", "token": {"file": "token"}}}
+    ).targets
+    assert target.auth is not None
+    assert target.auth.type == "bearer"
+    assert target.auth.token.reveal() == "abc"
+
+
+def test_a_secret_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "DEMO_TOKEN", "abc")
+    auth = {"type": "header", "name": "X-Key", "value": {"env": "DEMO_TOKEN"}}
+    (target,) = load(tmp_path / "c.yaml", {"url": URL, "auth": auth}).targets
+    assert target.auth is not None
+    assert target.auth.type == "header"
+    assert target.auth.value.reveal() == "abc"
+
+
+def test_an_organisation_s_own_auth_comes_first(tmp_path: Path) -> None:
+    own = {"type": "bearer", "token": "own"}
+    api = {
+        "url": URL,
+        "auth": {"type": "bearer", "token": "api"},
+        "organisations": [{"id": "a", "auth": own}, {"id": "b"}],
+    }
+    first, second = load(tmp_path / "c.yaml", api).targets
+    assert first.auth is not None
+    assert first.auth.type == "bearer"
+    assert first.auth.token.reveal() == "own"
+    assert second.auth == second.api.auth
+
+
+def test_an_api_s_other_organisations_do_not_make_a_target_look_changed(tmp_path: Path) -> None:
+    (before,) = load(tmp_path / "c.yaml", {"url": URL, "organisations": [{"id": "a"}]}).targets
+    after, _ = load(tmp_path / "c.yaml", {"url": URL, "organisations": [{"id": "a"}, {"id": "b"}]}).targets
+    assert before == after
+    (other,) = load(tmp_path / "c.yaml", {"url": URL, "timeout": "3s", "organisations": [{"id": "a"}]}).targets
+    assert before != other
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("30s", 30), ("1h30m", 5400), ("1d", 86_400), ("250ms", 0.25), ("1w", 604_800)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@given(st.integers(0, 10**10))
+def test_durations_survive_being_written(milliseconds: int) -> None:
+    assert parse_duration(format_duration(milliseconds / 1000)) == milliseconds / 1000
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_are_valid(name: str) -> None:
+    assert load_preset(name).documentation
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=10,
+    )
+)
+def test_whatever_a_file_holds_the_answer_is_a_config_error(
+    tmp_path_factory: pytest.TempPathFactory, data: Any
+) -> None:
+    file = tmp_path_factory.mktemp("config") / "config.yaml"
+    file.write_text(yaml.safe_dump({"apis": [data]}), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert caught.value.problems
+
+
+def test_the_committed_json_schema_is_the_models_own() -> None:
+    from exporter.generate import ROOT, generated  # noqa: PLC0415
+
+    for path, content in generated().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == content, f"{path} is old; run: make generate"
+
+
+def test_the_json_schema_accepts_the_demo_s_config() -> None:
+    import jsonschema  # noqa: PLC0415
+
+    root = Path(__file__).parents[1]
+    schema = json.loads((root / "docs/config.schema.json").read_text())
+    text = (root / "exporter/demo/config.yaml").read_text().replace("{vendor}", "http://127.0.0.1")
+    jsonschema.validate(yaml.safe_load(text), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"apis": [{"nme": "x"}]}, schema)
