@@ -1,0 +1,271 @@
+"""What stands on /metrics, held against prometheus_client's own parser and writer."""
+
+import gzip
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from subprocess import run
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest as generate_text
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter import metrics
+from exporter.config import Target
+from exporter.errors import REASONS, ServerError
+from exporter.exposition import OPENMETRICS, TEXT, Exposition, ProcessMetrics, Renderer
+from exporter.metrics import CATALOGUE
+from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.schema import Api, Organisation
+from exporter.store import Store
+from tests.support.clock import FakeClock
+from tests.support.factories import load
+from tests.support.programs import required
+
+MAPS = ScopeUsage(
+    name="Maps (v2.1)",
+    requests=750,
+    limit=1000,
+    id="maps",
+    plan='Pro "XL"',
+    rate_limit_per_minute=60,
+    rejected=3,
+    period=BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)),
+    daily=tuple(DailyUsage(date(2026, 10, 24) + timedelta(days=day), day) for day in range(30)),
+)
+HOSTILE = 'O\'Brien & "Söhne" (EU)\\'
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Exporter:
+    """A store, its exposition, and one target, without a poller."""
+
+    def __init__(self, directory: Path, **api: object) -> None:
+        self.clock = FakeClock()
+        organisations = [{"id": "acme", "name": HOSTILE, "labels": {"team": "a\\b"}}]
+        config = load(
+            directory / "c.yaml",
+            {"url": "http://x/", "organisations": organisations, **api},
+            organisation_labels=["team"],
+        )
+        self.target: Target = config.targets[0]
+        self.store = Store(self.clock)
+        self.store.set_targets(config.targets)
+        self.process = ProcessMetrics()
+        self.exposition = Exposition(self.store, self.process, self.clock)
+
+    def poll(self, *scopes: ScopeUsage) -> None:
+        self.store.record(self.target, UsageSnapshot(self.clock.now(), scopes))
+
+    def fail(self) -> None:
+        self.store.record(self.target, ServerError("500"))
+
+    def text(self, content_type: str = TEXT) -> str:
+        self.exposition.refresh()
+        return self.exposition.body(content_type).plain.decode()
+
+    def samples(self) -> Samples:
+        return samples(self.text())
+
+    def value(self, metric: metrics.Metric, **labels: str) -> float | None:
+        """The one sample of the metric that has these labels."""
+        found = [
+            value
+            for (name, own), value in self.samples().items()
+            if name == metric.name and labels.items() <= dict(own).items()
+        ]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+
+def samples(text: str) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in parse_text(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def exporter(tmp_path: Path) -> Exporter:
+    return Exporter(tmp_path)
+
+
+def test_a_scope_s_samples(exporter: Exporter) -> None:
+    exporter.poll(MAPS)
+    own = {"api": "demo", "organisation": HOSTILE, "team": "a\\b", "scope": "Maps (v2.1)"}
+    found = exporter.samples()
+
+    def value(metric: metrics.Metric, **labels: str) -> float:
+        return found[metric.name, frozenset({**own, **labels}.items())]
+
+    assert value(metrics.REQUESTS) == 750
+    assert value(metrics.LIMIT) == 1000
+    assert value(metrics.RATE_LIMIT) == 60
+    assert value(metrics.REJECTED) == 3
+    assert value(metrics.PERIOD_START) == datetime(2026, 11, 1, tzinfo=UTC).timestamp()
+    assert value(metrics.PERIOD_END) == datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+    assert [value(metrics.DAILY, date=f"2026-11-{day:02}") for day in (1, 22)] == [8, 29]
+    info = {"organisation_id": "acme", "scope_id": "maps", "plan": 'Pro "XL"', "unit": "requests"}
+    assert value(metrics.SCOPE_INFO, **info, daily_source="vendor") == 1
+
+
+def test_unlimited_and_untold_are_absent_and_a_limit_of_0_is_not(exporter: Exporter) -> None:
+    exporter.poll(ScopeUsage("A", 1, None), ScopeUsage("B", 1, 0))
+    assert exporter.value(metrics.LIMIT, scope="A") is None
+    assert exporter.value(metrics.LIMIT, scope="B") == 0
+    for metric in (metrics.RATE_LIMIT, metrics.REJECTED, metrics.PERIOD_START, metrics.PERIOD_END, metrics.DAILY):
+        assert exporter.value(metric) is None
+
+
+def test_before_the_first_poll_counters_and_reasons_stand_at_0_and_up_is_unknown(exporter: Exporter) -> None:
+    assert exporter.value(metrics.UP) is None
+    assert exporter.value(metrics.LAST_SUCCESS) is None
+    assert exporter.value(metrics.POLLS) == 0
+    for reason in REASONS:
+        assert exporter.value(metrics.POLL_FAILURES, reason=reason) == 0
+        assert exporter.value(metrics.POLL_FAILING, reason=reason) == 0
+
+
+def test_a_failing_vendor(exporter: Exporter) -> None:
+    exporter.poll(MAPS)
+    exporter.clock.advance(minutes=15)
+    exporter.fail()
+    assert exporter.value(metrics.UP) == 0
+    assert exporter.value(metrics.POLL_FAILING, reason="server_error") == 1
+    assert exporter.value(metrics.POLL_FAILING, reason="auth") == 0
+    assert exporter.value(metrics.POLL_FAILURES, reason="server_error") == 1
+    assert exporter.value(metrics.STALE) == 1
+    assert exporter.value(metrics.REQUESTS) == 750
+    exporter.poll(MAPS)
+    assert exporter.value(metrics.UP) == 1
+    assert exporter.value(metrics.POLL_FAILING, reason="server_error") == 0
+    assert exporter.value(metrics.STALE) == 0
+
+
+def test_time_alone_makes_stale_and_drops(exporter: Exporter) -> None:
+    exporter.poll(ScopeUsage("A", 1, 2))
+    assert exporter.value(metrics.STALE) == 0
+    exporter.clock.advance(minutes=15)
+    assert exporter.value(metrics.STALE) == 1
+    exporter.clock.advance(hours=24)
+    assert exporter.value(metrics.REQUESTS) is None
+    assert exporter.value(metrics.STALE) == 1
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, []), (2, ["2026-11-21", "2026-11-22"])])
+def test_fewer_days_where_the_config_says_so(tmp_path: Path, days: int, expected: list[str]) -> None:
+    exporter = Exporter(tmp_path, daily_history_days=days)
+    exporter.poll(MAPS)
+    dates = sorted(dict(labels)["date"] for name, labels in exporter.samples() if name == metrics.DAILY.name)
+    assert dates == expected
+
+
+def test_promtool_finds_nothing_to_say(exporter: Exporter) -> None:
+    exporter.poll(MAPS)
+    exporter.process.observe_poll("demo", 0.2)
+    exporter.process.config_loaded(exporter.clock.now())
+    checked = run(
+        [required("promtool"), "check", "metrics"], input=exporter.text(), text=True, capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
+    exporter.poll(MAPS)
+    exporter.process.observe_poll("demo", 0.2)
+    open_samples = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in parse_openmetrics(exporter.text(OPENMETRICS))
+        for sample in family.samples
+    }
+    ours = {key: value for key, value in open_samples.items() if key[0].startswith("api_usage_")}
+    assert ours == {key: value for key, value in exporter.samples().items() if key[0].startswith("api_usage_")}
+    assert exporter.text(OPENMETRICS).endswith("# EOF\n")
+
+
+def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(exporter: Exporter) -> None:
+    exporter.poll(MAPS)
+    exporter.process.observe_poll("demo", 0.2)
+    families = {family.name: family for family in parse_text(exporter.text())}
+    for metric in CATALOGUE:
+        family = families[metric.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (metric.kind, metric.help)
+        extra = {"le"} if metric.kind == "histogram" else {"team"} if metrics.ORGANISATION in metric.labels else set()
+        assert set(family.samples[0].labels) == {*metric.labels, *extra}
+    ours = {name for name in families if name.startswith("api_usage_")}
+    assert ours == {metric.name.removesuffix("_total") for metric in CATALOGUE}
+
+
+def test_gzip_is_one_member_with_the_same_text(exporter: Exporter) -> None:
+    exporter.poll(MAPS)
+    exporter.exposition.refresh()
+    body = exporter.exposition.body(TEXT)
+    assert gzip.decompress(body.gzipped) == body.plain
+
+
+class _Fixed:
+    def __init__(self, *families: Metric) -> None:
+        self.families = families
+
+    def collect(self) -> tuple[Metric, ...]:
+        return self.families
+
+
+label_values = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+counts = st.floats(0, allow_infinity=False, allow_nan=False) | st.integers(0, 10**18).map(float)
+
+
+@given(label_values, label_values, label_values, counts)
+def test_escaping_grouping_and_numbers_are_prometheus_client_s(
+    organisation: str, scope: str, label: str, count: float
+) -> None:
+    clock = FakeClock()
+    api = Api.model_validate(
+        {"name": "demo", "preset": "standard", "url": "http://x/", "organisations": [{"id": "acme"}]}
+    )
+    owner = Organisation.model_construct(id="acme", name=organisation, labels={"region": label})
+    target = Target(api, owner, mapping=None, static=None)  # type: ignore[arg-type]
+    store = Store(clock)
+    store.set_targets([target])
+    store.record(target, UsageSnapshot(clock.now(), (replace(MAPS, name=scope, requests=count, daily=None),)))
+    exposition = Exposition(store, ProcessMetrics(), clock)
+
+    names = ("api", "organisation", *(("region",) if label else ()))
+    values = ("demo", organisation, *((label,) if label else ()))
+    requests = GaugeMetricFamily(metrics.REQUESTS.name, metrics.REQUESTS.help, labels=(*names, "scope"))
+    requests.add_metric((*values, scope), count)
+    polls = CounterMetricFamily(metrics.POLLS.name, metrics.POLLS.help, labels=names)
+    polls.add_metric(values, 1)
+    registry = CollectorRegistry()
+    registry.register(_Fixed(requests, polls))
+    for content_type, generate in ((TEXT, generate_text), (OPENMETRICS, generate_openmetrics)):
+        written = generate(registry).removesuffix(b"# EOF\n")
+        body = exposition.body(content_type).plain
+        for family in (
+            written[: written.index(b"# HELP api_usage_polls")],
+            written[written.index(b"# HELP api_usage_polls") :],
+        ):
+            assert family in body
+
+
+def test_the_renderer_refreshes_after_a_change_and_stops(exporter: Exporter) -> None:
+    import threading  # noqa: PLC0415
+
+    renderer = Renderer(exporter.exposition, pause=0.01, longest=60)
+    exporter.store.on_change(renderer.changed)
+    thread = threading.Thread(target=renderer.run)
+    thread.start()
+    exporter.poll(MAPS)
+    while b'scope="Maps' not in exporter.exposition.body(TEXT).plain:
+        thread.join(0.01)
+    renderer.stop()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -1,0 +1,203 @@
+"""The HTTP surface, over real connections."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+from werkzeug.wrappers import Response
+
+from exporter.exposition import OPENMETRICS, TEXT
+from exporter.service import Service
+from exporter.web.app import create_app
+from exporter.web.negotiation import exposition_format
+from tests.support.clock import FakeClock
+from tests.support.factories import answer, write_config
+from tests.support.http import Vendor, serve
+
+
+class Running:
+    """An exporter with its web app on a port, whose polls and refreshes a test starts."""
+
+    def __init__(self, url: str, service: Service, config: Path) -> None:
+        self.url, self.service, self.config = url, service, config
+
+    def poll(self) -> None:
+        self.service.poller.run_due()
+        assert self.service.poller.wait_idle(10)
+        self.service.exposition.refresh()
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        return requests.get(self.url + path, headers={"Accept-Encoding": "identity", **headers}, timeout=10)
+
+    def post(self, path: str) -> requests.Response:
+        return requests.post(self.url + path, timeout=10)
+
+
+@pytest.fixture
+def running(tmp_path: Path, vendor: Vendor, clock: FakeClock) -> Iterator[Running]:
+    vendor.answer = lambda _: Response(json.dumps(answer({"name": "Maps <b>"})))
+    config = write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage"})
+    service = Service(config, clock)
+    app = create_app(store=service.store, exposition=service.exposition, reload=service.reload, clock=clock)
+    with serve(app) as url:
+        yield Running(url, service, config)
+    service.stop()
+
+
+# What Prometheus 2.42 and 3 send.
+PROMETHEUS_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", TEXT),
+        ("text/plain", TEXT),
+        (PROMETHEUS_2, OPENMETRICS),
+        (PROMETHEUS_3, OPENMETRICS),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text;version=2.0.0", TEXT),
+        ("application/openmetrics-text;version=2.0.0,*/*;q=0.1", TEXT),
+        ("application/openmetrics-text;q=0,*/*", TEXT),
+        ("application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.7", TEXT),
+        ("application/json", TEXT),
+    ],
+)
+def test_the_format_is_negotiated(accept: str, content_type: str) -> None:
+    assert exposition_format(parse_accept_header(accept, MIMEAccept)) == content_type
+
+
+def test_metrics_in_both_formats(running: Running) -> None:
+    running.poll()
+    text = running.get("/metrics")
+    assert text.headers["Content-Type"] == TEXT
+    assert 'api_usage_requests{api="demo",organisation="acme",scope="Maps <b>"} 750.0' in text.text
+    assert text.headers["Vary"] == "Accept, Accept-Encoding"
+    assert "Content-Encoding" not in text.headers
+    open_text = running.get("/metrics", Accept=PROMETHEUS_3)
+    assert open_text.headers["Content-Type"] == OPENMETRICS
+    assert open_text.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "gzipped"),
+    [
+        ("gzip", True),
+        ("gzip;q=0, *", False),
+        ("deflate, gzip;q=0.5", True),
+        ("*", True),
+        ("identity", False),
+        ("br", False),
+    ],
+)
+def test_gzip_only_where_it_is_accepted(running: Running, accepted: str, gzipped: bool) -> None:
+    response = requests.get(f"{running.url}/metrics", headers={"Accept-Encoding": accepted}, stream=True, timeout=10)
+    assert (response.headers.get("Content-Encoding") == "gzip") is gzipped
+    body = response.raw.read(decode_content=False)
+    assert b"api_usage_polls_total" in (gzip.decompress(body) if gzipped else body)
+
+
+def test_health_and_readiness(running: Running, vendor: Vendor) -> None:
+    vendor.answer = lambda _: Response(status=500)
+    assert running.get("/-/healthy").status_code == 200
+    assert running.get("/-/ready").status_code == 503
+    assert running.get("/-/ready").text == "1 organisations have not been asked for yet.\n"
+    running.poll()
+    assert running.get("/-/ready").status_code == 200
+
+
+def test_usage_as_json(running: Running, vendor: Vendor, clock: FakeClock) -> None:
+    running.poll()
+    vendor.answer = lambda _: Response(status=500)
+    clock.advance(minutes=8)
+    running.poll()
+    document = running.get("/api/v1/usage").json()
+    (organisation,) = document["organisations"]
+    assert document["time"] == "2026-11-22T12:08:00+00:00"
+    assert organisation == {
+        "api": "demo",
+        "organisation": "acme",
+        "organisation_id": "acme",
+        "labels": {},
+        "up": False,
+        "stale": False,
+        "last_poll": "2026-11-22T12:08:00+00:00",
+        "last_success": "2026-11-22T12:00:00+00:00",
+        "failure": {
+            "reason": "server_error",
+            "message": "the vendor answered 500 INTERNAL SERVER ERROR",
+            "at": "2026-11-22T12:08:00+00:00",
+        },
+        "scopes": [
+            {
+                "scope": "Maps <b>",
+                "scope_id": "",
+                "plan": "",
+                "unit": "requests",
+                "requests": 750,
+                "limit": 1000,
+                "used_ratio": 0.75,
+                "rate_limit_per_minute": None,
+                "rejected": None,
+                "period": None,
+                "daily_source": "observed",
+                "daily": [],
+                "fetched_at": "2026-11-22T12:00:00+00:00",
+            }
+        ],
+    }
+
+
+def test_a_reload_takes_the_new_file_over(running: Running) -> None:
+    running.poll()
+    text = running.config.read_text().replace("id: acme", "id: other")
+    running.config.write_text(text)
+    assert running.post("/-/reload").text == "The config was loaded.\n"
+    assert [state.target.key for state in running.service.store.states()] == [("demo", "other")]
+    running.poll()
+    assert 'organisation="other"' in running.get("/metrics").text
+    assert "acme" not in running.get("/metrics").text
+
+
+def test_a_bad_file_changes_nothing_and_is_told(running: Running) -> None:
+    running.poll()
+    good = running.config.read_text()
+    running.config.write_text(good + "nonsense: 1\n")
+    refused = running.post("/-/reload")
+    assert refused.status_code == 500
+    assert "nonsense: is not a known field" in refused.text
+    running.service.exposition.refresh()
+    metrics = running.get("/metrics").text
+    assert "api_usage_exporter_config_last_reload_successful 0.0" in metrics
+    assert 'organisation="acme"' in metrics
+    running.config.write_text(good)
+    assert running.post("/-/reload").status_code == 200
+    running.service.exposition.refresh()
+    assert "api_usage_exporter_config_last_reload_successful 1.0" in running.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/-/reload", 405), ("POST", "/metrics", 405), ("GET", "/x", 404)]
+)
+def test_other_requests(running: Running, method: str, path: str, status: int) -> None:
+    assert requests.request(method, running.url + path, timeout=10).status_code == status
+
+
+def test_the_landing_page_links_to_the_rest(running: Running) -> None:
+    page: Any = running.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    for path in ("/metrics", "/api/v1/usage", "/-/healthy", "/-/ready"):
+        assert f'href="{path}"' in page.text
