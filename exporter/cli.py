@@ -149,7 +149,8 @@ def main(
 
 def _check(config_file: Path) -> None:
     config = load_config(config_file)
-    click.echo(f"{config_file}: fine, {len(config.targets)} organisations to watch")
+    count = len(config.targets)
+    click.echo(f"{config_file}: fine, {count} organisation{'' if count == 1 else 's'} to watch")
 
 
 def _fail(*lines: str) -> None:

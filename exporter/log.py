@@ -29,6 +29,7 @@ def configure(level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     rendering = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style)]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=processors, processors=rendering))
+    logging.captureWarnings(True)
     # Libraries' own chatter (uvicorn's start and stop, urllib3's connections) is for debugging only.
     logging.basicConfig(level=logging.DEBUG if level == "debug" else logging.WARNING, handlers=[handler], force=True)
 

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from exporter.fields import (
     Duration,
@@ -21,8 +21,6 @@ from exporter.fields import (
 )
 from exporter.metrics import RESERVED_LABELS
 from exporter.thresholds import HISTORY_DAYS
-
-DEFAULT_MIN_POLL_INTERVAL = 10.0
 
 Scalar = str | int | float | bool | None
 
@@ -52,6 +50,13 @@ def _length(value: object) -> float | Literal["month"]:
     return seconds
 
 
+Length = Annotated[
+    float | Literal["month"],
+    BeforeValidator(_length),
+    WithJsonSchema({"type": "string", "examples": ["month", "30d", "1h"]}),
+]
+
+
 class PeriodMapping(Frozen):
     """The billing period: both ends, or one of them and a length.
 
@@ -60,10 +65,8 @@ class PeriodMapping(Frozen):
 
     start: Expression | None = Field(None, description="When the period began.")
     end: Expression | None = Field(None, description="When it ends, and the usage starts again from 0.")
-    length: Annotated[float | Literal["month"] | None, BeforeValidator(_length)] = Field(
-        None,
-        description="month (a calendar month) or a duration; needed where only one end is told.",
-        json_schema_extra={"type": "string"},
+    length: Length | None = Field(
+        None, description="month (a calendar month) or a duration; needed where only one end is told."
     )
 
     @model_validator(mode="after")
@@ -106,7 +109,9 @@ class Mapping(Frozen):
     limit: Expression | None = Field(None, description="Most requests allowed in the billing period.")
     unlimited_when: tuple[Scalar, ...] = Field((), strict=False, description="Values of `limit` that mean unlimited.")
     rate_limit: Expression | None = Field(None, description="Most requests allowed per rate_limit_window.")
-    rate_limit_window: Duration = Field(60.0, gt=0, le=60, description="1m or 1s; longer ones are quotas.")
+    rate_limit_window: Duration = Field(
+        "1m", validate_default=True, gt=0, le=60, description="1m or 1s; longer ones are quotas."
+    )
     rejected: Expression | None = Field(None, description="Requests refused over the rate limit in the period.")
     scale: float = Field(
         1.0,
@@ -166,7 +171,7 @@ class BearerAuth(Frozen):
     """Authorization: Bearer TOKEN."""
 
     type: Literal["bearer"]
-    token: Secret
+    token: Secret = Field(description="The token.")
 
 
 class HeaderAuth(Frozen):
@@ -174,15 +179,15 @@ class HeaderAuth(Frozen):
 
     type: Literal["header"]
     name: str = Field("X-API-Key", pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="The header's name.")
-    value: Secret
+    value: Secret = Field(description="The key.")
 
 
 class BasicAuth(Frozen):
     """HTTP basic authentication."""
 
     type: Literal["basic"]
-    username: str = Field(min_length=1)
-    password: Secret
+    username: str = Field(min_length=1, description="The user name.")
+    password: Secret = Field(description="The password.")
 
 
 Auth = Annotated[BearerAuth | HeaderAuth | BasicAuth, Field(discriminator="type")]
@@ -226,13 +231,15 @@ class Api(Frozen):
     mapping: Mapping | None = Field(None, description="Where the values stand in the answer, instead of a preset.")
     url: UrlTemplate = Field(description="The usage endpoint, with {organisation_id} or {organisation_name}.")
     auth: Auth | None = Field(None, description="How the exporter signs in.")
-    tls: Tls = Field(Tls())
-    static: Static = Field(Static())
+    tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
+    static: Static = Field(Static(), description="What the vendor does not report.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
-    timeout: Duration = Field(10.0, gt=0, le=300, description="For a whole answer.")
+    timeout: Duration = Field("10s", validate_default=True, gt=0, le=300, description="For a whole answer.")
     max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
     max_concurrent_polls: int = Field(16, ge=1, le=256, description="Most requests to this api at a time.")
-    poll_interval: Duration = Field(300.0, description="How often an organisation is asked for.")
+    poll_interval: Duration = Field(
+        "5m", validate_default=True, description="How often an organisation is asked for."
+    )
     stale_after: Duration | None = Field(None, description="Age at which data is stale; 3 intervals if left out.")
     drop_after: Duration | None = Field(
         None,
@@ -242,7 +249,7 @@ class Api(Frozen):
     missing_days: Literal["zero", "unknown"] = Field(
         "unknown", description="What a day means that is absent from the vendor's list."
     )
-    organisations: tuple[Organisation, ...] = Field(min_length=1, strict=False)
+    organisations: tuple[Organisation, ...] = Field(min_length=1, strict=False, description="Whose usage to watch.")
 
     @property
     def stale_after_seconds(self) -> float:
@@ -289,11 +296,12 @@ class ConfigFile(Frozen):
         (), strict=False, description="Labels that organisations may carry, put on every series of theirs."
     )
     min_poll_interval: Duration = Field(
-        DEFAULT_MIN_POLL_INTERVAL,
+        "10s",
+        validate_default=True,
         gt=0,
         description="Shorter poll_intervals are errors, to spare the vendors.",
     )
-    apis: tuple[Api, ...] = Field(min_length=1, strict=False)
+    apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
 
 
 class Preset(Frozen):

@@ -1,5 +1,6 @@
 """Child processes that end with the demo, whatever happens."""
 
+import os
 import shutil
 import signal
 import socket
@@ -27,10 +28,11 @@ class Processes:
 
     def start(self, name: str, command: Sequence[str], *, quiet: bool = True) -> None:
         """Start a program in a group of its own, so that Ctrl-C reaches only us. quiet: its log goes to a file."""
-        log = (self.logs / f"{name}.log").open("wb") if quiet else None
-        process = subprocess.Popen(  # noqa: S603 - commands are ours
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        with (self.logs / f"{name}.log").open("wb") as file:
+            log = file if quiet else None
+            process = subprocess.Popen(  # noqa: S603 - commands are ours
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         self._running.append((name, process))
 
     def wait_ready(self, name: str, url: str) -> None:
@@ -79,4 +81,6 @@ def free_port(port: int, flag: str) -> int:
         with socket.create_server(("127.0.0.1", port)) as probe:
             return int(probe.getsockname()[1])
     except OSError as error:
-        raise StartError(f"port {port}: {error.strerror}; choose another with {flag}=PORT (0: any free)") from None
+        raise StartError(
+            f"port {port}: {os.strerror(error.errno or 0)}; choose another with {flag}=PORT (0: any free)"
+        ) from None

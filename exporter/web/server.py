@@ -1,5 +1,6 @@
 """The HTTP server: uvicorn over the Flask app (why uvicorn: docs/dependencies.md)."""
 
+import os
 import socket
 from dataclasses import dataclass
 
@@ -47,7 +48,8 @@ def listen(address: Address) -> socket.socket:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # create_server adds the address once more to strerror.
+        reason = os.strerror(error.errno) if error.errno and not isinstance(error, socket.gaierror) else str(error)
         raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
 
 

@@ -1,0 +1,37 @@
+"""What the docs say is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from exporter.config import load_config
+from exporter.metrics import CATALOGUE
+from tests.support.programs import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SERIES = re.compile(r"\bapi_usage_[a-z_]*[a-z]\b")
+
+
+def test_the_example_config_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPS_TOKEN", "x")
+    monkeypatch.setenv("GEO_KEY", "x")
+    assert len(load_config(ROOT / "config.example.yaml").targets) == 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_metrics_that_are_named_exist(page: Path) -> None:
+    known = {metric.name for metric in CATALOGUE}
+    suffixed = {
+        f"{metric.name}_{end}"
+        for metric in CATALOGUE
+        if metric.kind == "histogram"
+        for end in ("bucket", "sum", "count")
+    }
+    assert set(SERIES.findall(page.read_text(encoding="utf-8"))) <= known | suffixed
