@@ -1,9 +1,10 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -13,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.errors import ConfigError, Problem
-from exporter.fields import expand_url, format_duration
-from exporter.schema import Api, Auth, ConfigFile, Mapping, Organisation, Preset, Static
+from exporter.fields import format_duration
+from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
 
 Model = TypeVar("Model", bound=BaseModel)
 Path_ = tuple[str | int, ...]
@@ -29,8 +30,6 @@ class Target:
 
     api: Api
     organisation: Organisation
-    mapping: Mapping
-    static: Static
 
     @property
     def key(self) -> tuple[str, str]:
@@ -40,12 +39,6 @@ class Target:
     @property
     def auth(self) -> Auth | None:
         return self.organisation.auth or self.api.auth
-
-    @property
-    def url(self) -> str:
-        return expand_url(
-            self.api.url, organisation_id=self.organisation.id, organisation_name=self.organisation.label
-        )
 
     @property
     def time_zone(self) -> ZoneInfo:
@@ -63,12 +56,65 @@ class Config:
 def load_config(file: Path) -> Config:
     """Read and check a config file. Raises ConfigError with every problem found."""
     document = _Document.read(file)
-    parsed = document.validate(ConfigFile)
-    problems = [*_intervals(parsed), *_presets(parsed), *_labels(parsed), *_api_names(parsed)]
-    targets = [] if problems else list(_targets(parsed, problems))
+    problems: list[tuple[Path_, str]] = []
+    parsed = document.with_data(_with_presets(document, problems)).validate(ConfigFile, problems)
+    problems += [*_intervals(parsed), *_labels(parsed), *_api_names(parsed)]
     if problems:
         raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
-    return Config(file, tuple(targets))
+    return Config(file, tuple(_targets(parsed)))
+
+
+def _targets(config: ConfigFile) -> Iterator[Target]:
+    for api in config.apis:
+        bare = api.model_copy(update={"organisations": ()})
+        for organisation in api.organisations:
+            yield Target(bare, organisation)
+
+
+def _with_presets(document: "_Document", problems: list[tuple[Path_, str]]) -> Any:
+    """The file's data, each api that names a preset on top of it. What has another shape is left for the models."""
+    data = document.data
+    if not isinstance(data, dict) or not isinstance(data.get("apis"), list):
+        return data
+    folders = data.get("preset_folders")
+    paths = [document.directory / folder for folder in folders or () if isinstance(folder, str)]
+    apis = []
+    for index, api in enumerate(data["apis"]):
+        name = api.get("preset") if isinstance(api, dict) else None
+        if not isinstance(name, str):
+            apis.append(api)
+            continue
+        known = preset_names(paths)
+        if name not in known:
+            problems.append((("apis", index, "preset"), f"unknown preset {name!r}{_suggestion(name, known)}"))
+            # What it would have brought must not be told as missing.
+            apis.append(_merged({**load_preset("standard").api, "url": "http://unknown/"}, api))
+            continue
+        apis.append(_merged(load_preset(name, paths).api, api))
+    return {**data, "apis": apis}
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """`above` on top of `below`: objects field by field, all else replaced. auth is replaced whole."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    both = {name: _merged(below[name], above[name]) for name in below.keys() & above.keys() if name != "auth"}
+    return {**below, **above, **both}
+
+
+def preset_names(folders: Iterable[Path] = ()) -> list[str]:
+    """The presets in these folders and the built-in ones."""
+    names = {file.name for folder in _folders(folders) for file in folder.iterdir()}
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
+    """A preset that `preset_names` lists; the first folder that has it counts. Raises ConfigError if it is wrong."""
+    for folder in _folders(folders):
+        file = folder / f"{name}.yaml"
+        if file.is_file():
+            return _Document.parse(str(file), file.read_text(encoding="utf-8"), Path()).validate(Preset)
+    raise LookupError(name)
 
 
 def _intervals(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
@@ -80,13 +126,6 @@ def _intervals(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
                 f"must be at least {format_duration(least)} (min_poll_interval), "
                 f"not {format_duration(api.poll_interval)}",
             )
-
-
-def _presets(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
-    known = preset_names()
-    for index, api in enumerate(config.apis):
-        if api.preset is not None and api.preset not in known:
-            yield ("apis", index, "preset"), f"unknown preset {api.preset!r}{_suggestion(api.preset, known)}"
 
 
 def _labels(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
@@ -112,40 +151,9 @@ def _api_names(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
         seen.add(api.name)
 
 
-def _targets(config: ConfigFile, problems: list[tuple[Path_, str]]) -> Iterator[Target]:
-    for index, api in enumerate(config.apis):
-        preset = load_preset(api.preset) if api.preset is not None else None
-        mapping = preset.mapping if preset is not None else api.mapping
-        assert mapping is not None  # noqa: S101 - the schema asks for exactly one of preset and mapping
-        static = _merged(api.static, preset.static if preset is not None else Static())
-        if mapping.limit is None and static.limit is None:
-            problems.append(
-                (
-                    ("apis", index),
-                    "tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited",
-                )
-            )
-        bare = api.model_copy(update={"organisations": ()})
-        for organisation in api.organisations:
-            yield Target(bare, organisation, mapping, static)
-
-
-def _merged(own: Static, preset: Static) -> Static:
-    return preset.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
-
-
-def preset_names() -> list[str]:
-    return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in files("exporter.presets").iterdir()
-        if entry.name.endswith(".yaml")
-    )
-
-
-def load_preset(name: str) -> Preset:
-    """A preset that `preset_names` lists. Raises ConfigError where its file is wrong."""
-    text = files("exporter.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return _Document.parse(f"presets/{name}.yaml", text, Path()).validate(Preset)
+def _folders(own: Iterable[Path]) -> Iterator[Traversable]:
+    yield from (folder for folder in own if folder.is_dir())
+    yield files("exporter.presets")
 
 
 @dataclass(frozen=True)
@@ -189,13 +197,18 @@ class _Document:
             raise ConfigError(tuple(constructor.problems))
         return cls(name, directory, data, constructor.lines)
 
-    def validate(self, model: type[Model]) -> Model:
+    def with_data(self, data: Any) -> "_Document":
+        return replace(self, data=data)
+
+    def validate(self, model: type[Model], also: Iterable[tuple[Path_, str]] = ()) -> Model:
+        """The data as a model. Raises ConfigError with what is wrong, and with `also` if anything is."""
         try:
             return model.model_validate(self.data, context={"directory": self.directory})
         except ValidationError as error:
             details = [item for item in error.errors(include_url=False) if not _is_echo(item)]
-            problems = (self.problem(self._known(item["loc"]), _in_words(item, model)) for item in details)
-            raise ConfigError(tuple(sorted(set(problems), key=lambda item: item.line or 0))) from None
+            found = ((self._known(item["loc"]), _in_words(item, model)) for item in details)
+            problems = (self.problem(path, message) for path, message in (*also, *found))
+            raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=lambda item: item.line or 0))) from None
 
     def problem(self, path: Path_, message: str) -> Problem:
         return Problem(self.file, self._line(path), _dotted(path), message)
@@ -311,11 +324,7 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "tuple_type" | "list_type":
             return "must be a list"
         case "union_tag_not_found":
-            return (
-                f"needs type: {context.get('expected_tags', '')}"
-                if "expected_tags" in context
-                else ("needs type: bearer, header or basic")
-            )
+            return "needs a type, such as type: bearer"
         case "union_tag_invalid":
             return f"has the unknown type {context['tag']!r}; known are {context['expected_tags']}"
     message = error["msg"]

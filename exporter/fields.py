@@ -2,12 +2,11 @@
 
 import os
 import re
-import string
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jmespath
@@ -27,6 +26,8 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+
+from exporter import templates
 
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
 _DURATION = re.compile(
@@ -163,6 +164,19 @@ def _readable_file(path: Path) -> Path:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"{path} is not a folder")
+    return path
+
+
+FolderPath = Annotated[
+    Path,
+    AfterValidator(_folder),
+    BeforeValidator(_resolve_path),
+    BeforeValidator(lambda value: value if isinstance(value, str) else _raise("must be a path")),
+    WithJsonSchema({"type": "string"}),
+]
 FilePath = Annotated[
     Path,
     AfterValidator(_readable_file),
@@ -176,20 +190,18 @@ def _raise(message: str) -> Any:
     raise ValueError(message)
 
 
-_PLACEHOLDERS = ("organisation_id", "organisation_name")
-
-
 def _check_url(value: str) -> str:
+    """An absolute URL, or a path that base_url comes before."""
+    templates.check(value)
+    if value.startswith("/") and not value.startswith("//"):
+        return value
+    return _check_absolute(value)
+
+
+def _check_absolute(value: str) -> str:
+    templates.check(value)
     try:
-        fields = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
-    except ValueError:
-        raise ValueError("has an unpaired { or }; write {{ or }} for the character itself") from None
-    for name in fields:
-        if name not in _PLACEHOLDERS:
-            known = " and ".join(f"{{{placeholder}}}" for placeholder in _PLACEHOLDERS)
-            raise ValueError(f"has the unknown placeholder {{{name}}}; known are {known}")
-    try:
-        parts = urlsplit(expand_url(value, organisation_id="x", organisation_name="x"))
+        parts = urlsplit(re.sub(r"\{[^{}]*\}", "x", value))
         _ = parts.port
     except ValueError as error:
         raise ValueError(f"is not a URL: {error}") from None
@@ -200,14 +212,14 @@ def _check_url(value: str) -> str:
     return value
 
 
-def expand_url(template: str, *, organisation_id: str, organisation_name: str) -> str:
-    """The URL of one organisation; what is put in is percent-encoded, so that it stays one path segment."""
-    return template.format(
-        organisation_id=quote(organisation_id, safe=""), organisation_name=quote(organisation_name, safe="")
-    )
+def _check_template(value: str) -> str:
+    templates.check(value)
+    return value
 
 
 UrlTemplate = Annotated[str, AfterValidator(_check_url)]
+AbsoluteUrl = Annotated[str, AfterValidator(_check_absolute)]
+TextTemplate = Annotated[str, AfterValidator(_check_template)]
 
 
 @lru_cache(maxsize=4096)
@@ -236,6 +248,11 @@ class Expression(ShortForm):
     path: JmesPath | None = Field(None, description="JMESPath on the scope's own part of the answer.")
     root: JmesPath | None = Field(None, description="JMESPath on the whole answer.")
     key: bool = Field(False, description="true: the key under which the scope stands in an object.")
+    header: str | None = Field(None, description="A header of the answer; a number in it is read as one.")
+    request: str | None = Field(
+        None,
+        description="In the answer of which of the api's requests; with path: in its part that mapping.joins finds.",
+    )
     minus: "Expression | None" = Field(None, description="Taken off the value (numbers only).")
     scale: float = Field(1.0, gt=0, allow_inf_nan=False, strict=False, description="The number is multiplied by it.")
     optional: bool = Field(False, description="true: null or missing means that the vendor does not tell.")
@@ -246,14 +263,25 @@ class Expression(ShortForm):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if [self.path is not None, self.root is not None, self.key].count(True) != 1:
-            raise ValueError("needs exactly one of path, root and key: true")
+        if [self.path is not None, self.root is not None, self.key, self.header is not None].count(True) != 1:
+            raise ValueError("needs exactly one of path, root, header and key: true")
+        if self.key and self.request is not None:
+            raise ValueError("has request, which goes with path, root or header")
         return self
+
+    @property
+    def source(self) -> str:
+        """The JMESPath expression; "" for a key or a header."""
+        return self.path or self.root or ""
 
     def __str__(self) -> str:
         if self.key:
             return "the key"
-        return f"root expression {self.root!r}" if self.root is not None else f"expression {self.path!r}"
+        if self.header is not None:
+            text = f"header {self.header!r}"
+        else:
+            text = f"root expression {self.root!r}" if self.root is not None else f"expression {self.path!r}"
+        return text if self.request is None else f"{text} of request {self.request!r}"
 
 
 class Secret(ShortForm):

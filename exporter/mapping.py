@@ -8,8 +8,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping as MappingType
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
@@ -19,9 +20,9 @@ from dateutil.relativedelta import relativedelta
 
 from exporter.errors import ResponseError
 from exporter.fields import Expression, check_name, compile_jmespath
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period
-from exporter.schema import Api, DailyMapping, Mapping, PeriodMapping, Static
+from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
 from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
 
@@ -35,26 +36,34 @@ class Misfit(Exception):  # noqa: N818 - a finding, told and collected; not an e
 
 @dataclass(frozen=True)
 class Element:
-    """A part of the answer that expressions are read on: a scope or a day, its key if in an object, and the whole."""
+    """A part of an answer that expressions are read on: an organisation, a scope or a day.
+
+    answers: all of them, by request. key: under which the part stands in an object, or its place in a list.
+    joined: by request, its own part on the same scope.
+    """
 
     value: Any
-    root: Any
-    key: str | None = None
+    answers: MappingType[str, Answer]
+    key: str | int | None = None
+    joined: MappingType[str, Any] = field(default_factory=dict)
 
 
-def map_answer(answer: Any, *, api: Api, mapping: Mapping, static: Static, now: datetime) -> UsageSnapshot:
-    """Read an answer (parsed JSON). `now` places calendar periods and the window of 30 days.
+def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
+    """Read the answers of a poll, by request. `now` places calendar periods and the window of 30 days.
 
-    Raises ResponseError where the answer is an error or no scope fits.
+    organisation: its id, where one answer holds them all. Raises ResponseError where the answer is an error or no
+    scope fits.
     """
-    root = Element(answer, answer)
-    reader = _Reader(api, mapping, static, now)
+    reader = _Reader(api, now)
+    root = Element(answers[MAIN_REQUEST].body, answers)
     try:
-        _refuse_error(mapping, root)
-        elements = list(_elements(mapping.scopes, root, "scopes"))
+        _refuse_error(api.mapping, root)
+        part = _part_of(organisation, api.mapping, root)
+        elements = _with_joined(list(_elements(api.mapping.scopes, part, "scopes")), api.mapping, root)
+        kept = [element for element in elements if _wanted(api.mapping, element)]
     except Misfit as misfit:
         raise ResponseError(str(misfit)) from None
-    read = [_scope_or_misfit(reader, element, index) for index, element in enumerate(elements)]
+    read = [_scope_or_misfit(reader, element, index) for index, element in enumerate(kept)]
     names = Counter(scope.name for scope in read if isinstance(scope, ScopeUsage))
     # Of two scopes with one name neither is trusted: which of them would be right?
     twice = tuple(f"scope {name!r}: the name comes {count} times" for name, count in names.items() if count > 1)
@@ -65,8 +74,48 @@ def map_answer(answer: Any, *, api: Api, mapping: Mapping, static: Static, now: 
     return UsageSnapshot(now, scopes, misfits)
 
 
+def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
+    """The organisation's part of an answer that holds them all; the whole where it is for one."""
+    if mapping.organisations is None:
+        return root
+    for element in _elements(mapping.organisations, root, "organisations"):
+        if _text(mapping.organisation_id, element, "organisation_id") == organisation:
+            return element
+    raise Misfit(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
+
+
+def _with_joined(elements: list[Element], mapping: Mapping, root: Element) -> list[Element]:
+    """The scopes, each with its part of the answers that the mapping joins; a part that is not there is null."""
+    if not mapping.joins:
+        return elements
+    parts = {request: _parts(request, join, root) for request, join in mapping.joins.items()}
+    joined = []
+    for element in elements:
+        found = {}
+        for request, join in mapping.joins.items():
+            expression = mapping.id if join.by == "id" else mapping.name
+            found[request] = parts[request].get(_text(expression, element, join.by))
+        joined.append(replace(element, joined=found))
+    return joined
+
+
+def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
+    source = join.scopes.model_copy(update={"request": request, "root": join.scopes.source, "path": None})
+    parts: dict[str, Any] = {}
+    for element in _elements(source, root, f"joins.{request}.scopes"):
+        name = _text(join.name, element, f"joins.{request}.name")
+        if name in parts:
+            raise Misfit(f"joins.{request}.name: {join.name} gave {shown(name)} twice")
+        parts[name] = element.value
+    return parts
+
+
+def _wanted(mapping: Mapping, element: Element) -> bool:
+    return mapping.filter is None or bool(_search(mapping.filter, element, "filter"))
+
+
 def _scope_or_misfit(reader: "_Reader", element: Element, index: int) -> ScopeUsage | str:
-    where = f"scope {element.key or index + 1}"
+    where = f"scope {element.key if isinstance(element.key, str) else index + 1}"
     try:
         where = f"scope {reader.name(element)!r}"
         return reader.scope(element)
@@ -87,27 +136,30 @@ class _Reader:
     """Reads one scope at a time, with all that is the same for every scope of an answer."""
 
     api: Api
-    mapping: Mapping
-    static: Static
     now: datetime
+
+    @property
+    def mapping(self) -> Mapping:
+        return self.api.mapping
 
     def name(self, element: Element) -> str:
         return _text(self.mapping.name, element, "name") or _wrong("name", self.mapping.name, None, "a text")
 
     def scope(self, element: Element) -> ScopeUsage:
-        mapping = self.mapping
-        limit = self._limit(element)
+        mapping, name = self.mapping, self.name(element)
+        override = self.api.overrides.get(name, Override())
+        limit = self._limit(element, override)
         daily = self._daily(element)
         return ScopeUsage(
-            name=self.name(element),
+            name=override.name or name,
             requests=self._requests(element, limit),
             limit=limit,
             id=_text(mapping.id, element, "id"),
-            plan=_text(mapping.plan, element, "plan"),
-            unit=_text(mapping.unit, element, "unit") or self.static.unit or "requests",
-            rate_limit_per_minute=self._rate_limit(element),
+            plan=override.plan or _text(mapping.plan, element, "plan"),
+            unit=override.unit or _text(mapping.unit, element, "unit") or self.api.static.unit or "requests",
+            rate_limit_per_minute=self._rate_limit(element, override),
             rejected=self._count(mapping.rejected, element, "rejected"),
-            period=self._period(element),
+            period=self._period(element, override),
             daily=daily,
             daily_source="observed" if daily is None else "vendor",
         )
@@ -116,9 +168,11 @@ class _Reader:
         count = _number(expression, element, field)
         return None if count is None else _finite(count * self.mapping.scale, expression, field)
 
-    def _limit(self, element: Element) -> float | None:
+    def _limit(self, element: Element, override: Override) -> float | None:
         """The limit; None where the answer or the config declares it unlimited."""
-        expression = self.mapping.limit
+        if override.limit is not None:
+            return None if override.limit == "unlimited" else override.limit
+        expression, static = self.mapping.limit, self.api.static.limit
         if expression is not None:
             value = _search(expression, element, "limit")
             if any(_same(value, unlimited) for unlimited in self.mapping.unlimited_when):
@@ -127,9 +181,9 @@ class _Reader:
                 _wrong("limit", expression, value, "a number, or a value listed in unlimited_when")
             if value is not None:
                 return self._count(expression, element, "limit")
-        if self.static.limit is None:
+        if static is None:
             raise Misfit(f"limit: {expression} gave null, and static.limit does not say it either")
-        return None if self.static.limit == "unlimited" else self.static.limit
+        return None if static == "unlimited" else static
 
     def _requests(self, element: Element, limit: float | None) -> float:
         if self.mapping.requests is not None:
@@ -144,17 +198,26 @@ class _Reader:
             raise Misfit(f"remaining: {expression} gave {remaining:g}, more than the limit of {limit:g}")
         return limit - remaining
 
-    def _rate_limit(self, element: Element) -> float | None:
+    def _rate_limit(self, element: Element, override: Override) -> float | None:
+        if override.rate_limit_per_minute is not None:
+            return override.rate_limit_per_minute
         told = _number(self.mapping.rate_limit, element, "rate_limit")
         if told is None:
-            return self.static.rate_limit_per_minute
+            return self.api.static.rate_limit_per_minute
         return _finite(told * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
 
-    def _period(self, element: Element) -> BillingPeriod | None:
-        told = self.mapping.period and _told_period(self.mapping.period, element, self.api.time_zone)
-        if told or self.static.period is None:
-            return told or None
-        return calendar_period(self.static.period.every, self.static.period.anchor_day, self.api.time_zone, self.now)
+    def _period(self, element: Element, override: Override) -> BillingPeriod | None:
+        static = override.period or self.api.static.period
+        if self.mapping.period is not None and override.period is None:
+            mapping = self.mapping.period
+            if override.period_length is not None and mapping.length is not None:
+                mapping = mapping.model_copy(update={"length": override.period_length})
+            told = _told_period(mapping, element, self.api.time_zone, self.now)
+            if told is not None:
+                return told
+        if static is None:
+            return None
+        return calendar_period(static.every, static.anchor_day, self.api.time_zone, self.now)
 
     def _daily(self, element: Element) -> tuple[DailyUsage, ...] | None:
         daily = self.mapping.daily
@@ -170,26 +233,33 @@ def _elements(expression: Expression, parent: Element, field: str) -> Iterator[E
     """The members of a list, or of an object with their keys. Raises Misfit where it is neither."""
     found = _search(expression, parent, field)
     if isinstance(found, list):
-        return (Element(value, parent.root) for value in found)
+        return (Element(value, parent.answers, place) for place, value in enumerate(found))
     if isinstance(found, dict):
-        return (Element(value, parent.root, key) for key, value in found.items())
+        return (Element(value, parent.answers, key) for key, value in found.items())
     return _wrong(field, expression, found, "a list or an object")
 
 
 def _search(expression: Expression, element: Element, field: str) -> Any:
     if expression.key:
-        return element.key
-    source = expression.path if expression.root is None else expression.root
+        return element.key if isinstance(element.key, str) else None
+    answer = element.answers[expression.request or MAIN_REQUEST]
+    if expression.header is not None:
+        return _header(answer.headers.get(expression.header.lower()))
+    if expression.root is not None:
+        subject = answer.body
+    else:
+        subject = element.value if expression.request is None else element.joined.get(expression.request)
     try:
-        return compile_jmespath(str(source)).search(element.value if expression.root is None else element.root)
-    except (
-        jmespath.exceptions.JMESPathError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+        return compile_jmespath(expression.source).search(subject)
+    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise Misfit(f"{field}: {expression} cannot be applied: {_line(error)}") from None
+
+
+def _header(text: str | None) -> Any:
+    """A header's value; a number where it is one, since headers know no types."""
+    if text is not None and re.fullmatch(r"\d{1,18}(\.\d+)?", text):
+        return float(text) if "." in text else int(text)
+    return text
 
 
 def _number(expression: Expression | None, element: Element, field: str) -> float | None:
@@ -204,7 +274,7 @@ def _number(expression: Expression | None, element: Element, field: str) -> floa
             field,
             expression,
             value,
-            f"a number; to_number({expression.path or expression.root}) reads a text as one",
+            f"a number; to_number({expression.source}) reads a text as one",
         )
     if isinstance(value, bool) or not isinstance(value, int | float):
         _wrong(field, expression, value, "a number")
@@ -248,12 +318,15 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
         raise Misfit(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 
 
-def _told_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo) -> BillingPeriod | None:
+def _told_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime) -> BillingPeriod | None:
     start = _time(mapping.start, element, "period.start", zone)
     end = _time(mapping.end, element, "period.end", zone)
-    if start is None and end is None:
-        return None
+    seconds = _number(mapping.ends_in, element, "period.ends_in")
     try:
+        if seconds is not None:
+            end = now + timedelta(seconds=seconds)
+        if start is None and end is None:
+            return None
         if mapping.length is not None:
             length = relativedelta(months=1) if mapping.length == "month" else timedelta(seconds=mapping.length)
             start = start or _shift(end, -length, zone)
@@ -303,24 +376,28 @@ def _parse_time(value: object, zone: ZoneInfo) -> datetime | None:
 def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale: float) -> dict[date, float] | None:
     if mapping.entries.optional and _search(mapping.entries, element, "daily.entries") is None:
         return None
+    first = None if mapping.first_date is None else _day(mapping.first_date, element, zone, "daily.first_date")
     counts: dict[date, float] = {}
     for entry in _elements(mapping.entries, element, "daily.entries"):
-        day = _day(mapping.date, entry, zone)
-        if day in counts:
-            raise Misfit(f"daily.date: {mapping.date} gave {day.isoformat()} twice")
+        if first is not None and isinstance(entry.key, int):
+            day = first + timedelta(days=entry.key)
+        else:
+            day = _day(mapping.date or Expression(key=True), entry, zone, "daily.date")
+        if day in counts and not mapping.finer:
+            raise Misfit(f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days")
         count = _required(_number(mapping.requests, entry, "daily.requests"), "daily.requests", mapping.requests)
-        counts[day] = _finite(count * scale, mapping.requests, "daily.requests")
+        counts[day] = counts.get(day, 0.0) + _finite(count * scale, mapping.requests, "daily.requests")
     return counts
 
 
-def _day(expression: Expression, entry: Element, zone: ZoneInfo) -> date:
-    value = _search(expression, entry, "daily.date")
+def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> date:
+    value = _search(expression, entry, field)
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         with suppress(ValueError):
             return date.fromisoformat(value)
     moment = _parse_time(value, zone)
     if moment is None:
-        _wrong("daily.date", expression, value, "a date (YYYY-MM-DD) or a time")
+        _wrong(field, expression, value, "a date (YYYY-MM-DD) or a time")
     return moment.astimezone(zone).date()
 
 

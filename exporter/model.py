@@ -1,8 +1,9 @@
 """What a poll brings, as frozen plain data. All datetimes are aware and in UTC."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 DailySource = Literal["vendor", "observed"]
 
@@ -89,3 +90,11 @@ class UsageSnapshot:
     fetched_at: datetime
     scopes: tuple[ScopeUsage, ...]
     misfits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request brought. body: parsed JSON; headers: by lower-case name."""
+
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)

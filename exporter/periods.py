@@ -10,7 +10,7 @@ from exporter.model import BillingPeriod
 
 
 def calendar_period(
-    every: Literal["month", "day", "hour", "none"], anchor_day: int, zone: ZoneInfo, now: datetime
+    every: Literal["month", "week", "day", "hour", "none"], anchor_day: int, zone: ZoneInfo, now: datetime
 ) -> BillingPeriod | None:
     """The period that holds `now`, by the zone's calendar; None for `none`.
 
@@ -24,6 +24,9 @@ def calendar_period(
             return BillingPeriod(start, start + timedelta(hours=1))
         case "day":
             return BillingPeriod(midnight.astimezone(UTC), (midnight + relativedelta(days=1)).astimezone(UTC))
+        case "week":
+            monday = midnight - timedelta(days=local.weekday())
+            return BillingPeriod(monday.astimezone(UTC), (monday + timedelta(days=7)).astimezone(UTC))
         case "month":
             # relativedelta(day=31) means the month's last day wherever it has no 31st.
             this = midnight + relativedelta(day=anchor_day)

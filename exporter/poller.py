@@ -7,17 +7,19 @@ import heapq
 import itertools
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import AuthError, PollError, ResponseError
-from exporter.mapping import map_answer
-from exporter.model import UsageSnapshot
+from exporter.mapping import map_answers
+from exporter.model import Answer, UsageSnapshot
+from exporter.schema import Api
 from exporter.source import Source
 
 log = structlog.get_logger()
@@ -54,12 +56,19 @@ def next_delay(
 
 @dataclass
 class _Job:
-    """A target's polling. It is due once, runs, and is due again; `failures_in_a_row` counts for the backoff."""
+    """One row of polls. It is due once, runs, and is due again; `failures_in_a_row` counts for the backoff.
 
-    target: Target
+    targets: one, or all organisations of an api whose one answer holds them all.
+    """
+
+    targets: tuple[Target, ...]
     source: Source
     first: bool = True
     failures_in_a_row: int = 0
+
+    @property
+    def api(self) -> Api:
+        return self.targets[0].api
 
 
 class Poller:
@@ -78,7 +87,7 @@ class Poller:
         self._observe_duration = observe_duration
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._wake = threading.Condition()
-        self._jobs: dict[tuple[str, str], _Job] = {}
+        self._jobs: dict[tuple[str, ...], _Job] = {}
         self._due: list[tuple[float, int, _Job]] = []
         self._order = itertools.count()
         self._pools: dict[str, tuple[int, ThreadPoolExecutor]] = {}
@@ -87,13 +96,13 @@ class Poller:
 
     def set_targets(self, targets: Iterable[Target]) -> None:
         """Take over a config: unchanged targets keep their schedule, new and changed ones are due at once."""
-        wanted = {target.key: target for target in targets}
+        wanted = _grouped(targets)
         with self._wake:
-            self._jobs = {key: self._job(target) for key, target in wanted.items()}
+            self._jobs = {key: self._job(key, group) for key, group in wanted.items()}
             kept = {id(job) for job in self._jobs.values()}
             self._due = [entry for entry in self._due if id(entry[2]) in kept]
             heapq.heapify(self._due)
-            self._set_pools({target.api.name: target.api.max_concurrent_polls for target in wanted.values()})
+            self._set_pools({job.api.name: job.api.max_concurrent_polls for job in self._jobs.values()})
             self._wake.notify_all()
 
     def run(self) -> None:
@@ -111,7 +120,7 @@ class Poller:
             now = self._clock.monotonic()
             while self._due and self._due[0][0] <= now and not self._stopped:
                 _, _, job = heapq.heappop(self._due)
-                future = self._pools[job.target.api.name][1].submit(self._poll, job)
+                future = self._pools[job.api.name][1].submit(self._poll, job)
                 self._running.add(future)
                 future.add_done_callback(self._finished)
 
@@ -133,11 +142,11 @@ class Poller:
         for _, pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _job(self, target: Target) -> _Job:
-        known = self._jobs.get(target.key)
-        if known is not None and known.target == target:
+    def _job(self, key: tuple[str, ...], targets: tuple[Target, ...]) -> _Job:
+        known = self._jobs.get(key)
+        if known is not None and known.targets == targets:
             return known
-        job = _Job(target, Source(target, self._clock))
+        job = _Job(targets, Source(targets[0], self._clock))
         self._schedule(job, 0.0)
         return job
 
@@ -160,45 +169,85 @@ class Poller:
 
     def _poll(self, job: _Job) -> None:
         started = self._clock.monotonic()
-        outcome = poll(job.target, job.source, self._clock)
-        self._log(job, outcome)
+        outcomes = poll_all(job.targets, job.source, self._clock)
         try:
             if self._observe_duration is not None:
-                self._observe_duration(job.target.api.name, self._clock.monotonic() - started)
-            self._record(job.target, outcome)
+                self._observe_duration(job.api.name, self._clock.monotonic() - started)
+            for target, outcome in outcomes:
+                _log(target, outcome, after_failure=job.failures_in_a_row > 0)
+                self._record(target, outcome)
         finally:
-            self._schedule_next(job, outcome)
+            self._schedule_next(job, [outcome for _, outcome in outcomes])
 
-    def _schedule_next(self, job: _Job, outcome: Outcome) -> None:
+    def _schedule_next(self, job: _Job, outcomes: list[Outcome]) -> None:
+        # Where one answer holds many organisations, it is the vendor that fails, or single organisations' parts.
+        outcome = next((outcome for outcome in outcomes if isinstance(outcome, UsageSnapshot)), outcomes[0])
         with self._wake:
             job.failures_in_a_row = job.failures_in_a_row + 1 if isinstance(outcome, PollError) else 0
-            interval = job.target.api.poll_interval
+            interval = job.api.poll_interval
             delay = next_delay(outcome, job.failures_in_a_row, interval=interval, first=job.first, rng=self._rng)
             job.first = False
-            if self._jobs.get(job.target.key) is job:
+            if self._jobs.get(_key(job.targets[0])) is job:
                 self._schedule(job, delay)
 
-    def _log(self, job: _Job, outcome: Outcome) -> None:
-        api, organisation = job.target.key
-        bound = log.bind(api=api, organisation=organisation)
-        if isinstance(outcome, PollError):
-            bound.warning("poll failed", reason=outcome.reason, error=str(outcome))
-        elif outcome.misfits:
-            bound.warning("poll read in part", reason="response", error="; ".join(outcome.misfits))
-        elif job.failures_in_a_row:
-            bound.info("poll works again", scopes=len(outcome.scopes))
-        else:
-            bound.debug("poll", scopes=len(outcome.scopes))
+
+def _grouped(targets: Iterable[Target]) -> dict[tuple[str, ...], tuple[Target, ...]]:
+    """What is polled together, by key: an organisation, or an api whose one answer holds them all."""
+    groups: dict[tuple[str, ...], tuple[Target, ...]] = {}
+    for target in targets:
+        groups[_key(target)] = (*groups.get(_key(target), ()), target)
+    return groups
+
+
+def _key(target: Target) -> tuple[str, ...]:
+    return target.key if target.api.mapping.organisations is None else (target.api.name,)
+
+
+def _log(target: Target, outcome: Outcome, *, after_failure: bool) -> None:
+    api, organisation = target.key
+    bound = log.bind(api=api, organisation=organisation)
+    if isinstance(outcome, PollError):
+        bound.warning("poll failed", reason=outcome.reason, error=str(outcome))
+    elif outcome.misfits:
+        bound.warning("poll read in part", reason="response", error="; ".join(outcome.misfits))
+    elif after_failure:
+        bound.info("poll works again", scopes=len(outcome.scopes))
+    else:
+        bound.debug("poll", scopes=len(outcome.scopes))
 
 
 def poll(target: Target, source: Source, clock: Clock) -> Outcome:
-    """Ask for one organisation once. Never raises: a failure is an outcome, and so is a fault of our own, since an
-    organisation must not go unwatched for it."""
+    """Ask for one organisation once. Never raises: a failure is an outcome."""
+    ((_, outcome),) = poll_all((target,), source, clock)
+    return outcome
+
+
+def poll_all(targets: tuple[Target, ...], source: Source, clock: Clock) -> list[tuple[Target, Outcome]]:
+    """Ask once, for all organisations that the answer holds. Never raises: a failure is an outcome, and so is a fault
+    of our own, since an organisation must not go unwatched for it."""
     try:
-        answer = source.fetch()
-        return map_answer(answer, api=target.api, mapping=target.mapping, static=target.static, now=clock.now())
-    except PollError as error:
-        return error
+        answers = source.fetch()
+        now = clock.now()
     except Exception as error:
-        log.exception("poll met a fault of the exporter", api=target.api.name, organisation=target.organisation.label)
-        return ResponseError(f"the exporter failed on this answer ({type(error).__name__}); its log has the details")
+        failure = _failure(targets[0], error)
+        return [(target, failure) for target in targets]
+    return [(target, _read(target, answers, now)) for target in targets]
+
+
+def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:
+    try:
+        return map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
+    except Exception as error:
+        return _failure(target, error)
+
+
+def _failure(target: Target, error: Exception) -> PollError:
+    if isinstance(error, PollError):
+        return error
+    log.error(
+        "poll met a fault of the exporter",
+        api=target.api.name,
+        organisation=target.organisation.label,
+        exc_info=error,
+    )
+    return ResponseError(f"the exporter failed on this answer ({type(error).__name__}); its log has the details")

@@ -1,17 +1,16 @@
-"""One request to a vendor's usage endpoint: sign in, ask, limit the time and size of the answer, name the failure."""
+"""A vendor's usage endpoints, asked for one target: sign in, ask, limit time and size, name the failure."""
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.auth import HTTPBasicAuth
 
 from exporter.clock import Clock
 from exporter.config import Target
@@ -25,8 +24,15 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
-from exporter.schema import Auth, BasicAuth, BearerAuth
+from exporter.fields import Secret
+from exporter.model import Answer
+from exporter.paging import Page, Step, next_step, together
+from exporter.periods import calendar_period
+from exporter.rate_limit_headers import rate_limits
+from exporter.schema import Api, Paging, Request
+from exporter.sign_in import SignIn
 from exporter.strict_json import parse_json
+from exporter.templates import Values, expand
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 
@@ -36,56 +42,131 @@ _MAX_RETRY_AFTER = 86_400.0
 
 
 @dataclass(frozen=True)
-class _Remembered:
-    """The last answer and its validators, for conditional requests (RFC 9110, section 13)."""
+class _Asked:
+    """A request with everything put in. Not shown by repr, since parameters and headers may be secret."""
 
-    answer: Any
-    headers: Mapping[str, str]
+    method: str
+    url: str
+    params: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(repr=False)
+
+    def at(self, step: Step | None) -> "_Asked":
+        """The request for the page that the step leads to; None: the first page."""
+        if step is None:
+            return self
+        if step.url is not None:
+            return replace(self, url=step.url, params={})
+        if not isinstance(self.body, dict):
+            return replace(self, params={**self.params, str(step.parameter): str(step.value)})
+        # GraphQL's arguments stand in the body's variables; other bodies hold theirs at the top.
+        inner = self.body.get("variables")
+        paged = {**(inner if isinstance(inner, dict) else self.body), str(step.parameter): step.value}
+        return replace(self, body={**self.body, "variables": paged} if isinstance(inner, dict) else paged)
+
+
+@dataclass(frozen=True)
+class _Received:
+    """One HTTP answer, read and checked. validators: to ask for it again by (RFC 9110, section 13)."""
+
+    answer: Answer
+    url: str
+    next_link: str | None
+    validators: Mapping[str, str]
 
 
 class Source:
-    """Asks one target's usage endpoint. Not thread-safe: a target is polled once at a time."""
+    """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
     def __init__(self, target: Target, clock: Clock) -> None:
         self._target = target
         self._clock = clock
-        self._remembered: _Remembered | None = None
+        self._transport = _transport(target.api)
+        self._sign_in = SignIn(target.auth, self._transport)
+        self._known: dict[str, tuple[_Asked, _Received]] = {}
 
-    def fetch(self) -> Any:
-        """The answer as parsed JSON; the last one again where the vendor says that it has not changed.
+    def fetch(self) -> dict[str, Answer]:
+        """The answer of each of the api's requests, by name; the last one where the vendor says it is unchanged.
 
-        Raises a PollError that says what failed, without any secret.
+        Raises a PollError that says what failed, without any secret: all of a poll's answers come, or none.
         """
-        # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-        with requests.Session() as session:
-            session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
-            session.proxies = dict(requests.utils.get_environ_proxies(self._target.url))
-            try:
-                return self._exchange(session)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise _transport_error(error, self._target) from None
+        api = self._target.api
+        try:
+            # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
+            with requests.Session() as session:
+                session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
+                return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _transport_error(error, api) from None
 
-    def _exchange(self, session: requests.Session) -> Any:
+    def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
+        asked = _asked(request, self._target, self._clock.now())
+        session.proxies = dict(requests.utils.get_environ_proxies(asked.url))
+        if request.paging is not None:
+            return self._all_pages(session, request, request.paging, asked)
+        before, known = self._known.get(name, (None, None))
+        received = self._signed_in(session, request, asked, known if before == asked else None)
+        self._known[name] = (asked, received)
+        return received.answer
+
+    def _all_pages(self, session: requests.Session, request: Request, paging: Paging, asked: _Asked) -> Answer:
+        pages: list[Page] = []
+        step = Step(parameter=paging.parameter, value=paging.first_page) if paging.by == "page" else None
+        steps = {step}
+        while True:
+            received = self._signed_in(session, request, asked.at(step), None)
+            pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.next_link))
+            step = next_step(paging, pages[-1])
+            if step is None:
+                return Answer(together(pages, paging.items), received.answer.headers)
+            if step in steps:
+                raise ResponseError(f"paging: page {len(pages)} leads back to a page before it")
+            if len(pages) == paging.max_pages:
+                raise ResponseError(f"paging: there are more than max_pages ({paging.max_pages}) pages")
+            steps.add(step)
+
+    def _signed_in(
+        self, session: requests.Session, request: Request, asked: _Asked, known: _Received | None
+    ) -> _Received:
+        try:
+            return self._exchange(session, request, asked, known)
+        except AuthError:
+            if not self._sign_in.renew():
+                raise
+            return self._exchange(session, request, asked, known)
+
+    def _exchange(
+        self, session: requests.Session, request: Request, asked: _Asked, known: _Received | None
+    ) -> _Received:
         api = self._target.api
         deadline = self._clock.monotonic() + api.timeout
-        headers, basic = _credentials(self._target.auth)
-        conditional = self._remembered.headers if self._remembered else {}
-        with session.get(
-            self._target.url,
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json", **conditional, **headers},
-            auth=basic or _no_auth,
-            timeout=api.timeout,
+        with session.request(
+            asked.method,
+            asked.url,
+            params=asked.params,
+            json=asked.body,
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "application/json",
+                **(known.validators if known else {}),
+                **asked.headers,
+            },
+            auth=self._sign_in,
             stream=True,
             allow_redirects=False,  # credentials are for the configured host only
-            verify=str(api.tls.ca_file) if api.tls.ca_file else api.tls.verify,
-            cert=_client_certificate(self._target),
+            **self._transport,
         ) as response:
-            if response.status_code == requests.codes.not_modified and self._remembered:
-                return self._remembered.answer
-            _refuse_status(response, self._clock.now())
-            answer = parse_json(self._body(response, deadline))
-            self._remembered = _validators(response, answer)
-            return answer
+            if response.status_code == requests.codes.not_modified and known and known.validators:
+                return known
+            _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
+            return self._received(response, request, deadline)
+
+    def _received(self, response: requests.Response, request: Request, deadline: float) -> _Received:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if request.read == "rate_limit_headers":
+            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, {})
+        answer = Answer(parse_json(self._body(response, deadline)), headers)
+        return _Received(answer, response.url, response.links.get("next", {}).get("url"), _validators(headers))
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         """The decoded body, read piece by piece so that neither its size nor its slowness is without end."""
@@ -100,52 +181,64 @@ class Source:
         return bytes(body)
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _credentials(auth: Auth | None) -> tuple[dict[str, str], HTTPBasicAuth | None]:
-    """Headers and basic credentials. Secrets are read anew each time, so a changed file is used at once."""
+def _asked(request: Request, target: Target, now: datetime) -> _Asked:
+    """The request for one target at one time. Raises AuthError where a secret in it cannot be read."""
+    api, organisation = target.api, target.organisation
+    static = api.static.period
+    period = calendar_period(static.every, static.anchor_day, api.time_zone, now) if static else None
+    period = period or calendar_period("month", 1, api.time_zone, now)
+    assert period is not None  # noqa: S101 - a month always holds now
+    values = Values(organisation.id, organisation.label, now, api.time_zone, period)
+    url = expand(request.url, values, lambda value: quote(value, safe=""))
+    base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
     try:
-        if auth is None:
-            return {}, None
-        if isinstance(auth, BasicAuth):
-            return {}, HTTPBasicAuth(auth.username.encode(), auth.password.reveal().encode())
-        if isinstance(auth, BearerAuth):
-            return {"Authorization": f"Bearer {_header_value(auth.token.reveal())}"}, None
-        return {auth.name: _header_value(auth.value.reveal())}, None
+        return _Asked(
+            request.sent_as,
+            base + url if url.startswith("/") else url,
+            {name: _value(secret, values) for name, secret in request.params.items()},
+            {name: _value(secret, values) for name, secret in request.headers.items()},
+            _expanded(request.body, values),
+        )
     except ValueError as error:
-        raise AuthError(f"the credentials cannot be used: {error}") from None
+        raise AuthError(f"a parameter or header cannot be used: {error}") from None
 
 
-def _header_value(secret: str) -> str:
-    if not secret.isascii():
-        raise ValueError("the secret has characters that a header cannot hold")
-    return secret
+def _value(secret: Secret, values: Values) -> str:
+    return expand(secret.reveal(), values) if secret.value is not None else secret.reveal()
 
 
-def _client_certificate(target: Target) -> str | tuple[str, str] | None:
-    tls = target.api.tls
-    if tls.cert_file is None:
-        return None
-    return str(tls.cert_file) if tls.key_file is None else (str(tls.cert_file), str(tls.key_file))
+def _expanded(body: Any, values: Values) -> Any:
+    if isinstance(body, str):
+        return expand(body, values)
+    if isinstance(body, list):
+        return [_expanded(item, values) for item in body]
+    if isinstance(body, dict):
+        return {name: _expanded(item, values) for name, item in body.items()}
+    return body
 
 
-def _validators(response: requests.Response, answer: Any) -> _Remembered | None:
-    pairs = (
-        ("If-None-Match", response.headers.get("ETag")),
-        ("If-Modified-Since", response.headers.get("Last-Modified")),
+def _transport(api: Api) -> dict[str, Any]:
+    """What every request to the vendor needs below HTTP."""
+    tls = api.tls
+    certificate = tls.cert_file and (
+        str(tls.cert_file) if tls.key_file is None else (str(tls.cert_file), str(tls.key_file))
     )
-    headers = {name: value for name, value in pairs if value}
-    return _Remembered(answer, headers) if headers else None
+    return {"timeout": api.timeout, "verify": str(tls.ca_file) if tls.ca_file else tls.verify, "cert": certificate}
 
 
-def _refuse_status(response: requests.Response, now: datetime) -> None:
+def _validators(headers: Mapping[str, str]) -> dict[str, str]:
+    pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
+    return {name: headers[told] for name, told in pairs if told in headers}
+
+
+def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool) -> None:
     status = response.status_code
     told = f"the vendor answered {status} {response.reason or ''}".rstrip()
     wait = retry_after(response.headers.get("Retry-After"), now)
     match status:
         case 200:
+            return
+        case _ if bodiless and requests.codes.ok < status < requests.codes.multiple_choices:
             return
         case 401 | 403 | 407:
             raise AuthError(f"{told}: check the credentials and what they may read")
@@ -178,11 +271,11 @@ _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _BAD_BODY = (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)
 
 
-def _transport_error(error: Exception, target: Target) -> PollError:
+def _transport_error(error: Exception, api: Api) -> PollError:
     """The failure in words of ours: library texts may repeat the URL, and with it what is secret in it."""
-    host = urlsplit(target.url).netloc
+    host = _host_of(error) or urlsplit(api.base_url or api.url).netloc
     if isinstance(error, _TIMEOUTS):
-        return PollTimeoutError(f"no answer from {host} within the timeout of {target.api.timeout:g} s")
+        return PollTimeoutError(f"no answer from {host} within the timeout of {api.timeout:g} s")
     if isinstance(error, _BAD_BODY):
         return ResponseError("the answer's compression is damaged")
     if isinstance(error, requests.exceptions.SSLError):
@@ -202,3 +295,9 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
+
+
+def _host_of(error: Exception) -> str:
+    """Which host it was, where several are asked."""
+    asked = getattr(error, "request", None)
+    return urlsplit(asked.url).netloc if asked is not None and asked.url else ""

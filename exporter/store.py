@@ -13,12 +13,13 @@ from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import REASONS, PollError
 from exporter.history import ObservedHistory, observe
-from exporter.model import FetchedScope, ScopeUsage, UsageSnapshot
+from exporter.model import BillingPeriod, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.storage import Saved, Storage
 
 Key = tuple[str, str]
 
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
+_SAME_PERIOD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,17 @@ class OrganisationState:
 
     def _read(self, snapshot: UsageSnapshot) -> "OrganisationState":
         at = snapshot.fetched_at
+        before = {scope.usage.name: scope.usage.period for scope in self.scopes}
+        scopes = tuple(_with_steady_period(scope, before.get(scope.name)) for scope in snapshot.scopes)
         histories = {
             scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
-            for scope in snapshot.scopes
+            for scope in scopes
             if scope.daily_source == "observed"
         }
         fresh = tuple(
-            FetchedScope(_with_days(scope, histories.get(scope.name)), snapshot.fetched_at)
-            for scope in snapshot.scopes
+            FetchedScope(_with_days(scope, histories.get(scope.name)), snapshot.fetched_at) for scope in scopes
         )
-        read = {scope.name for scope in snapshot.scopes}
+        read = {scope.name for scope in scopes}
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         unread = tuple(scope for scope in self.scopes if scope.usage.name not in read) if snapshot.misfits else ()
         kept = {name: history for name, history in self.histories.items() if name not in histories}
@@ -113,6 +115,15 @@ class OrganisationState:
             return scope.fetched_at + _DROP_WITHOUT_PERIOD
         # Fresh data is not dropped: between a period's end and the next poll there is a moment for each rollover.
         return max(scope.usage.period.end, scope.fetched_at + self._stale_after())
+
+
+def _with_steady_period(scope: ScopeUsage, before: BillingPeriod | None) -> ScopeUsage:
+    """A period told in seconds from now differs a little at each poll; within a minute it is still the same one."""
+    told = scope.period
+    if told is None or before is None or told == before:
+        return scope
+    same = max(abs(told.start - before.start), abs(told.end - before.end)) < _SAME_PERIOD
+    return replace(scope, period=before) if same else scope
 
 
 def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage:

@@ -39,7 +39,6 @@ def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     (target,) = load_config(write_minimal(tmp_path)).targets
     api = target.api
     assert target.key == ("demo", "acme")
-    assert target.url == "http://127.0.0.1:9/acme"
     assert (api.poll_interval, api.stale_after_seconds, api.drop_after) == (300, 900, None)
     assert (api.timeout, api.daily_history_days, api.missing_days, str(api.time_zone)) == (10, 30, "unknown", "UTC")
     assert target.auth is None
@@ -76,8 +75,9 @@ apis:
 """
     assert refused_text(tmp_path, text) == [
         "config.yaml:1: organisation_labels: must not hold 'api': the exporter or Prometheus uses that label itself",
-        "config.yaml:5: apis[0].url: has the unknown placeholder {organisation}; "
-        "known are {organisation_id} and {organisation_name}",
+        "config.yaml:5: apis[0].url: has the unknown placeholder {organisation}; known are organisation_id, "
+        "organisation_name, seconds_since_period_start, today, yesterday, tomorrow, days_ago, history_start, "
+        "period_start, period_end, now",
         "config.yaml:6: apis[0].poll_intervall: is not a known field; did you mean poll_interval?",
         "config.yaml:7: apis[0].time_zone: must be an IANA time zone such as UTC or Europe/Berlin, not 'Mars/Olympus'",
         "config.yaml:8: apis[0].auth.token: the secret is empty",
@@ -87,7 +87,7 @@ apis:
         "config.yaml:14: apis[1].mapping.scopes.path: is not JMESPath: Bad jmespath expression: Unknown token '-': "
         '(names with a hyphen or a dot need quotes: "rate-limit")',
         "config.yaml:15: apis[1].mapping.name.pth: is not a known field; did you mean path?",
-        "config.yaml:18: apis[1].auth: has the unknown type 'digest'; known are 'bearer', 'header', 'basic'",
+        "config.yaml:18: apis[1].auth: has the unknown type 'digest'; known are 'bearer', 'header', 'basic', 'oauth2', 'aws'",
         f"config.yaml:19: apis[1].tls.ca_file: cannot read {tmp_path}/missing.pem: No such file or directory",
         "config.yaml:20: apis[1].organisations: must not be empty",
     ]
@@ -132,11 +132,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ({"drop_after": "1m"}, "apis[0]: drop_after must be at least stale_after (15m)"),
         ({"timeout": "0s"}, "apis[0].timeout: must be greater than 0"),
         ({"url": "http://u:p@x/"}, "apis[0].url: must not hold a user name or password; use auth with type: basic"),
-        ({"url": "/usage"}, "apis[0].url: must be an absolute http:// or https:// URL"),
+        ({"url": "usage"}, "apis[0].url: must be an absolute http:// or https:// URL"),
+        ({"url": "/usage"}, "apis[0]: the url of request 'main' is only a path, so base_url is needed"),
         ({"url": "http://x:99999/"}, "apis[0].url: is not a URL: Port out of range 0-65535"),
-        ({"url": "http://x/{"}, "apis[0].url: has an unpaired { or }; write {{ or }} for the character itself"),
+        ({"url": "http://x/{"}, "apis[0].url: has a { or } that is no placeholder; write %7B and %7D in a URL"),
         ({"preset": "standrd"}, "apis[0].preset: unknown preset 'standrd'; did you mean standard?"),
-        ({"preset": None}, "apis[0]: needs exactly one of preset and mapping"),
+        ({"preset": None}, "apis[0].mapping: is missing"),
         ({"name": " x"}, "apis[0].name: must not begin or end with a space"),
         ({"name": "a\nb"}, "apis[0].name: must not contain control characters"),
         ({"daily_history_days": 31}, "apis[0].daily_history_days: must be less than or equal to 30"),
@@ -153,7 +154,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             {"organisations": [{"id": "a", "labels": {"team": "x"}}]},
             "apis[0].organisations[0].labels.team: is not declared in organisation_labels",
         ),
-        ({"auth": {"token": "x"}}, "apis[0].auth: needs type: bearer, header or basic"),
+        ({"auth": {"token": "x"}}, "apis[0].auth: needs a type, such as type: bearer"),
         (
             {"auth": {"type": "bearer", "token": {"env": "NO_SUCH_VARIABLE"}}},
             "apis[0].auth.token: the environment variable NO_SUCH_VARIABLE is not set",
@@ -165,7 +166,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ({"tls": {"key_file": "config.yaml"}}, "apis[0].tls: has key_file without cert_file"),
         (
             {"static": {"period": "fortnight"}},
-            "apis[0].static.period.every: must be 'month', 'day', 'hour' or 'none'",
+            "apis[0].static.period.every: must be 'month', 'week', 'day', 'hour' or 'none'",
         ),
         (
             {"static": {"period": {"every": "day", "anchor_day": 3}}},
@@ -185,7 +186,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ),
         (
             {"mapping": {"scopes": "s", "name": {"path": "a", "key": True}, "requests": "r", "limit": "l"}},
-            "apis[0].mapping.name: needs exactly one of path, root and key: true",
+            "apis[0].mapping.name: needs exactly one of path, root, header and key: true",
         ),
     ],
 )
@@ -208,9 +209,37 @@ def test_merge_keys_and_anchors_work(tmp_path: Path) -> None:
     assert [target.key for target in load_config(file).targets] == [("one", "x"), ("two", "x")]
 
 
-def test_ids_may_be_numbers_and_are_percent_encoded(tmp_path: Path) -> None:
-    config = load(tmp_path / "c.yaml", {"url": URL, "organisations": [{"id": 7}, {"id": "a/../b c"}]})
-    assert [target.url for target in config.targets] == ["http://127.0.0.1:9/7", "http://127.0.0.1:9/a%2F..%2Fb%20c"]
+def test_an_api_needs_a_preset_or_a_mapping(tmp_path: Path) -> None:
+    text = f"apis: [{{name: demo, url: '{URL}', organisations: [{{id: acme}}]}}]"
+    assert refused_text(tmp_path, text) == ["config.yaml:1: apis[0]: needs a preset or a mapping"]
+
+
+def test_fields_beside_a_preset_come_on_top_of_it(tmp_path: Path) -> None:
+    api = {"url": URL, "mapping": {"filter": "enabled", "period": {"start": "begins"}}}
+    (target,) = load(tmp_path / "c.yaml", api).targets
+    mapping = target.api.mapping
+    assert str(mapping.filter) == "expression 'enabled'"
+    assert mapping.period is not None
+    assert (str(mapping.period.start), str(mapping.period.end)) == ("expression 'begins'", "expression 'period.end'")
+    assert str(mapping.requests) == "expression 'requests'"
+
+
+def test_presets_of_one_s_own_come_first(tmp_path: Path) -> None:
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    (folder / "ours.yaml").write_text(
+        "description: x\ndocumentation: y\napi:\n  url: http://127.0.0.1:9/ours\n"
+        "  mapping: {scopes: s, name: n, requests: r, limit: l}\n"
+    )
+    file = tmp_path / "config.yaml"
+    file.write_text("preset_folders: [presets]\napis: [{name: a, preset: ours, organisations: [{id: x}]}]")
+    (target,) = load_config(file).targets
+    assert target.api.url == "http://127.0.0.1:9/ours"
+    file.write_text("preset_folders: [presets]\napis: [{name: a, preset: our, organisations: [{id: x}]}]")
+    assert "unknown preset 'our'; did you mean ours?" in refused(file)[0]
+    (folder / "ours.yaml").write_text("description: x\n")
+    file.write_text("preset_folders: [presets]\napis: [{name: a, preset: ours, organisations: [{id: x}]}]")
+    assert [line.split(": ", 1)[1] for line in refused(file)] == ["documentation: is missing", "api: is missing"]
 
 
 def test_secrets_are_not_in_any_text_of_the_config(tmp_path: Path) -> None:

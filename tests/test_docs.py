@@ -1,6 +1,7 @@
 """What the docs say is what the code does."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from exporter.config import load_config
 from exporter.metrics import CATALOGUE
 from tests.support.programs import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SERIES = re.compile(r"\bapi_usage_[a-z_]*[a-z]\b")
 
 
@@ -35,3 +36,27 @@ def test_metrics_that_are_named_exist(page: Path) -> None:
         for end in ("bucket", "sum", "count")
     }
     assert set(SERIES.findall(page.read_text(encoding="utf-8"))) <= known | suffixed
+
+
+def yaml_blocks(page: Path) -> list[str]:
+    """The page's indented blocks that are whole configs; `…` in one means that something is left out."""
+    blocks = re.findall(r"^    apis:\n(?:(?:    .*)?\n)+", page.read_text(encoding="utf-8") + "\n", re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks if "…" not in block]
+
+
+CONFIGS = [(page, block) for page in PAGES for block in yaml_blocks(page)]
+
+
+def test_there_are_configs_in_the_docs() -> None:
+    assert len(CONFIGS) >= 7
+
+
+@pytest.mark.parametrize(("page", "block"), CONFIGS, ids=[page.name for page, _ in CONFIGS])
+def test_configs_in_the_docs_are_valid(
+    page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in re.findall(r"env: (\w+)", block):
+        monkeypatch.setenv(name, "x")
+    file = tmp_path / page.name
+    file.write_text(block, encoding="utf-8")
+    load_config(file)

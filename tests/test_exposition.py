@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import metrics
-from exporter.config import Target
+from exporter.config import Target, load_preset
 from exporter.errors import REASONS, ServerError
 from exporter.exposition import OPENMETRICS, TEXT, Exposition, ProcessMetrics, Renderer
 from exporter.metrics import CATALOGUE
@@ -229,10 +229,10 @@ def test_escaping_grouping_and_numbers_are_prometheus_client_s(
 ) -> None:
     clock = FakeClock()
     api = Api.model_validate(
-        {"name": "demo", "preset": "standard", "url": "http://x/", "organisations": [{"id": "acme"}]}
+        {"name": "demo", "url": "http://x/", "organisations": [{"id": "acme"}], **load_preset("standard").api}
     )
     owner = Organisation.model_construct(id="acme", name=organisation, labels={"region": label})
-    target = Target(api, owner, mapping=None, static=None)  # type: ignore[arg-type]
+    target = Target(api, owner)
     store = Store(clock)
     store.set_targets([target])
     store.record(target, UsageSnapshot(clock.now(), (replace(MAPS, name=scope, requests=count, daily=None),)))

@@ -11,24 +11,23 @@ from hypothesis import strategies as st
 
 from exporter.config import load_preset
 from exporter.errors import ResponseError
-from exporter.mapping import map_answer
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
-from exporter.schema import Api, Mapping, Static
+from exporter.mapping import map_answers
+from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.schema import Api
 from exporter.strict_json import parse_json
 from tests.support.factories import answer
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-STANDARD = load_preset("standard").mapping
 MINIMAL = {"scopes": "scopes", "name": "name", "requests": "used", "limit": "limit"}
 
 
-def read(
-    data: Any, *, mapping: Mapping = STANDARD, static: dict[str, Any] | None = None, **api: Any
-) -> UsageSnapshot:
+def read(data: Any, *, answers: dict[str, Answer] | None = None, **api: Any) -> UsageSnapshot:
+    """What an answer is read as, by the preset standard or by a mapping."""
+    preset = {} if "mapping" in api else load_preset("standard").api
     settings = Api.model_validate(
-        {"name": "demo", "preset": "standard", "url": "http://x/", "organisations": [{"id": "acme"}], **api}
+        {"name": "demo", "url": "http://x/", "organisations": [{"id": "acme"}], **preset, **api}
     )
-    return map_answer(data, api=settings, mapping=mapping, static=Static.model_validate(static or {}), now=NOW)
+    return map_answers({"main": Answer(data), **(answers or {})}, api=settings, organisation="acme", now=NOW)
 
 
 def read_scope(scope: dict[str, Any], **settings: Any) -> ScopeUsage:
@@ -37,8 +36,8 @@ def read_scope(scope: dict[str, Any], **settings: Any) -> ScopeUsage:
     return snapshot.scopes[0]
 
 
-def mapping(**fields: Any) -> Mapping:
-    return Mapping.model_validate({**MINIMAL, **fields})
+def mapping(**fields: Any) -> dict[str, Any]:
+    return {**MINIMAL, **fields}
 
 
 def misfit(data: Any, **settings: Any) -> str:
@@ -121,7 +120,7 @@ def test_what_the_standard_contract_leaves_out_is_unknown() -> None:
         ({"daily": [{"date": "yesterday", "requests": 1}]}, "daily.date: expression 'date' gave \"yesterday\", not a date (YYYY-MM-DD) or a time"),
         ({"daily": [{"date": "2026-02-30", "requests": 1}]}, "daily.date: expression 'date' gave \"2026-02-30\", not a date (YYYY-MM-DD) or a time"),
         ({"daily": [{"date": "2026-11-20", "requests": None}]}, "daily.requests: expression 'requests' gave null, not a number"),
-        ({"daily": [{"date": "2026-11-20", "requests": 1}] * 2}, "daily.date: expression 'date' gave 2026-11-20 twice"),
+        ({"daily": [{"date": "2026-11-20", "requests": 1}] * 2}, "daily.date: expression 'date' gave 2026-11-20 twice; finer: true sums hours to days"),
         ({"daily": [{"date": "2026-11-24", "requests": 1}]}, "daily.date: 2026-11-24 lies in the future; today is 2026-11-22"),
     ],
 )  # fmt: skip

@@ -53,13 +53,13 @@ def test_none_is_no_period() -> None:
 
 
 @given(
-    st.sampled_from(["month", "day", "hour"]),
+    st.sampled_from(["month", "week", "day", "hour"]),
     st.integers(1, 31),
     st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York", "Pacific/Apia"]),
     st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1)),  # noqa: DTZ001 - hypothesis wants naive bounds
 )
 def test_a_period_holds_its_moment_and_the_next_begins_where_it_ends(
-    every: Literal["month", "day", "hour"], anchor: int, zone: str, moment: datetime
+    every: Literal["month", "week", "day", "hour"], anchor: int, zone: str, moment: datetime
 ) -> None:
     now = moment.replace(tzinfo=UTC)
     period = calendar_period(every, anchor, ZoneInfo(zone), now)

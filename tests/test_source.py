@@ -43,6 +43,11 @@ def source(tmp_path: Path, vendor: Vendor | str, **api: Any) -> Source:
     return Source(make_target(tmp_path, **{"url": url, **api}), SystemClock())
 
 
+def fetched(source: Source) -> Any:
+    """The body of the main request's answer."""
+    return source.fetch()["main"].body
+
+
 def answering(status: int = 200, body: str | bytes = "{}", **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: Response(body, status, headers=named)
@@ -78,9 +83,16 @@ def raw_server(*chunks: bytes, pause: float = 0.0) -> Iterator[str]:
 
 def test_the_answer_is_parsed_json(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body='{"a": 1}')
-    assert source(tmp_path, vendor).fetch() == {"a": 1}
+    assert fetched(source(tmp_path, vendor)) == {"a": 1}
     assert vendor.requests[0].headers["User-Agent"].startswith("api-usage-exporter/")
     assert "Authorization" not in vendor.requests[0].headers
+
+
+def test_ids_are_percent_encoded_into_the_path(tmp_path: Path, vendor: Vendor) -> None:
+    vendor.answer = answering()
+    organisations = [{"id": "a/../b c", "name": "N"}]
+    source(tmp_path, f"{vendor.url}/{{organisation_id}}/{{organisation_name}}", organisations=organisations).fetch()
+    assert vendor.requests[0].environ["REQUEST_URI"] == "/a%2F..%2Fb%20c/N"
 
 
 @pytest.mark.parametrize(
@@ -128,12 +140,12 @@ def test_an_unchanged_answer_is_not_sent_again(tmp_path: Path, vendor: Vendor) -
 
     vendor.answer = answer
     asking = source(tmp_path, vendor)
-    assert asking.fetch() == {"a": 1}
-    assert asking.fetch() == {"a": 1}
+    assert fetched(asking) == {"a": 1}
+    assert fetched(asking) == {"a": 1}
     vendor.answer = answering(body='{"a": 2}')
-    assert asking.fetch() == {"a": 2}
+    assert fetched(asking) == {"a": 2}
     vendor.answer = answering(body='{"a": 3}')
-    assert asking.fetch() == {"a": 3}
+    assert fetched(asking) == {"a": 3}
     assert "If-None-Match" not in vendor.requests[-1].headers
 
 
@@ -254,7 +266,7 @@ def test_a_decompression_bomb_meets_the_same_cap(tmp_path: Path, vendor: Vendor)
 
 def test_compressed_answers(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body=gzip.compress(b'{"a": 1}'), Content_Encoding="gzip")
-    assert source(tmp_path, vendor).fetch() == {"a": 1}
+    assert fetched(source(tmp_path, vendor)) == {"a": 1}
     vendor.answer = answering(body=b"no gzip", Content_Encoding="gzip")
     with pytest.raises(ResponseError, match="the answer's compression is damaged"):
         source(tmp_path, vendor).fetch()

@@ -137,6 +137,16 @@ def test_a_reload_keeps_the_data_of_what_stays_and_drops_what_went(tmp_path: Pat
     assert shown(store, clock) == {}
 
 
+def test_a_period_told_in_seconds_from_now_does_not_flicker(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
+    told = BillingPeriod(clock.now(), clock.now() + timedelta(hours=1))
+    record(store, snapshot(clock, replace(MAPS, period=told)))
+    for shift, expected in ((2, told), (-3, told), (3600, None)):
+        later = BillingPeriod(told.start + timedelta(seconds=shift), told.end + timedelta(seconds=shift))
+        record(store, snapshot(clock, replace(MAPS, period=later)))
+        assert only(store).scopes[0].usage.period == (expected or later)
+
+
 def test_days_are_observed_where_the_vendor_tells_none(tmp_path: Path, clock: FakeClock) -> None:
     store = store_of(tmp_path, clock)
     record(store, snapshot(clock, OBSERVED))

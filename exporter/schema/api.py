@@ -1,28 +1,27 @@
-"""The config file's models. They are frozen, so they also serve as the config at run time."""
+"""The config file: apis and their organisations. The models are frozen, so they serve at run time as well."""
 
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from exporter.fields import (
+    AbsoluteUrl,
     Duration,
-    Expression,
     FilePath,
+    FolderPath,
     Frozen,
     LabelName,
     Name,
-    Secret,
     ShortForm,
     TimeZone,
-    UrlTemplate,
     format_duration,
-    parse_duration,
 )
 from exporter.metrics import RESERVED_LABELS
+from exporter.schema.auth import Auth
+from exporter.schema.mapping import Length, Mapping
+from exporter.schema.request import Request
 from exporter.thresholds import HISTORY_DAYS
-
-Scalar = str | int | float | bool | None
 
 
 def _count(value: Any) -> Any:
@@ -38,107 +37,12 @@ def _limit(value: Any) -> Any:
         raise ValueError(f"{error}; or unlimited") from None
 
 
-def _length(value: object) -> float | Literal["month"]:
-    if value == "month":
-        return "month"
-    try:
-        seconds = parse_duration(value)
-    except ValueError:
-        raise ValueError(f"must be month or a duration such as 30d or 1h, not {value!r}") from None
-    if seconds <= 0:
-        raise ValueError("must be longer than 0")
-    return seconds
-
-
-Length = Annotated[
-    float | Literal["month"],
-    BeforeValidator(_length),
-    WithJsonSchema({"type": "string", "examples": ["month", "30d", "1h"]}),
-]
-
-
-class PeriodMapping(Frozen):
-    """The billing period: both ends, or one of them and a length.
-
-    Ends are ISO 8601 texts (without an offset: in the api's time zone), or Unix seconds or milliseconds.
-    """
-
-    start: Expression | None = Field(None, description="When the period began.")
-    end: Expression | None = Field(None, description="When it ends, and the usage starts again from 0.")
-    length: Length | None = Field(
-        None, description="month (a calendar month) or a duration; needed where only one end is told."
-    )
-
-    @model_validator(mode="after")
-    def _enough(self) -> Self:
-        told = [self.start is not None, self.end is not None].count(True)
-        if told == 0:
-            raise ValueError("needs start, end or both; a fixed calendar period goes under static.period")
-        if told == 1 and self.length is None:
-            raise ValueError("tells only one end, so it needs length: month, or a duration such as 1h")
-        if told != 1 and self.length is not None:
-            raise ValueError("tells both ends, so length must be left out")
-        return self
-
-
-class DailyMapping(Frozen):
-    """The daily history: a list of entries, or an object keyed by date."""
-
-    entries: Expression = Field(description="The list or object, on the scope's part of the answer.")
-    date: Expression = Field(
-        Expression(key=True), description="An entry's date; left out: the key, for an object keyed by date."
-    )
-    requests: Expression = Field(Expression(path="@"), description="An entry's count; left out: the entry itself.")
-
-
-class Mapping(Frozen):
-    """How a vendor's JSON answer becomes usage. Expressions are JMESPath on the scope's own part of the answer."""
-
-    scopes: Expression = Field(description="The scopes: a list, or an object keyed by scope.")
-    error_when: Expression | None = Field(
-        None, description="On the whole answer; anything but null, false, 0 or empty is an error inside a 200."
-    )
-    name: Expression = Field(description="The scope's name, as people know it.")
-    id: Expression | None = Field(None, description="The vendor's identifier of the scope.")
-    plan: Expression | None = Field(None, description="The plan that the scope is bought under.")
-    unit: Expression | None = Field(None, description="What is counted: requests, credits, tokens…")
-    requests: Expression | None = Field(None, description="Requests made in the billing period.")
-    remaining: Expression | None = Field(
-        None, description="Requests left in the period, where the vendor does not tell those made."
-    )
-    limit: Expression | None = Field(None, description="Most requests allowed in the billing period.")
-    unlimited_when: tuple[Scalar, ...] = Field((), strict=False, description="Values of `limit` that mean unlimited.")
-    rate_limit: Expression | None = Field(None, description="Most requests allowed per rate_limit_window.")
-    rate_limit_window: Duration = Field(
-        "1m", validate_default=True, gt=0, le=60, description="1m or 1s; longer ones are quotas."
-    )
-    rejected: Expression | None = Field(None, description="Requests refused over the rate limit in the period.")
-    scale: float = Field(
-        1.0,
-        gt=0,
-        allow_inf_nan=False,
-        strict=False,
-        description="Multiplies requests, remaining, limit, rejected and daily.",
-    )
-    period: PeriodMapping | None = Field(None, description="The billing period.")
-    daily: DailyMapping | None = Field(
-        None,
-        description="The daily history; where left out, the exporter counts days itself, from poll to poll.",
-    )
-
-    @model_validator(mode="after")
-    def _usage_told(self) -> Self:
-        if (self.requests is None) == (self.remaining is None):
-            raise ValueError("needs exactly one of requests and remaining")
-        if self.unlimited_when and self.limit is None:
-            raise ValueError("has unlimited_when without limit")
-        return self
-
-
 class StaticPeriod(ShortForm):
     """A calendar period in the api's time zone."""
 
-    every: Literal["month", "day", "hour", "none"] = Field(description="month, day, hour, or none.")
+    every: Literal["month", "week", "day", "hour", "none"] = Field(
+        description="month, week (from Monday), day, hour, or none."
+    )
     anchor_day: int = Field(
         1, ge=1, le=31, description="Day on which a month begins; in shorter months, their last day."
     )
@@ -167,30 +71,14 @@ class Static(Frozen):
     period: StaticPeriod | None = Field(None, description="The billing period, by the calendar.")
 
 
-class BearerAuth(Frozen):
-    """Authorization: Bearer TOKEN."""
+class Override(Static):
+    """What holds for one scope, whatever the vendor tells."""
 
-    type: Literal["bearer"]
-    token: Secret = Field(description="The token.")
-
-
-class HeaderAuth(Frozen):
-    """A key in a header of the vendor's own."""
-
-    type: Literal["header"]
-    name: str = Field("X-API-Key", pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="The header's name.")
-    value: Secret = Field(description="The key.")
-
-
-class BasicAuth(Frozen):
-    """HTTP basic authentication."""
-
-    type: Literal["basic"]
-    username: str = Field(min_length=1, description="The user name.")
-    password: Secret = Field(description="The password.")
-
-
-Auth = Annotated[BearerAuth | HeaderAuth | BasicAuth, Field(discriminator="type")]
+    name: Name | None = Field(None, description="The name to show instead.")
+    plan: str | None = Field(None, description="The plan.")
+    period_length: Length | None = Field(
+        None, description="The period's length, where the mapping's does not hold for this scope."
+    )
 
 
 class Tls(Frozen):
@@ -223,16 +111,28 @@ class Organisation(Frozen):
         return self.name if self.name is not None else self.id
 
 
-class Api(Frozen):
-    """One vendor's API."""
+MAIN_REQUEST = "main"
+
+
+class Api(Request):
+    """One vendor's API. url, method, params and so on are its main request."""
+
+    # A preset may bring the others.
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "organisations"]})
 
     name: Name = Field(description="The label `api` on every series.")
-    preset: str | None = Field(None, description="A known vendor or contract, such as standard.")
-    mapping: Mapping | None = Field(None, description="Where the values stand in the answer, instead of a preset.")
-    url: UrlTemplate = Field(description="The usage endpoint, with {organisation_id} or {organisation_name}.")
+    preset: str | None = Field(
+        None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
+    )
+    mapping: Mapping = Field(description="Where the values stand in the answer.")
+    base_url: AbsoluteUrl | None = Field(None, description="What comes before urls that are only a path.")
+    requests: dict[str, Request] = Field(
+        {}, description="Further requests by name, for what the main one does not tell."
+    )
     auth: Auth | None = Field(None, description="How the exporter signs in.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
+    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor tells.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Duration = Field("10s", validate_default=True, gt=0, le=300, description="For a whole answer.")
     max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
@@ -251,18 +151,54 @@ class Api(Frozen):
     )
     organisations: tuple[Organisation, ...] = Field(min_length=1, strict=False, description="Whose usage to watch.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _described(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "mapping" not in value and "preset" not in value:
+            raise ValueError("needs a preset or a mapping")
+        return value
+
     @property
     def stale_after_seconds(self) -> float:
         return self.stale_after if self.stale_after is not None else 3 * self.poll_interval
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.preset is None) == (self.mapping is None):
-            raise ValueError("needs exactly one of preset and mapping")
+        if self.mapping.limit is None and self.static.limit is None:
+            raise ValueError(
+                "tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited"
+            )
         if self.stale_after_seconds < self.poll_interval:
             raise ValueError(f"stale_after must be at least poll_interval ({format_duration(self.poll_interval)})")
         if self.drop_after is not None and self.drop_after < self.stale_after_seconds:
             raise ValueError(f"drop_after must be at least stale_after ({format_duration(self.stale_after_seconds)})")
+        return self
+
+    @property
+    def all_requests(self) -> dict[str, Request]:
+        """Every request by name, the main one first."""
+        return {MAIN_REQUEST: self, **self.requests}
+
+    @model_validator(mode="after")
+    def _requests_fit(self) -> Self:
+        if MAIN_REQUEST in self.requests:
+            raise ValueError(f"requests must not hold {MAIN_REQUEST!r}: that is the api's own url")
+        for name, request in self.all_requests.items():
+            if request.url.startswith("/") and self.base_url is None:
+                raise ValueError(f"the url of request {name!r} is only a path, so base_url is needed")
+        for name in (*self.mapping.joins, *self.mapping.requests_named()):
+            if name not in self.all_requests:
+                raise ValueError(f"the mapping names the request {name!r}, which is not among requests")
+        return self
+
+    @model_validator(mode="after")
+    def _organisations_share(self) -> Self:
+        if self.mapping.organisations is None:
+            return self
+        if any(organisation.auth for organisation in self.organisations):
+            raise ValueError("one answer for all organisations (mapping.organisations) means one auth for all")
+        if any("{organisation_" in request.url for request in self.all_requests.values()):
+            raise ValueError("one answer for all organisations (mapping.organisations) needs a url that is for all")
         return self
 
     @model_validator(mode="after")
@@ -301,6 +237,9 @@ class ConfigFile(Frozen):
         gt=0,
         description="Shorter poll_intervals are errors, to spare the vendors.",
     )
+    preset_folders: tuple[FolderPath, ...] = Field(
+        (), strict=False, description="Folders of presets of your own, searched before the built-in ones."
+    )
     apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
 
 
@@ -309,5 +248,4 @@ class Preset(Frozen):
 
     description: str
     documentation: str = Field(description="Where the vendor or the project documents the answer.")
-    mapping: Mapping
-    static: Static = Field(Static())
+    api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")
