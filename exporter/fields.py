@@ -192,14 +192,14 @@ def _raise(message: str) -> Any:
 
 def _check_url(value: str) -> str:
     """An absolute URL, or a path that base_url comes before."""
-    templates.check(value)
+    templates.check(value, is_url=True)
     if value.startswith("/") and not value.startswith("//"):
         return value
     return _check_absolute(value)
 
 
 def _check_absolute(value: str) -> str:
-    templates.check(value)
+    templates.check(value, is_url=True)
     try:
         parts = urlsplit(re.sub(r"\{[^{}]*\}", "x", value))
         _ = parts.port
@@ -212,14 +212,8 @@ def _check_absolute(value: str) -> str:
     return value
 
 
-def _check_template(value: str) -> str:
-    templates.check(value)
-    return value
-
-
 UrlTemplate = Annotated[str, AfterValidator(_check_url)]
 AbsoluteUrl = Annotated[str, AfterValidator(_check_absolute)]
-TextTemplate = Annotated[str, AfterValidator(_check_template)]
 
 
 @lru_cache(maxsize=4096)

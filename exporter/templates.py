@@ -34,8 +34,8 @@ class Values:
     period: BillingPeriod
 
 
-def check(template: str) -> None:
-    """Raises ValueError where a placeholder is unknown, or a brace stands alone."""
+def check(template: str, *, is_url: bool = False) -> None:
+    """Raises ValueError where a placeholder is unknown; in a URL, also where a brace stands alone."""
     for name, days, form in _PLACEHOLDER.findall(template):
         if name not in KNOWN:
             raise ValueError(f"has the unknown placeholder {{{name}}}; known are {', '.join(KNOWN)}")
@@ -44,7 +44,7 @@ def check(template: str) -> None:
         if form and name in _TEXTS:
             raise ValueError(f"has a form after {{{name}:; only dates have one")
     rest = _PLACEHOLDER.sub("", template)
-    if "{" in rest or "}" in rest:
+    if is_url and ("{" in rest or "}" in rest):
         raise ValueError("has a { or } that is no placeholder; write %7B and %7D in a URL")
 
 
