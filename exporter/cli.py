@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from importlib.metadata import version
@@ -12,6 +14,7 @@ from typing import Any
 
 import click
 import structlog
+from flask import Flask
 
 from exporter import log as logging
 from exporter.clock import SystemClock
@@ -19,7 +22,7 @@ from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.service import Service
 from exporter.storage import Storage
-from exporter.web.app import create_app
+from exporter.web.app import RESERVED_PATHS, create_app
 from exporter.web.server import Address, listen, serve
 
 log = structlog.get_logger()
@@ -46,9 +49,11 @@ class _AddressType(click.ParamType[Address]):
             self.fail(str(error), param, ctx)
 
 
-def _absolute(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not value.startswith("/") or value == "/" or "<" in value:
+def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
         raise click.BadParameter(f"must be a path such as /metrics, not {value!r}")
+    if value.startswith(RESERVED_PATHS):
+        raise click.BadParameter(f"{value!r} is an address of the exporter's own")
     return value
 
 
@@ -89,7 +94,7 @@ def _absolute(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--web.telemetry-path",
     "web_telemetry_path",
-    callback=_absolute,
+    callback=_telemetry_path,
     default="/metrics",
     show_default=True,
     show_envvar=True,
@@ -167,10 +172,21 @@ def _serve(config_file: Path, addresses: tuple[Address, ...], telemetry_path: st
         exposition=service.exposition,
         reload=service.reload,
         clock=clock,
+        is_alive=service.is_alive,
         telemetry_path=telemetry_path,
     )
     sockets = [listen(address) for address in addresses]
     _handle_signals(service)
+    # A signal exits: raised again by the server once it has ended, or met before the server began.
+    with contextlib.suppress(SystemExit):
+        _run(service, app, sockets, addresses)
+    service.stop()
+    log.info("stopped")
+    # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
+    os._exit(0)
+
+
+def _run(service: Service, app: Flask, sockets: list[socket.socket], addresses: tuple[Address, ...]) -> None:
     service.start()
     log.info(
         "serving",
@@ -179,24 +195,20 @@ def _serve(config_file: Path, addresses: tuple[Address, ...], telemetry_path: st
         organisations=len(service.store.states()),
     )
     serve(app, sockets)
-    service.stop()
-    log.info("stopped")
-    # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
-    os._exit(0)
 
 
 def _handle_signals(service: Service) -> None:
-    """SIGHUP reloads. SIGTERM and SIGINT end the server, which raises them again once it has ended: no more then."""
+    """SIGHUP reloads; SIGTERM and SIGINT end, at any moment from the start on."""
 
     def reload(_: int, __: FrameType | None) -> None:
         threading.Thread(target=_reload_logged, args=(service,), daemon=True).start()
 
-    def ended(_: int, __: FrameType | None) -> None:
-        pass
+    def end(_: int, __: FrameType | None) -> None:
+        raise SystemExit(0)
 
     signal.signal(signal.SIGHUP, reload)
-    signal.signal(signal.SIGTERM, ended)
-    signal.signal(signal.SIGINT, ended)
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
 
 
 def _reload_logged(service: Service) -> None:

@@ -1,6 +1,5 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -13,12 +12,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.config_checks import Path_, cross_checks, suggestion
 from exporter.errors import ConfigError, Problem
-from exporter.fields import format_duration
 from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
 
 Model = TypeVar("Model", bound=BaseModel)
-Path_ = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,11 @@ class Target:
         return (self.api.name, self.organisation.label)
 
     @property
+    def account(self) -> tuple[str, str, str, str]:
+        """Whose data it is: as long as this stays the same, data known before is still this organisation's."""
+        return (*self.key, self.organisation.id, f"{self.api.base_url or ''}{self.api.url}")
+
+    @property
     def auth(self) -> Auth | None:
         return self.organisation.auth or self.api.auth
 
@@ -52,13 +55,18 @@ class Config:
     file: Path
     targets: tuple[Target, ...]
 
+    @property
+    def apis(self) -> frozenset[str]:
+        """The apis' names."""
+        return frozenset(target.api.name for target in self.targets)
+
 
 def load_config(file: Path) -> Config:
     """Read and check a config file. Raises ConfigError with every problem found."""
     document = _Document.read(file)
     problems: list[tuple[Path_, str]] = []
     parsed = document.with_data(_with_presets(document, problems)).validate(ConfigFile, problems)
-    problems += [*_intervals(parsed), *_labels(parsed), *_api_names(parsed)]
+    problems += cross_checks(parsed)
     if problems:
         raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
     return Config(file, tuple(_targets(parsed)))
@@ -86,7 +94,7 @@ def _with_presets(document: "_Document", problems: list[tuple[Path_, str]]) -> A
             continue
         known = preset_names(paths)
         if name not in known:
-            problems.append((("apis", index, "preset"), f"unknown preset {name!r}{_suggestion(name, known)}"))
+            problems.append((("apis", index, "preset"), f"unknown preset {name!r}{suggestion(name, known)}"))
             # What it would have brought must not be told as missing.
             apis.append(_merged({**load_preset("standard").api, "url": "http://unknown/"}, api))
             continue
@@ -115,40 +123,6 @@ def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
         if file.is_file():
             return _Document.parse(str(file), file.read_text(encoding="utf-8"), Path()).validate(Preset)
     raise LookupError(name)
-
-
-def _intervals(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
-    least = config.min_poll_interval
-    for index, api in enumerate(config.apis):
-        if api.poll_interval < least:
-            yield (
-                ("apis", index, "poll_interval"),
-                f"must be at least {format_duration(least)} (min_poll_interval), "
-                f"not {format_duration(api.poll_interval)}",
-            )
-
-
-def _labels(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
-    declared = list(config.organisation_labels)
-    for index, api in enumerate(config.apis):
-        for position, organisation in enumerate(api.organisations):
-            for label in organisation.labels:
-                if label not in declared:
-                    yield (
-                        ("apis", index, "organisations", position, "labels", label),
-                        f"is not declared in organisation_labels{_suggestion(label, declared)}",
-                    )
-
-
-def _api_names(config: ConfigFile) -> Iterator[tuple[Path_, str]]:
-    seen: set[str] = set()
-    for index, api in enumerate(config.apis):
-        if api.name in seen:
-            yield (
-                ("apis", index, "name"),
-                f"the name {api.name!r} is used by an earlier api; names must differ",
-            )
-        seen.add(api.name)
 
 
 def _folders(own: Iterable[Path]) -> Iterator[Traversable]:
@@ -206,7 +180,8 @@ class _Document:
             return model.model_validate(self.data, context={"directory": self.directory})
         except ValidationError as error:
             details = [item for item in error.errors(include_url=False) if not _is_echo(item)]
-            found = ((self._known(item["loc"]), _in_words(item, model)) for item in details)
+            found = [(self._known(item["loc"]), _in_words(item, model)) for item in details]
+            found = [(path, words) for path, words in found if not _misspelt(path, words, found)]
             problems = (self.problem(path, message) for path, message in (*also, *found))
             raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=lambda item: item.line or 0))) from None
 
@@ -226,6 +201,12 @@ class _Document:
             if (*path, part) in self.lines or (last and _is_field(part)):
                 path = (*path, part)
         return path
+
+
+def _misspelt(path: Path_, words: str, found: list[tuple[Path_, str]]) -> bool:
+    """Whether a field is missing only because it is misspelt, which is told already."""
+    hint = f"did you mean {path[-1]}?" if path else ""
+    return words == "is missing" and any(other[:-1] == path[:-1] and hint in told for other, told in found)
 
 
 def _is_echo(error: ErrorDetails) -> bool:
@@ -263,7 +244,9 @@ class _Constructor:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         try:
-            return self.loader.construct_object(node, deep=True)
+            value = self.loader.construct_object(node, deep=True)
+            # 04712 is octal and 47:12 sexagesimal in YAML 1.1; nobody who writes an id means that.
+            return node.value if type(value) is int and str(value) != node.value else value
         except (yaml.YAMLError, ValueError) as error:
             self._refuse(node, path, getattr(error, "problem", None) or str(error))
             return None
@@ -298,13 +281,6 @@ def _dotted(path: Path_) -> str:
     return text.removeprefix(".")
 
 
-def _suggestion(wrong: str, known: list[str]) -> str:
-    if not known:
-        return ""
-    close = difflib.get_close_matches(wrong, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are: {', '.join(known)}"
-
-
 def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     """One of pydantic's errors, in words that say what would be right. Never shows a value that may be a secret."""
     kind, context = error["type"], error.get("ctx", {})
@@ -312,17 +288,19 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "missing":
             return "is missing"
         case "extra_forbidden":
-            return f"is not a known field{_suggestion(str(error['loc'][-1]), _siblings(error['loc'], model))}"
+            return f"is not a known field{suggestion(str(error['loc'][-1]), _siblings(error['loc'], model))}"
         case "value_error":
             return str(context["error"])
         case "string_type":
             return "must be text; put it in quotes if it is a number, a date, yes, no, on or off"
         case "too_short":
             return "must not be empty"
-        case "model_type" | "dict_type":
+        case "model_type" | "dict_type" | "model_attributes_type":
             return "must be a mapping with fields"
         case "tuple_type" | "list_type":
             return "must be a list"
+        case "string_pattern_mismatch":
+            return "has characters that are not allowed here"
         case "union_tag_not_found":
             return "needs a type, such as type: bearer"
         case "union_tag_invalid":

@@ -1,6 +1,7 @@
 """JSON by the letter of RFC 8259, and JSON values shown in messages."""
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from exporter.errors import ResponseError
@@ -9,9 +10,12 @@ _SHOWN = 80
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse an answer; NaN and Infinity are not JSON. Raises ResponseError that shows how the answer begins."""
+    """Parse an answer; NaN and Infinity are not JSON, and a key must not come twice.
+
+    Raises ResponseError that shows how the answer begins.
+    """
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         begins = body[:_SHOWN].decode("utf-8", "replace")
         what = "an HTML page" if begins.lstrip().lower().startswith(("<!doctype", "<html")) else "not JSON"
@@ -22,6 +26,15 @@ def shown(value: object) -> str:
     """A JSON value on one line, short enough for a log."""
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values under one key, which would be right?"""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {shown(twice)} comes twice in one object")
+    return values
 
 
 def _no_constant(name: str) -> NoReturn:

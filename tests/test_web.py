@@ -119,6 +119,37 @@ def test_health_and_readiness(running: Running, vendor: Vendor) -> None:
     assert running.get("/-/ready").status_code == 200
 
 
+def test_ready_means_that_metrics_show_it(running: Running) -> None:
+    running.service.poller.run_due()
+    assert running.service.poller.wait_idle(10)
+    assert running.get("/-/ready").status_code == 503
+    running.service.exposition.refresh()
+    assert running.get("/-/ready").status_code == 200
+
+
+def test_an_exporter_that_no_longer_polls_is_not_healthy(clock: FakeClock, running: Running) -> None:
+    alive = [True]
+    app = create_app(
+        store=running.service.store,
+        exposition=running.service.exposition,
+        reload=running.service.reload,
+        clock=clock,
+        is_alive=lambda: alive[0],
+    )
+    with serve(app) as url:
+        assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 200
+        alive[0] = False
+        assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 500
+
+
+def test_series_of_an_api_that_went_go_away(running: Running) -> None:
+    running.poll()
+    assert 'api_usage_poll_duration_seconds_count{api="demo"}' in running.get("/metrics").text
+    running.config.write_text(running.config.read_text().replace("name: demo", "name: other"))
+    running.post("/-/reload")
+    assert 'api="demo"' not in running.get("/metrics").text
+
+
 def test_usage_as_json(running: Running, vendor: Vendor, clock: FakeClock) -> None:
     running.poll()
     vendor.answer = lambda _: Response(status=500)
@@ -179,13 +210,11 @@ def test_a_bad_file_changes_nothing_and_is_told(running: Running) -> None:
     refused = running.post("/-/reload")
     assert refused.status_code == 500
     assert "nonsense: is not a known field" in refused.text
-    running.service.exposition.refresh()
     metrics = running.get("/metrics").text
     assert "api_usage_exporter_config_last_reload_successful 0.0" in metrics
     assert 'organisation="acme"' in metrics
     running.config.write_text(good)
     assert running.post("/-/reload").status_code == 200
-    running.service.exposition.refresh()
     assert "api_usage_exporter_config_last_reload_successful 1.0" in running.get("/metrics").text
 
 

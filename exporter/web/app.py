@@ -12,6 +12,9 @@ from exporter.store import Store
 from exporter.web.negotiation import exposition_format, wants_gzip
 from exporter.web.usage_json import usage_document
 
+# The telemetry path may not stand in their way.
+RESERVED_PATHS = ("/-/", "/api/", "/static/")
+
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -21,9 +24,13 @@ def create_app(
     exposition: Exposition,
     reload: Callable[[], None],
     clock: Clock,
+    is_alive: Callable[[], bool] = lambda: True,
     telemetry_path: str = "/metrics",
 ) -> Flask:
-    """The app over a running exporter. `reload` reads the config file anew; it raises ConfigError."""
+    """The app over a running exporter.
+
+    reload: reads the config file anew; raises ConfigError. is_alive: whether polling goes on.
+    """
     app = Flask(__name__)
 
     @app.get("/")
@@ -43,11 +50,14 @@ def create_app(
 
     @app.get("/-/healthy")
     def healthy() -> Response:
+        if not is_alive():
+            message = "The exporter has stopped polling; its log says why.\n"
+            return Response(message, HTTPStatus.INTERNAL_SERVER_ERROR, content_type=_TEXT)
         return Response("The exporter is healthy.\n", content_type=_TEXT)
 
     @app.get("/-/ready")
     def ready() -> Response:
-        if store.all_tried():
+        if exposition.shows_all_tried():
             return Response("Every organisation has been asked for at least once.\n", content_type=_TEXT)
         waiting = sum(state.last_poll is None for state in store.states())
         message = f"{waiting} organisations have not been asked for yet.\n"
