@@ -47,14 +47,10 @@ def map_answer(answer: Any, *, api: Api, mapping: Mapping, static: Static, now: 
 
     Raises ResponseError where the answer is an error or no scope fits.
     """
-    root = Element(answer, answer)
-    reader = _Reader(api, mapping, static, now)
     try:
-        _refuse_error(mapping, root)
-        elements = list(_elements(mapping.scopes, root, "scopes"))
+        read = [scope for scope, _ in _read_scopes(answer, _Reader(api, mapping, static, now))]
     except Misfit as misfit:
         raise ResponseError(str(misfit)) from None
-    read = [_scope_or_misfit(reader, element, index) for index, element in enumerate(elements)]
     names = Counter(scope.name for scope in read if isinstance(scope, ScopeUsage))
     # Of two scopes with one name neither is trusted: which of them would be right?
     twice = tuple(f"scope {name!r}: the name comes {count} times" for name, count in names.items() if count > 1)
@@ -63,6 +59,25 @@ def map_answer(answer: Any, *, api: Api, mapping: Mapping, static: Static, now: 
     if misfits and not scopes:
         raise ResponseError("; ".join(misfits[:3]))
     return UsageSnapshot(now, scopes, misfits)
+
+
+def unread_parts(
+    answer: Any, *, api: Api, mapping: Mapping, static: Static, now: datetime
+) -> tuple[tuple[str, Any], ...]:
+    """Each misfit with the part of the answer that it was met on: a scope's, or the whole."""
+    try:
+        read = _read_scopes(answer, _Reader(api, mapping, static, now))
+    except Misfit as misfit:
+        return ((str(misfit), answer),)
+    return tuple((scope, element.value) for scope, element in read if isinstance(scope, str))
+
+
+def _read_scopes(answer: Any, reader: "_Reader") -> list[tuple[ScopeUsage | str, Element]]:
+    """Each scope, or why it could not be read, and where it stands. Raises Misfit where there are none to be had."""
+    root = Element(answer, answer)
+    _refuse_error(reader.mapping, root)
+    elements = _elements(reader.mapping.scopes, root, "scopes")
+    return [(_scope_or_misfit(reader, element, index), element) for index, element in enumerate(elements)]
 
 
 def _scope_or_misfit(reader: "_Reader", element: Element, index: int) -> ScopeUsage | str:
