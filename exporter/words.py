@@ -132,10 +132,9 @@ def projection(card: Card, zone: ZoneInfo) -> str:
     if card.projection is None:
         judged = card.period.start + (card.period.end - card.period.start) * PROJECTION_MIN_ELAPSED_RATIO
         return "with the next poll" if card.fetched_at >= judged else f"from {moment(judged, zone)} on"
-    end = f"about {about(card.projection.requests)} at the period's end"
-    if card.projection.used_ratio is None:
-        return end
-    return f"{end} ({about(card.projection.used_ratio * 100)}%)"
+    requests = f"about {about(card.projection.requests)}"
+    ratio = card.projection.used_ratio
+    return requests if ratio is None else f"{requests} ({about(ratio * 100)}%)"
 
 
 def exhaustion(card: Card, now: datetime, zone: ZoneInfo) -> str:

@@ -15,9 +15,9 @@ from rich.console import Console
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError
-from exporter.terminal.draw import draw
+from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
-from exporter.thresholds import Band
+from exporter.thresholds import CRITICAL, WARNING, Band
 from exporter.web.usage_json import UsageDocument, from_json, to_json
 
 DEFAULT_URL = "http://localhost:10190"
@@ -77,7 +77,8 @@ class _Unavailable(Exception):  # noqa: N818 - the message is for the user
     "--exit-code",
     "with_exit_code",
     is_flag=True,
-    help="Exit with the worst band: 0 under 75 %, 1 up to 90 %, 2 over 90 %; 3 if none is worse and some is unknown.",
+    help=f"Exit with the worst band: 0 under {WARNING.ratio:.0%}, 1 up to {CRITICAL.ratio:.0%}, 2 above; "
+    "3 if nothing is near a limit but something is unknown or stale.",
 )
 @click.pass_context
 def usage(
@@ -117,13 +118,19 @@ def _show(document: UsageDocument, troubles: tuple[Trouble, ...], output: str) -
     try:
         if output == "json":
             click.echo(to_json(document, indent=2))
-            draw(UsageDocument(document.time, ()), troubles, Console(stderr=True))
+            _tell(troubles)
         else:
             draw(document, troubles, Console())
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads has seen enough (`| head`). Python would complain of it once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(troubles: tuple[Trouble, ...]) -> None:
+    for trouble in troubles:
+        lines = [f"{trouble.organisation} ({trouble.api}):", *trouble_lines(trouble)]
+        print_plain(Console(stderr=True), lines)
 
 
 def exit_code(document: UsageDocument) -> ExitCode:

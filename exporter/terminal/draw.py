@@ -58,16 +58,26 @@ _ASCII = Signs(
 
 
 def draw(document: UsageDocument, troubles: Iterable[Trouble], console: Console) -> None:
-    """Cards on a terminal; without one, or on a dumb one, a line a scope without colours or escapes."""
+    """Cards on a terminal; without one, or on a dumb one, a line a scope without colours or escapes.
+
+    troubles: of polls made just now; they stand in place of what a running exporter tells of its last poll.
+    """
     signs = _ASCII if console.options.ascii_only else _UNICODE
     on_terminal = console.is_terminal and not console.is_dumb_terminal
-    for cards in document.organisations:
-        if on_terminal:
-            console.print(*_organisation(cards, document.time, console.width, signs), sep="\n")
-        else:
-            print_plain(console, _plain(cards, document.time, signs))
+    told: dict[tuple[str, str], list[Trouble]] = {}
     for trouble in troubles:
-        print_plain(console, _trouble(trouble))
+        told.setdefault((trouble.api, trouble.organisation), []).append(trouble)
+    for cards in document.organisations:
+        own = told.get((cards.api, cards.organisation), [])
+        notices = [line for trouble in own for line in trouble_lines(trouble)] or _poll_notices(cards, document.time)
+        if on_terminal:
+            console.print(*_organisation(cards, notices, document.time, console.width, signs), sep="\n")
+        else:
+            print_plain(console, _plain(cards, notices, document.time, signs))
+
+
+def _poll_notices(cards: OrganisationCards, now: datetime) -> list[str]:
+    return [line for line in (words.failure(cards, now), "" if cards.scopes else words.no_cards(cards)) if line]
 
 
 def print_plain(console: Console, lines: Iterable[str]) -> None:
@@ -84,20 +94,24 @@ def _text(value: str, style: str = "") -> Text:
     return Text(safe(value), style)
 
 
-def _organisation(cards: OrganisationCards, now: datetime, width: int, signs: Signs) -> Iterator[RenderableType]:
-    yield _text(f"{cards.organisation}", "bold") + _text(f"  {cards.api} · {words.data_age(cards, now)}", _QUIET)
-    if cards.failure is not None:
-        yield _text(words.failure(cards, now), "red")
-    if not cards.scopes:
-        yield _text(words.no_cards(cards))
-    else:
+def _joined(*parts: Text) -> Text:
+    return Text.assemble(*parts)
+
+
+def _organisation(
+    cards: OrganisationCards, notices: Iterable[str], now: datetime, width: int, signs: Signs
+) -> Iterator[RenderableType]:
+    yield _joined(_text(cards.organisation, "bold"), _text(f"  {cards.api} · {words.data_age(cards, now)}", _QUIET))
+    for notice in notices:
+        yield _text(notice, "bright_red")
+    if cards.scopes:
         columns = max(1, width // (_LEAST_WIDTH + 1))
         size = min(_MOST_WIDTH, (width - columns + 1) // columns)
         yield Columns(
             (_card(card, now, ZoneInfo(cards.time_zone), size, signs) for card in cards.scopes), padding=(0, 1)
         )
     for advice in cards.advice:
-        yield _text(f"{words.advice_title(advice)}: ", "bold") + _text(words.advice_reason(advice))
+        yield _joined(_text(f"{words.advice_title(advice)}: ", "bold"), _text(words.advice_reason(advice)))
     yield Text()
 
 
@@ -106,7 +120,7 @@ def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -
     figures = Table.grid(expand=True)
     figures.add_column(ratio=1)
     figures.add_column(justify="right")
-    used = _text(words.number(card.requests), "bold") + _text(_of_limit(card))
+    used = _joined(_text(words.number(card.requests), "bold"), _text(_of_limit(card)))
     figures.add_row(used, _text(card.used_percentage or "", f"bold {style}"))
     lines: list[RenderableType] = [figures]
     if card.filled is not None:
@@ -117,7 +131,7 @@ def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -
     lines += [_text(line) for line in _facts(card, now, zone)]
     if exhaustion := words.exhaustion(card, now, zone):
         lines.append(_text(exhaustion, "bright_red"))
-    lines.append(_text(sparkline(card, signs), "bright_blue") + _text(f" {_days(card)}", _QUIET))
+    lines += [_text(sparkline(card, signs), "bright_blue"), _text(_days(card), _QUIET)]
     plan = _text(f" {card.plan} ", _QUIET) if card.plan else None
     return Panel(
         Group(*lines),
@@ -142,7 +156,7 @@ def _facts(card: Card, now: datetime, zone: ZoneInfo) -> Iterator[str]:
 
 def _bar(filled: float, width: int, style: str, signs: Signs) -> Text:
     full = _filled_cells(filled, width)
-    return Text(signs.full * full, style) + Text(signs.empty * (width - full), _QUIET)
+    return _joined(Text(signs.full * full, style), Text(signs.empty * (width - full), _QUIET))
 
 
 def _filled_cells(filled: float, width: int) -> int:
@@ -165,7 +179,7 @@ def sparkline(card: Card, signs: Signs) -> str:
 
 def _days(card: Card) -> str:
     if not card.daily:
-        return "no day known yet"
+        return "No day known yet"
     most = max(card.daily, key=lambda day: day.requests)
     partly = sum(not day.exact for day in card.daily)
     return (
@@ -173,12 +187,9 @@ def _days(card: Card) -> str:
     )
 
 
-def _plain(cards: OrganisationCards, now: datetime, signs: Signs) -> Iterator[str]:
+def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, signs: Signs) -> Iterator[str]:
     yield f"{cards.organisation} ({cards.api}): {words.data_age(cards, now)}"
-    if cards.failure is not None:
-        yield words.failure(cards, now)
-    if not cards.scopes:
-        yield words.no_cards(cards)
+    yield from notices
     zone = ZoneInfo(cards.time_zone)
     table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     for name in ("SCOPE", "USED", "BAR", "REQUESTS", "STATUS", "RATE LIMIT", "PERIOD", "PROJECTION", "LAST 30 DAYS"):
@@ -211,8 +222,8 @@ def _lines(table: Table) -> list[str]:
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def _trouble(trouble: Trouble) -> Iterator[str]:
-    yield f"{trouble.organisation} ({trouble.api}): {trouble.message}"
+def trouble_lines(trouble: Trouble) -> Iterator[str]:
+    yield trouble.message
     if trouble.part:
         yield "  met on this part of the answer:"
         yield from (f"    {line}" for line in trouble.part.splitlines())
