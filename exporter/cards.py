@@ -150,7 +150,7 @@ def card_of(scope: FetchedScope, now: datetime, *, stale_after: timedelta, days:
         plan=usage.plan,
         unit=usage.unit,
         requests=usage.requests,
-        limit=UNLIMITED if usage.limit is None else usage.limit,
+        limit=UNLIMITED if usage.limit is None else float(usage.limit),
         used_ratio=None if ratio == float("inf") else ratio,
         used_percentage=None if ratio is None else percentage(ratio),
         band=None if ratio is None else band_of(ratio),

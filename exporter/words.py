@@ -42,8 +42,8 @@ def number(value: float) -> str:
 
 
 def about(value: float) -> str:
-    """An estimate, to three digits: 42613.6 -> "42,600"."""
-    return number(float(f"{value:.3g}"))
+    """An estimate, to three digits and one decimal at most: 42613.6 -> "42,600"."""
+    return number(round(float(f"{value:.3g}"), 1))
 
 
 def count(value: float, unit: str) -> str:

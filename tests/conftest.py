@@ -4,8 +4,11 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.processes import Processes
+from tests.support.browser import browser
 from tests.support.clock import FakeClock
 from tests.support.http import Vendor, serve
+
+__all__ = ["browser"]  # fixtures of tests.support, for every test
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def _days(card: Card) -> str:
     most = max(card.daily, key=lambda day: day.requests)
     partly = sum(not day.exact for day in card.daily)
     return (
-        f"most {words.number(most.requests)} on {words.day(most.date)}{f'; {partly} partly seen' if partly else ''}"
+        f"Most {words.number(most.requests)} on {words.day(most.date)}{f'; {partly} partly seen' if partly else ''}"
     )
 
 

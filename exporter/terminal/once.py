@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from exporter.web.usage_json import UsageDocument, usage_document
 _WORKERS = 8
 _HIDDEN = "***"
 _SECRET_NAME = re.compile(r"token|secret|passw|api.?key|auth|credential|cookie|session", re.IGNORECASE)
+_TOLD_BY = 3  # characters of a secret that tell too little of it to be hidden
 _SHOWN_MEMBERS = 3
 _SHOWN_CHARACTERS = 120
 _SHOWN_LINES = 60
@@ -112,7 +114,8 @@ def _hidden(value: Any, secrets: tuple[str, ...]) -> Any:
     return value
 
 
-def _secrets(target: Target) -> Iterable[str]:
+def _secrets(target: Target) -> Iterator[str]:
+    """The target's secret in every way of writing that a message or an answer may show it in."""
     auth = target.auth
     if auth is None:
         return
@@ -123,9 +126,12 @@ def _secrets(target: Target) -> Iterable[str]:
         text = secret.reveal()
     except ValueError:
         return  # it cannot be read, so it was not sent either
-    yield text
-    # A vendor that repeats a request writes the secret as JSON does, and a message shows JSON.
-    yield json.dumps(text)[1:-1]
+    if isinstance(auth, BasicAuth):
+        yield b64encode(f"{auth.username}:{text}".encode()).decode()
+    for written in {text: None, json.dumps(text)[1:-1]: None, repr(text)[1:-1]: None}:
+        yield written
+        # A message cuts long values off, perhaps in the midst of the secret.
+        yield from (f"{written[:length]}…" for length in range(len(written) - 1, _TOLD_BY, -1))
 
 
 def _as_json(part: Any) -> str:
