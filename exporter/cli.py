@@ -22,6 +22,7 @@ from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.service import Service
 from exporter.storage import Storage
+from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, create_app
 from exporter.web.server import Address, listen, serve
 
@@ -34,6 +35,7 @@ Example:
   api-usage-exporter --config.file=config.yaml --config.check
   api-usage-exporter --config.file=config.yaml --storage.path=/var/lib/api-usage-exporter
   curl http://localhost:10190/metrics
+  api-usage-exporter usage --organisation='Example Logistics'
 """
 
 
@@ -57,7 +59,8 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     context_settings={
         "auto_envvar_prefix": ENVIRONMENT_PREFIX,
         "help_option_names": ["-h", "--help"],
@@ -126,7 +129,9 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Format of the log, on stderr.",
 )
 @click.version_option(version("api-usage-exporter"), prog_name="api-usage-exporter")
+@click.pass_context
 def main(
+    context: click.Context,
     *,
     config_file: Path,
     config_check: bool,
@@ -138,9 +143,11 @@ def main(
 ) -> None:
     """Ask vendors how much of their API allowances is used, and publish it for Prometheus.
 
-    Serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
+    Without a command, serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
     """
     logging.configure(log_level, log_format)
+    if context.invoked_subcommand is not None:
+        return
     try:
         if config_check:
             _check(config_file)
@@ -150,6 +157,9 @@ def main(
         _fail(*map(str, error.problems))
     except ExporterError as error:
         _fail(str(error))
+
+
+main.add_command(usage)
 
 
 def _check(config_file: Path) -> None:

@@ -20,6 +20,7 @@ from exporter.config import Target
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
+from exporter.redaction import hidden_outcome
 from exporter.schema import Api
 from exporter.source import Source
 
@@ -239,9 +240,9 @@ def poll_all(targets: tuple[Target, ...], source: Source, clock: Clock) -> list[
         answers = source.fetch()
         now = clock.now()
     except Exception as error:
-        failure = _failure(targets[0], error)
+        failure = hidden_outcome(_failure(targets[0], error), targets[0])
         return [(target, failure) for target in targets]
-    return [(target, _read(target, answers, now)) for target in targets]
+    return [(target, hidden_outcome(_read(target, answers, now), target)) for target in targets]
 
 
 def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:

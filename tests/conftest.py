@@ -1,11 +1,19 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from exporter.demo.processes import Processes
+from tests.support.browser import browser
 from tests.support.clock import FakeClock
 from tests.support.http import Vendor, serve
+
+__all__ = ["browser"]  # fixtures of tests.support, for every test
+
+# A clock asserts nothing here: these machines are shared.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -157,38 +157,25 @@ def test_usage_as_json(running: Running, vendor: Vendor, clock: FakeClock) -> No
     running.poll()
     document = running.get("/api/v1/usage").json()
     (organisation,) = document["organisations"]
-    assert document["time"] == "2026-11-22T12:08:00+00:00"
-    assert organisation == {
-        "api": "demo",
-        "organisation": "acme",
-        "organisation_id": "acme",
-        "labels": {},
-        "up": False,
-        "stale": False,
-        "last_poll": "2026-11-22T12:08:00+00:00",
-        "last_success": "2026-11-22T12:00:00+00:00",
-        "failure": {
-            "reason": "server_error",
-            "message": "the vendor answered 500 INTERNAL SERVER ERROR",
-            "at": "2026-11-22T12:08:00+00:00",
-        },
-        "scopes": [
-            {
-                "scope": "Maps <b>",
-                "scope_id": "",
-                "plan": "",
-                "unit": "requests",
-                "requests": 750,
-                "limit": 1000,
-                "used_ratio": 0.75,
-                "rate_limit_per_minute": None,
-                "rejected": None,
-                "period": None,
-                "daily_source": "observed",
-                "daily": [],
-                "fetched_at": "2026-11-22T12:00:00+00:00",
-            }
-        ],
+    assert document["time"] == "2026-11-22T12:08:00Z"
+    assert (organisation["api"], organisation["organisation"], organisation["up"]) == ("demo", "acme", False)
+    assert organisation["failure"] == {
+        "reason": "server_error",
+        "message": "the vendor answered 500 INTERNAL SERVER ERROR",
+        "at": "2026-11-22T12:08:00Z",
+    }
+    (scope,) = organisation["scopes"]
+    told = {
+        name: scope[name] for name in ("scope", "requests", "limit", "used_ratio", "period", "rejected", "fetched_at")
+    }
+    assert told == {
+        "scope": "Maps <b>",
+        "requests": 750,
+        "limit": 1000,
+        "used_ratio": 0.75,
+        "period": None,
+        "rejected": None,
+        "fetched_at": "2026-11-22T12:00:00Z",
     }
 
 

@@ -1,16 +1,19 @@
-"""The Flask app: /metrics, health, reload, the same data as JSON, and a landing page."""
+"""The Flask app: the usage page, /metrics, health, reload, and the usage as JSON."""
 
 from collections.abc import Callable
 from http import HTTPStatus
+from importlib.metadata import version
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, request
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.exposition import Exposition
 from exporter.store import Store
 from exporter.web.negotiation import exposition_format, wants_gzip
-from exporter.web.usage_json import usage_document
+from exporter.web.page import usage_page
+from exporter.web.security import secured
+from exporter.web.usage_json import selected, to_json, usage_document
 
 # The telemetry path may not stand in their way.
 RESERVED_PATHS = ("/-/", "/api/", "/static/")
@@ -32,10 +35,9 @@ def create_app(
     reload: reads the config file anew; raises ConfigError. is_alive: whether polling goes on.
     """
     app = Flask(__name__)
-
-    @app.get("/")
-    def landing() -> str:
-        return render_template("landing.html", telemetry_path=telemetry_path, states=store.states())
+    app.after_request(secured)
+    app.register_blueprint(usage_page(store, clock))
+    app.jinja_env.globals.update(telemetry_path=telemetry_path, version=version("api-usage-exporter"))
 
     @app.get(telemetry_path)
     def metrics() -> Response:
@@ -74,6 +76,8 @@ def create_app(
 
     @app.get("/api/v1/usage")
     def usage() -> Response:
-        return jsonify(usage_document(store.states(), clock.now()))
+        """api, organisation (name or id): only these; each may be given several times."""
+        wanted = selected(store.states(), request.args.getlist("api"), request.args.getlist("organisation"))
+        return Response(to_json(usage_document(wanted, clock.now())), content_type="application/json")
 
     return app
