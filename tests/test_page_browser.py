@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
@@ -62,6 +62,13 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     assert complaints == []
 
 
+def box(part: Locator) -> tuple[float, float]:
+    """From where to where it reaches across."""
+    found = part.bounding_box()
+    assert found is not None
+    return found["x"], found["x"] + found["width"]
+
+
 def refresh(page: Page) -> None:
     """What the page does by itself every few seconds, at once."""
     page.evaluate("refresh()")
@@ -77,10 +84,8 @@ def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
         expect(card.locator(".percentage")).to_have_text(percentage)
         expect(card.locator(".status")).to_have_text(status)
         expect(bar).to_have_css("fill", COLOURS[scheme][band])
-        filled, whole = (card.locator(part).bounding_box() for part in (".bar rect", ".bar"))
-        assert filled is not None
-        assert whole is not None
-        assert filled["width"] / whole["width"] == pytest.approx(min(used / 10_000, 1), abs=0.01)
+        (start, filled), (_, end) = box(bar), box(card.locator(".bar"))
+        assert (filled - start) / (end - start) == pytest.approx(min(used / 10_000, 1), abs=0.01)
         meter = page.get_by_role("meter", name=f"At {used}", exact=True)
         expect(meter).to_have_attribute("value", str(min(used / 10_000, 1.0)))
         told = f"{percentage}, {used:,} of 10,000 requests. {status}."
@@ -118,15 +123,20 @@ def test_hovering_a_bar_tells_its_date_and_count(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1200])
-def test_every_readout_stays_on_the_screen(page: Page, width: int) -> None:
+def test_every_readout_fits_its_box_and_the_screen(page: Page, watched: Watched, width: int) -> None:
+    long_units = scope(unit="transcribed minutes of calls", daily=days(*range(1_000_000, 1_000_030)))
+    watched.reads("Acme", long_units)
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(ACME)
-    for index in (0, 7, 15, 29):
-        page.locator(".day").nth(index).focus()
-        box = page.locator(".day").nth(index).locator(".readout rect").bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+    for index in (0, 7, 18, 29):
+        day = page.locator(".day").nth(index)
+        day.focus()
+        left, right = box(day.locator(".readout rect"))
+        assert left >= 0
+        assert right <= width
+        for text in day.locator("text").all():
+            begins, ends = box(text)
+            assert left < begins < ends < right
 
 
 def test_the_chart_by_keyboard(page: Page) -> None:

@@ -17,7 +17,8 @@ from exporter.thresholds import HISTORY_DAYS
 # Above the bars there is room for the text of the day that is pointed at, so that it covers no other bar.
 READOUT_HEIGHT = 44
 PLOT_HEIGHT = 176
-READOUT_WIDTH = 190
+READOUT_WIDTH = 232  # of "Wednesday, 30 September 2026" in a wide font, and less than a phone's chart
+_READOUT_CHARACTERS = 30
 _BAR_PART = 0.68
 _GRID_STEPS = 4
 
@@ -49,6 +50,12 @@ class Bar:
     top: float
     height: float
     readout: float
+
+    @property
+    def short_text(self) -> str:
+        """The text as far as the readout is wide: a vendor's unit may be of any length."""
+        cut = self.text[: _READOUT_CHARACTERS - 1].rstrip()
+        return self.text if len(self.text) <= _READOUT_CHARACTERS else f"{cut}…"
 
     @property
     def middle(self) -> float:

@@ -1,6 +1,6 @@
 """The present usage as JSON (/api/v1/usage): all that the cards show, with names that need no PromQL.
 
-The document is documented in docs/usage-json.md; its fields are those of exporter.cards.
+The document is documented in docs/usage-page.md; its fields are those of exporter.cards.
 """
 
 from collections.abc import Iterable, Sequence
