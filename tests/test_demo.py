@@ -11,7 +11,7 @@ import requests
 
 from tests.support.programs import eventually, query, required
 
-FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager")]
+FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager", "receiver")]
 
 
 class Demo:
