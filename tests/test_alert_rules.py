@@ -22,7 +22,7 @@ from exporter.metrics import CATALOGUE
 from exporter.poller import next_delay
 from exporter.schema import Api
 from exporter.thresholds import CRITICAL, WARNING
-from tests.support.programs import required
+from tests.support.programs import ROOT, required
 from tests.support.promtool import RULE_FILES, RULES, groups, promtool, rules, run_rules_test, selector
 
 UNIT_TESTS = sorted((RULES / "tests").glob("*.yaml"))
@@ -273,10 +273,10 @@ def test_values_stand_in_annotations_and_nothing_is_kept_firing() -> None:
         assert alert["labels"]["severity"] in ("critical", "warning", "info")
 
 
-def test_the_ladder_is_one_group_so_that_its_bands_resolve_together() -> None:
+def test_the_ladder_is_one_group_with_the_highest_band_first() -> None:
     (ladder,) = [group for group in groups() if group["name"] == "api-usage"]
     names = [rule["alert"] for rule in ladder["rules"]]
-    assert names[:3] == ["ApiUsageHigh", "ApiUsageCritical", "ApiUsageLimitReached"]
+    assert names[:3] == ["ApiUsageLimitReached", "ApiUsageCritical", "ApiUsageHigh"]
 
 
 # What every alert needs
@@ -345,6 +345,15 @@ def test_an_alert_without_test_or_runbook_is_found(tmp_path: Path) -> None:
         "is not tested to fire and to be silent",
         "has no whole runbook",
     ]
+
+
+def test_the_docs_list_every_alert_and_recorded_series() -> None:
+    page = (ROOT / "docs/alerts.md").read_text("utf-8")
+    for name, alert in ALERTS.items():
+        assert f"| `{name}` | {alert['labels']['severity']} | {alert['for']} | " in page
+    assert set(re.findall(r"\| `(scope:[^`]+)` \|", page)) == {name for name in RECORDED if name.startswith("scope:")}
+    assert RUNBOOKS_URL in page
+    assert GRAFANA_URL in page
 
 
 def test_there_is_no_runbook_or_link_of_something_else() -> None:
