@@ -11,7 +11,7 @@ import requests
 
 from tests.support.programs import eventually, query, required
 
-FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager")]
+FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager", "receiver")]
 
 
 class Demo:
@@ -61,7 +61,13 @@ def test_the_demo_reaches_a_scraped_value_and_ctrl_c_ends_every_process(tmp_path
     try:
         prometheus = demo.url("prometheus")
         eventually(lambda: query(prometheus, 'api_usage_requests{scope="Routing"} == 75000'), 40)
-        assert requests.get(f"{demo.url('alertmanager')}/-/ready", timeout=5).ok
+        status = requests.get(f"{demo.url('alertmanager')}/api/v2/status", timeout=5).json()
+        assert f"{demo.url('paged')}/alerts" in status["config"]["original"]
+        assert "What was paged" in requests.get(demo.url("paged"), timeout=5).text
+        rules = requests.get(f"{prometheus}/api/v1/rules?type=alert", timeout=5).json()["data"]["groups"]
+        runbooks = [rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]]
+        assert len(runbooks) == 13
+        assert all(requests.get(runbook, timeout=5).ok for runbook in runbooks)
         assert 'scope="Routing"} 75000.0' in requests.get(demo.url("metrics"), timeout=5).text
         started = children(demo.process)
         assert len(started) == 3
