@@ -105,6 +105,25 @@ def in_terminal(*arguments: str) -> str:
     return written.decode()
 
 
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_reader_that_has_seen_enough_changes_nothing(watched: Watched, url: str, output: str) -> None:
+    watched.reads("Acme", scope("Maps", 950))
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "exporter", "usage", "--url", url, "--output", output, "--exit-code"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
+def test_a_terminal_of_few_letters(watched: Watched, url: str) -> None:
+    watched.reads("Acme", scope("Straße", 950, daily=days(1, 3)))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "exporter", "usage", "--url", url, "--organisation", "Acme"]
+    output = subprocess.run(command, env=environment, capture_output=True, check=True).stdout.decode("ascii")
+    assert columns(output)["Stra?e"][-1] == "?" * 28 + "-#"
+
+
 def test_json_is_the_document(watched: Watched, url: str) -> None:
     watched.reads("Acme", scope("Maps", 940))
     result = run("--url", url, "--output", "json", "--organisation", "id-0")

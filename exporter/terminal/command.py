@@ -1,5 +1,6 @@
 """The command `usage`."""
 
+import io
 import os
 import sys
 from enum import IntEnum
@@ -114,20 +115,28 @@ def usage(
     sys.exit(1 if troubles else 0)
 
 
+class _Terminal(Console):
+    """Where the readers have seen enough (`| head`), the rest goes nowhere and the exit code stays what it is."""
+
+    def on_broken_pipe(self) -> None:
+        _write_nowhere()
+
+
+def _write_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _show(document: UsageDocument, troubles: tuple[Trouble, ...], output: str) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal has no letters for is no reason to fail
+    if output == "table":
+        draw(document, troubles, _Terminal())
+        return
     try:
-        if output == "json":
-            click.echo(to_json(document, indent=2))
-            _tell(troubles)
-        else:
-            draw(document, troubles, Console())
-        sys.stdout.flush()
+        click.echo(to_json(document, indent=2))
     except BrokenPipeError:
-        # Whoever reads has seen enough (`| head`). Python would complain of it once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _tell(troubles: tuple[Trouble, ...]) -> None:
+        _write_nowhere()
     for trouble in troubles:
         lines = [f"{trouble.organisation} ({trouble.api}):", *trouble_lines(trouble)]
         print_plain(Console(stderr=True), lines)
