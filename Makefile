@@ -28,6 +28,7 @@ format: $(READY) ## Put the code into its one format.
 
 generate: $(READY) ## Write the generated files anew.
 	$(BIN)/python -m exporter.generate
+	$(BIN)/python -m dashboards.build
 
 system-tools:
 	@tests/install-system-tools

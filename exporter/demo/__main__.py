@@ -5,12 +5,14 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from werkzeug.serving import make_server
 
+from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
 from exporter.demo.bundle import PROVISIONING, RULES, localised, project_folder
 from exporter.demo.processes import Processes, free_port, program
 from exporter.demo.traffic import Traffic
@@ -68,7 +70,10 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
     try:
         with Processes(folder) as processes:
             _start_exporter(processes, ports, folder)
-            started = [_start_alertmanager(processes, ports, folder), _start_prometheus(processes, ports, folder)]
+            started = [
+                _start_alertmanager(processes, ports, folder),
+                _start_prometheus(processes, ports, folder, meter),
+            ]
             _announce(ports, folder, [name for name in started if name])
             while not stop.wait(1.0):
                 processes.check()
@@ -112,19 +117,30 @@ def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str
     return "alertmanager"
 
 
-def _start_prometheus(processes: Processes, ports: Ports, folder: Path) -> str | None:
+def _backfill(meter: Meter, ports: Ports, folder: Path) -> None:
+    """Give Prometheus the vendor's record of 30 days; without promtool, the demo begins without a past."""
+    path = program("promtool")
+    if path is None:
+        click.echo("promtool is not on PATH, so the demo's graphs begin now; to get it: apt-get install prometheus")
+        return
+    click.echo("writing 30 days of history for Prometheus, a few seconds", nl=False)
+    began = time.monotonic()
+    published = published_by(folder / "config.yaml", folder / "prometheus.yml", f"{_HOST}:{ports.exporter}")
+    try:
+        backfill(path, meter.records(STEP), published, folder / "prometheus")
+    except BackfillError as error:
+        click.echo(f"\ndemo: no history: {error}", err=True)
+    else:
+        click.echo(f": done in {time.monotonic() - began:.0f} s")
+
+
+def _start_prometheus(processes: Processes, ports: Ports, folder: Path, meter: Meter) -> str | None:
     path = program("prometheus")
     if path is None:
         _tell_missing("prometheus", "apt-get install prometheus")
         return None
-    replacements = {
-        "/etc/prometheus/rules": str(project_folder(RULES)),
-        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
-        "exporter:10190": f"{_HOST}:{ports.exporter}",
-        "localhost:9090": f"{_HOST}:{ports.prometheus}",
-    }
-    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
-    config = localised(source, replacements, folder / "prometheus.yml")
+    config = _prometheus_config(ports, folder)
+    _backfill(meter, ports, folder)
     command = [
         path,
         f"--config.file={config}",
@@ -135,6 +151,17 @@ def _start_prometheus(processes: Processes, ports: Ports, folder: Path) -> str |
     processes.start("prometheus", command)
     processes.wait_ready("prometheus", f"{ports.url('prometheus')}/-/ready")
     return "prometheus"
+
+
+def _prometheus_config(ports: Ports, folder: Path) -> Path:
+    replacements = {
+        "/etc/prometheus/rules": str(project_folder(RULES)),
+        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
+        "exporter:10190": f"{_HOST}:{ports.exporter}",
+        "localhost:9090": f"{_HOST}:{ports.prometheus}",
+    }
+    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
+    return localised(source, replacements, folder / "prometheus.yml")
 
 
 def _tell_missing(name: str, how: str) -> None:
