@@ -37,7 +37,7 @@ from .panels import (
     words,
 )
 from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, any_of_variable, select
-from .theme import AMBER, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, Bands, step
+from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, Bands, step
 from .usage import KNOWN_FOR, NO_DATA
 
 UID = "api-usage-exporter"
@@ -70,7 +70,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
     )
 
 
-def _stat(title: str, description: str, expr: str, **defaults: object) -> Stat:
+def _stat(title: str, description: str, expr: str, size: int = 28, **defaults: object) -> Stat:
     return Stat(
         title=title,
         description=description,
@@ -78,7 +78,7 @@ def _stat(title: str, description: str, expr: str, **defaults: object) -> Stat:
         height=4,
         targets=[instant(expr)],
         defaults={"noValue": NO_DATA, **fixed(PLAIN), **defaults},
-        options={"text": {"valueSize": 28}},
+        options={"text": {"valueSize": size}},
     )
 
 
@@ -125,6 +125,7 @@ def _state() -> list[View]:
             "Config in use since",
             "When the config in use was read.",
             f"1000 * min({select(CONFIG_RELOAD_TIME, WHERE)})",
+            size=18,
             unit=FROM_NOW,
         ),
     ]
@@ -154,7 +155,6 @@ def _polls() -> list[View | Section]:
             "How often the exporter asks each vendor's usage endpoint.",
             (f"60 * sum by ({INSTANCE}, {API}) (rate({select(POLLS, WHERE, window=RATE)}))", "{{api}}, {{instance}}"),
             unit=PER_MINUTE,
-            decimals=1,
         ),
         _lines(
             "Failed polls per minute, by reason",
@@ -165,7 +165,6 @@ def _polls() -> list[View | Section]:
                 "{{api}}: {{reason}}",
             ),
             unit=PER_MINUTE,
-            decimals=1,
             noValue="No poll has failed",
             custom={"showPoints": "auto"},
         ),
@@ -180,13 +179,13 @@ def _polls() -> list[View | Section]:
         Lines(
             title="Data age against the poll interval",
             description=(
-                "Seconds since each organisation's data was last read. It saws between 0 and the poll interval; "
+                "How old each organisation's data was when Prometheus scraped it. It saws between 0 and the poll interval; "
                 "above the stale line cards and alerts call the data stale."
             ),
             width=24,
             height=9,
             targets=[
-                over_time(f"time() - {select(LAST_SUCCESS, WHERE)}", "{{api}}: {{organisation}}, {{instance}}"),
+                over_time(_age(), "{{api}}: {{organisation}}, {{instance}}"),
                 over_time(f"max by ({API}) ({select(POLL_INTERVAL, WHERE)})", "Poll interval of {{api}}"),
                 over_time(f"max by ({API}) ({select(STALE_AFTER, WHERE)})", "Stale after, of {{api}}"),
             ],
@@ -197,6 +196,11 @@ def _polls() -> list[View | Section]:
             ],
         ),
     ]
+
+
+def _age() -> str:
+    # At the time of the scrape: the scrape interval is not the exporter's delay.
+    return f"timestamp({select(LAST_SUCCESS, WHERE)}) - {select(LAST_SUCCESS, WHERE)}"
 
 
 def _dashed() -> dict[str, object]:
@@ -220,11 +224,10 @@ def _cost() -> list[View | Section]:
             unit="s",
         ),
         _lines(
-            "Scrape size",
-            "Samples in a scrape: about scopes × (days of history + 8).",
+            "Samples per scrape",
+            "The size of a scrape: about scopes × (days of history + 8).",
             (_own(SCRAPE_SAMPLES), by_instance),
-            unit="suffix: samples",
-            decimals=0,
+            unit=COUNT,
         ),
         _lines(
             "Memory",

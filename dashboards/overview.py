@@ -131,7 +131,7 @@ def _scopes(bands: Bands) -> Table:
             table(queries.requests(WHERE)),
             table(queries.limit(WHERE)),
             table(queries.exhausted_at(WHERE)),
-            table(queries.time_left_ends_at(WHERE)),
+            table(queries.period_ends_at(WHERE)),
             table(f"{queries.data_age(WHERE)} or {queries.without_scopes(WHERE)}"),
         ],
         transformations=[
@@ -141,14 +141,16 @@ def _scopes(bands: Bands) -> Table:
         ],
         defaults={"unit": COUNT, "noValue": "–", **fixed(PLAIN)},
         overrides=[
-            for_field("API", custom__width=90),
+            for_field("API", custom__width=75),
             for_field("Organisation", links=_link("Usage of ${__value.text}", _ORGANISATION)),
             for_field("Scope", links=_link("Usage of ${__value.text}", _ORGANISATION, _SCOPE)),
-            for_field("Used of the limit", custom__displayMode="basic", custom__width=300, **percentage(bands)),
-            for_field("Limit", mappings=[words({Mark.UNLIMITED: "Unlimited"})]),
+            for_field("Used of the limit", custom__displayMode="basic", custom__width=200, **percentage(bands)),
+            for_field("Usage", custom__width=100),
+            for_field("Limit", custom__width=100, mappings=[words({Mark.UNLIMITED: "Unlimited"})]),
             for_field(
                 "Limit reached",
                 unit="time:YYYY-MM-DD",
+                custom__width=145,
                 custom__displayMode="color-text",
                 mappings=[
                     words({Mark.REACHED: "Reached"}, RED),
@@ -164,8 +166,14 @@ def _scopes(bands: Bands) -> Table:
                 ],
                 **fixed(AMBER),
             ),
-            for_field("Period ends", unit=FROM_NOW),
-            for_field("Data age", unit="s", decimals=0, mappings=[words({Mark.NO_DATA: "Never read"}, RED)]),
+            for_field("Period ends", unit=FROM_NOW, custom__width=105),
+            for_field(
+                "Data age",
+                custom__width=90,
+                unit="s",
+                decimals=0,
+                mappings=[words({Mark.NO_DATA: "Never read"}, RED)],
+            ),
         ],
     )
 
@@ -178,7 +186,7 @@ def _alerts(runbooks: str) -> Table:
         title="Firing alerts",
         description="Alerts on API usage that are firing in this Prometheus. Follow one to its runbook.",
         width=24,
-        height=7,
+        height=6,
         targets=[table(aggregate("max", labels, firing))],
         transformations=[columns(labels, names, hidden=["Time", "Value"]), sorted_by("Severity")],
         defaults={"unit": "none", "noValue": "No alert is firing.", **fixed(PLAIN)},

@@ -270,11 +270,15 @@ def words(marks: dict[float, str], colour: str | None = None) -> Json:
     }
 
 
+# Grafana 9 takes no bound at all for 0.
+_HIGHEST = 1e18
+
+
 def words_from(lowest: float, word: str, colour: str) -> Json:
     """A value mapping: a word from a value on."""
     return {
         "type": "range",
-        "options": {"from": lowest, "to": None, "result": {"text": word, "color": colour, "index": 0}},
+        "options": {"from": lowest, "to": _HIGHEST, "result": {"text": word, "color": colour, "index": 0}},
     }
 
 
@@ -367,7 +371,9 @@ def label_variable(label: str, query: str, *, name: str, title: str, many: bool 
 def links(runbooks: str) -> list[DashboardLink]:
     """Between all dashboards here, with time range and variables, and to the runbooks."""
     return [
-        DashboardLink(type="dashboards", tags=[TAG], title="Dashboards", includeVars=True, keepTime=True),
+        DashboardLink(
+            type="dashboards", tags=[TAG], title="Dashboards", asDropdown=True, includeVars=True, keepTime=True
+        ),
         DashboardLink(
             type="link",
             title="Runbooks",

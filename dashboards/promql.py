@@ -97,4 +97,5 @@ def first_of(*queries: str) -> str:
 
 def mark(query: str, value: float) -> str:
     """`value` wherever the query has a series: a mark for the panel to show as a word."""
-    return f"0 * ({query}) + {value:g}" if value >= 0 else f"0 * ({query}) - {-value:g}"
+    # Not 0 * query + value, which is NaN where the query is infinite.
+    return f"clamp({query}, {value:g}, {value:g})"

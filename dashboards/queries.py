@@ -86,7 +86,7 @@ def used_percent(where: Selection) -> str:
         first_of(
             percent,
             _unlimited(where, Mark.UNLIMITED),
-            mark(f"{select(LIMIT, where)} == 0", Mark.LIMIT_ZERO),
+            _limit_zero(where),
         )
     )
 
@@ -95,7 +95,11 @@ def _unlimited(where: Selection, value: float) -> str:
     return mark(f"{select(REQUESTS, where)} unless {select(LIMIT, where)}", value)
 
 
-def time_left_ends_at(where: Selection) -> str:
+def _limit_zero(where: Selection) -> str:
+    return mark(f"{select(LIMIT, where)} == 0", Mark.LIMIT_ZERO)
+
+
+def period_ends_at(where: Selection) -> str:
     """When the billing period ends, in milliseconds."""
     return by_scope(f"1000 * {select(PERIOD_END, where)}")
 
@@ -194,7 +198,7 @@ def _even_day(where: Selection) -> str:
 
 
 def even_day(where: Selection) -> str:
-    return by_scope(first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED)))
+    return by_scope(first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
 def average_day(where: Selection) -> str:
@@ -208,7 +212,7 @@ def _days_near(where: Selection) -> str:
 
 def days_near(where: Selection) -> str:
     """Of the days known, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
-    return by_scope(first_of(_days_near(where), _unlimited(where, Mark.UNLIMITED)))
+    return by_scope(first_of(_days_near(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
 def scopes_near(where: Selection) -> str:
@@ -223,7 +227,8 @@ def advice(where: Selection, whole_organisation: Selection) -> str:
     near = f"({by_scope(_days_near(where))} >= bool {NEAR_LIMIT_DAYS})"
     keys = ", ".join(ORGANISATION_KEYS)
     several = f"clamp_max({scopes_near(whole_organisation)}, 2)"
-    return first_of(f"{near} * on ({keys}) group_left () {several}", by_scope(_unlimited(where, Mark.UNLIMITED)))
+    without = by_scope(first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return first_of(f"{near} * on ({keys}) group_left () {several}", without)
 
 
 def stale_since(where: Selection) -> str:

@@ -20,7 +20,7 @@ COLOURS = {Band.NORMAL: NORMAL, Band.WARNING: AMBER, Band.CRITICAL: RED}
 
 PERCENT = "percent"
 COUNT = "locale"  # whole numbers with the reader's thousands separators
-PER_MINUTE = "suffix: /min"
+PER_MINUTE = "suffix:/min"
 FROM_NOW = "dateTimeFromNow"
 
 # Where the runbooks can be read, one file an alert.

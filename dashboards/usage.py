@@ -64,8 +64,10 @@ SCOPES_CHOSEN = {**ORGANISATION_CHOSEN, SCOPE: any_of_variable(SCOPE)}
 KNOWN_FOR = "1d"
 
 NO_DATA = "No data"
-CARD_HEIGHT = 4
-FACT_SIZE = {"valueSize": 24}
+# With spaces that do not break, as it stands beside the bar.
+BOUNDLESS: dict[float, str] = {Mark.UNLIMITED: "Unlimited", Mark.LIMIT_ZERO: "Limit\u00a0is\u00a00"}
+CARD_HEIGHT = 3
+FACT_SIZE = {"valueSize": 20}
 
 RATE_ADVICE = """\
 A scope has a limit per minute **whatever is left of its monthly allowance**. Over it the API answers with an error,
@@ -172,7 +174,7 @@ def _last_update() -> Stat:
         height=3,
         targets=[instant(queries.last_success_at(ORGANISATION_CHOSEN))],
         defaults={"unit": FROM_NOW, "noValue": "Never", **fixed(PLAIN)},
-        options={"text": FACT_SIZE},
+        options={"text": {"valueSize": 18}},
     )
 
 
@@ -180,14 +182,14 @@ def _vendor_state() -> Stat:
     answering = f"max({select(UP, ORGANISATION_CHOSEN)}) == 1"
     failing = f"max by ({REASON}) ({select(POLL_FAILING, ORGANISATION_CHOSEN)}) == 1 unless on () ({answering})"
     return Stat(
-        title="Vendor's usage endpoint",
-        description="Whether the vendor answered the last question for this organisation's usage, and if not, why.",
+        title="Vendor's API",
+        description="Whether the vendor's usage endpoint answered the last poll of this organisation, or why not.",
         width=4,
         height=3,
         targets=[instant(answering, "Answering"), instant(failing, f"Failing: {{{{{REASON}}}}}")],
         defaults={"unit": "none", "noValue": "Not asked yet", **fixed(GOOD)},
         overrides=[for_query("B", **fixed(RED))],
-        options={"textMode": "name", "text": {"titleSize": FACT_SIZE["valueSize"]}},
+        options={"textMode": "name", "text": FACT_SIZE},
     )
 
 
@@ -207,8 +209,8 @@ def percentage(bands: Bands) -> Json:
         "max": 100,
         "noValue": NO_DATA,
         "mappings": [
-            words({Mark.UNLIMITED: "Unlimited", Mark.LIMIT_ZERO: "Limit is 0", Mark.NO_DATA: NO_DATA}, MUTED),
-            words_from(Mark.INFINITE, "Over a limit of 0", RED),
+            words({**BOUNDLESS, Mark.NO_DATA: NO_DATA}, MUTED),
+            words_from(Mark.INFINITE, BOUNDLESS[Mark.LIMIT_ZERO], RED),
         ],
         **thresholds(bands.steps()),
     }
@@ -223,11 +225,11 @@ def _progress(bands: Bands) -> BarGauge:
             f"{bands.critical_percent:g} %, and red over {bands.critical_percent:g} %. "
             "Over 100 % it is full, and the number goes on."
         ),
-        width=7,
+        width=6,
         height=CARD_HEIGHT,
         targets=[instant(queries.used_percent(SCOPES_CHOSEN), "Used")],
         defaults=percentage(bands),
-        options={"text": {"titleSize": 12, "valueSize": 26}},
+        options={"text": {"valueSize": 22}},
     )
 
 
@@ -239,6 +241,7 @@ def _fact(title: str, description: str, expr: str, width: int, **defaults: objec
         height=CARD_HEIGHT,
         targets=[instant(expr)],
         defaults={"noValue": NO_DATA, **fixed(PLAIN), **defaults},
+        options={"text": FACT_SIZE},
     )
 
 
@@ -264,14 +267,14 @@ def _facts() -> list[Stat]:
             "Rate limit",
             "Most requests allowed in any one minute, whatever is left of the limit.",
             queries.rate_limit(where),
-            2,
+            3,
             unit=PER_MINUTE,
             mappings=[words({Mark.NONE: "None"})],
         ),
         _fact(
             "Period ends",
             "Time until the billing period ends and the usage starts again from 0.",
-            queries.time_left_ends_at(where),
+            queries.period_ends_at(where),
             3,
             unit=FROM_NOW,
         ),
@@ -310,6 +313,7 @@ def _projected() -> Stat:
             **fixed(PLAIN),
         },
         overrides=[for_query("B", **fixed(RED))],
+        options={"text": FACT_SIZE},
     )
 
 
@@ -317,7 +321,7 @@ def _projected() -> Stat:
 
 
 def _daily() -> list[View | Section]:
-    return [section("Daily usage"), _daily_total(), _date_range(), _daily_by_scope()]
+    return [section("Day by day"), _daily_total(), _date_range(), _daily_by_scope()]
 
 
 def _daily_total() -> BarChart:
@@ -357,7 +361,7 @@ def _date_range() -> Stat:
                     "filters": [{"fieldName": "Field", "config": {"id": "equal", "options": {"value": "date"}}}],
                 },
             },
-            columns([], {"First": "From", "Last": "To"}, hidden=["Field"]),
+            columns([], {"First": "First day:\u00a0", "Last": "Last day:\u00a0"}, hidden=["Field"]),
         ],
         defaults={"unit": "string", "noValue": "", **fixed(PLAIN)},
         options={
@@ -420,10 +424,10 @@ def _against_limit(bands: Bands) -> Lines:
             over_time(queries.limit_share(where, bands.critical), high),
             over_time(queries.limit_share(where, 1), "Limit"),
         ],
-        defaults={"unit": COUNT, "min": 0, "noValue": NO_DATA},
+        defaults={"unit": COUNT, "min": 0, "noValue": "No history yet"},
         overrides=[
             for_field("Used", **fixed(NORMAL), custom__fillOpacity=12),
-            for_field("Even pace", **fixed(MUTED), **_dashed(2, 6)),
+            for_field("Even pace", **fixed(MUTED), **_dashed(3, 4, width=2)),
             for_field(low, **fixed(AMBER), **_dashed(8, 6)),
             for_field(high, **fixed(RED), **_dashed(8, 6)),
             for_field("Limit", **fixed(PLAIN), custom__lineWidth=1),
@@ -431,8 +435,8 @@ def _against_limit(bands: Bands) -> Lines:
     )
 
 
-def _dashed(*dash: int) -> Json:
-    return {"custom__lineStyle": {"fill": "dash", "dash": list(dash)}, "custom__lineWidth": 1}
+def _dashed(*dash: int, width: int = 1) -> Json:
+    return {"custom__lineStyle": {"fill": "dash", "dash": list(dash)}, "custom__lineWidth": width}
 
 
 # --- requests a minute
@@ -451,7 +455,6 @@ def _rate() -> list[View | Section]:
             targets=[over_time(queries.request_rate(where), "{{scope}}")],
             defaults={
                 "unit": PER_MINUTE,
-                "decimals": 1,
                 "min": 0,
                 "noValue": NO_DATA,
                 "color": {"mode": "palette-classic"},
@@ -496,15 +499,15 @@ def _plan_advice() -> Stat:
             "One scope consistently near its limit: an add-on for it. Several scopes: a plan upgrade. All of the "
             "organisation's scopes count, whichever are chosen above."
         ),
-        width=6,
-        height=7,
+        width=5,
+        height=8,
         targets=[instant(queries.scopes_near(ORGANISATION_CHOSEN))],
         defaults={
             "unit": "none",
             "noValue": "No daily history",
             "mappings": [
                 words({0: "The plan fits"}, GOOD),
-                words({1: "Add-on for one scope"}, AMBER),
+                words({1: "Add-on"}, AMBER),
                 words_from(2, "Plan upgrade", AMBER),
             ],
             **thresholds(one_colour(PLAIN)),
@@ -515,15 +518,15 @@ def _plan_advice() -> Stat:
 
 def _near_limits() -> Table:
     where = SCOPES_CHOSEN
-    near = f"Days near limit (of {HISTORY_DAYS})"
+    near = "Days near limit"
     return Table(
         title="Which scopes run consistently near their limit",
         description=(
             f"On how many of the last {HISTORY_DAYS} days a scope used {100 * NEAR_LIMIT_RATIO:g} % or more of an "
             f"even day's share of its limit. {NEAR_LIMIT_DAYS} days or more are consistently near."
         ),
-        width=12,
-        height=7,
+        width=14,
+        height=8,
         targets=[
             table(queries.days_near(where)),
             table(queries.average_day(where)),
@@ -552,17 +555,21 @@ def _near_limits() -> Table:
                 min=0,
                 max=HISTORY_DAYS,
                 custom__displayMode="basic",
-                mappings=[words({Mark.UNLIMITED: "Unlimited"}, MUTED)],
+                custom__width=190,
+                mappings=[words(BOUNDLESS, MUTED)],
                 **thresholds([step(None, NORMAL), step(NEAR_LIMIT_DAYS, AMBER)]),
             ),
-            for_field("Even share a day", mappings=[words({Mark.UNLIMITED: "Unlimited"})]),
+            for_field("Average day", custom__width=110),
+            for_field("Even share a day", custom__width=140, mappings=[words(BOUNDLESS)]),
             for_field(
                 "Advice",
+                custom__align="left",
+                custom__width=120,
                 custom__displayMode="color-text",
                 mappings=[
                     words({0: "Fits"}, GOOD),
                     words({1: "Add-on", 2: "Plan upgrade"}, AMBER),
-                    words({Mark.UNLIMITED: "Unlimited"}, MUTED),
+                    words(BOUNDLESS, MUTED),
                 ],
             ),
         ],
@@ -580,6 +587,6 @@ A scope is **consistently near its limit** when on at least {NEAR_LIMIT_DAYS} of
 - **One** scope: an **add-on** for it.
 - **Several** scopes of the organisation: a **plan upgrade**.
 """,
-        width=6,
-        height=7,
+        width=5,
+        height=8,
     )

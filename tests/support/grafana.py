@@ -62,8 +62,8 @@ news_feed_enabled = false
 
 
 def dashboard_url(grafana: str, uid: str, **parameters: str) -> str:
-    """Of a dashboard without Grafana's menus; `organisation="x"` sets a variable, `theme="dark"` the theme."""
-    known = {"theme": parameters.pop("theme", "light"), "kiosk": "tv"}
+    """A dashboard; `organisation="x"` sets a variable, `theme="dark"` the theme."""
+    known = {"theme": parameters.pop("theme", "light")}
     variables = {f"var-{name}": value for name, value in parameters.items()}
     return f"{grafana}/d/{uid}?{urlencode({**known, **variables}, quote_via=quote)}"
 
