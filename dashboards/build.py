@@ -27,6 +27,7 @@ def rendered(bands: Bands | None = None, runbooks: str = RUNBOOKS_URL) -> dict[s
 def _text(dashboard: Any) -> str:
     content = json.loads(json.dumps(dashboard, cls=DashboardEncoder))
     kept = {key: value for key, value in content.items() if key not in _OBSOLETE}
+    kept["timepicker"] = {"hidden": False, "refresh_intervals": content["timepicker"]["refresh_intervals"]}
     return json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

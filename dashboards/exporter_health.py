@@ -179,8 +179,8 @@ def _polls() -> list[View | Section]:
         Lines(
             title="Data age against the poll interval",
             description=(
-                "How old each organisation's data was when Prometheus scraped it. It saws between 0 and the poll interval; "
-                "above the stale line cards and alerts call the data stale."
+                "How old each organisation's data was when Prometheus scraped it. It saws between 0 and the poll "
+                "interval; above the stale line cards and alerts call the data stale."
             ),
             width=24,
             height=9,

@@ -338,8 +338,7 @@ class Variable(Template):  # type: ignore[misc]
     def to_json_data(self) -> Json:
         data = _only(_VARIABLE_KEYS, super().to_json_data())
         data["options"] = []
-        if not self.default:
-            data["current"] = {}
+        data["current"] = {"selected": True, "text": "All", "value": "$__all"} if self.includeAll else {}
         return data
 
 
@@ -357,13 +356,12 @@ def label_variable(label: str, query: str, *, name: str, title: str, many: bool 
         label=title,
         dataSource=DATA_SOURCE,
         query={"query": f"query_result({query})", "refId": "Variable"},
-        regex=f'/^\\{{{label}="([^]*)"\\}} [^ ]+ [^ ]+$/',
+        regex=f'/^\\{{{label}="(.+)"\\}} [^ ]+ [^ ]+$/',
         refresh=_REFRESH_ON_TIME_RANGE_CHANGE,
         sort=SORT_ALPHA_ASC,
         multi=many,
         includeAll=many,
         allValue=".+" if many else None,
-        default="All" if many else None,
         hide=SHOW,
     )
 

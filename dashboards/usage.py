@@ -67,7 +67,7 @@ NO_DATA = "No data"
 # With spaces that do not break, as it stands beside the bar.
 BOUNDLESS: dict[float, str] = {Mark.UNLIMITED: "Unlimited", Mark.LIMIT_ZERO: "Limit\u00a0is\u00a00"}
 CARD_HEIGHT = 3
-FACT_SIZE = {"valueSize": 20}
+FACT_SIZE = 20
 
 RATE_ADVICE = """\
 A scope has a limit per minute **whatever is left of its monthly allowance**. Over it the API answers with an error,
@@ -138,7 +138,7 @@ def _summary(bands: Bands) -> list[View]:
                 "noValue": NO_DATA,
                 **thresholds([step(None, MUTED), step(1, colour)]),
             },
-            options={"text": FACT_SIZE},
+            options={"text": {"valueSize": FACT_SIZE}},
         )
 
     return [
@@ -189,7 +189,7 @@ def _vendor_state() -> Stat:
         targets=[instant(answering, "Answering"), instant(failing, f"Failing: {{{{{REASON}}}}}")],
         defaults={"unit": "none", "noValue": "Not asked yet", **fixed(GOOD)},
         overrides=[for_query("B", **fixed(RED))],
-        options={"textMode": "name", "text": FACT_SIZE},
+        options={"textMode": "name", "text": {"valueSize": FACT_SIZE}},
     )
 
 
@@ -233,7 +233,7 @@ def _progress(bands: Bands) -> BarGauge:
     )
 
 
-def _fact(title: str, description: str, expr: str, width: int, **defaults: object) -> Stat:
+def _fact(title: str, description: str, expr: str, width: int, size: int = FACT_SIZE, **defaults: object) -> Stat:
     return Stat(
         title=title,
         description=description,
@@ -241,7 +241,7 @@ def _fact(title: str, description: str, expr: str, width: int, **defaults: objec
         height=CARD_HEIGHT,
         targets=[instant(expr)],
         defaults={"noValue": NO_DATA, **fixed(PLAIN), **defaults},
-        options={"text": FACT_SIZE},
+        options={"text": {"valueSize": size}},
     )
 
 
@@ -285,7 +285,8 @@ def _facts() -> list[Stat]:
             "usage is at least what is shown.",
             queries.stale_since(where),
             3,
-            unit="time:[Stale since] D MMM HH:mm",
+            size=16,
+            unit="time:[Stale since] D[\u00a0]MMM[\u00a0]HH:mm",
             mappings=[words({0: "Current"})],
             **thresholds([step(None, PLAIN), step(1, AMBER)]),
         ),
@@ -313,7 +314,7 @@ def _projected() -> Stat:
             **fixed(PLAIN),
         },
         overrides=[for_query("B", **fixed(RED))],
-        options={"text": FACT_SIZE},
+        options={"text": {"valueSize": FACT_SIZE}},
     )
 
 
