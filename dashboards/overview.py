@@ -186,7 +186,7 @@ def _alerts(runbooks: str) -> Table:
         title="Firing alerts",
         description="Alerts on API usage that are firing in this Prometheus. Follow one to its runbook.",
         width=24,
-        height=6,
+        height=7,
         targets=[table(aggregate("max", labels, firing))],
         transformations=[columns(labels, names, hidden=["Time", "Value"]), sorted_by("Severity")],
         defaults={"unit": "none", "noValue": "No alert is firing.", **fixed(PLAIN)},

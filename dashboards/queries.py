@@ -243,9 +243,9 @@ def last_success_at(where: Selection) -> str:
 
 
 def data_age(where: Selection) -> str:
-    """By scope: seconds since its organisation's data was read."""
+    """By scope: whole seconds since its organisation's data was read."""
     last = f"{mark(select(REQUESTS, where), 0)} + ignoring ({SCOPE}) group_left () {select(LAST_SUCCESS, where)}"
-    return f"time() - {by_scope(last)}"
+    return f"floor(time() - {by_scope(last)})"
 
 
 def without_scopes(where: Selection) -> str:

@@ -556,7 +556,7 @@ def _near_limits() -> Table:
                 min=0,
                 max=HISTORY_DAYS,
                 custom__displayMode="basic",
-                custom__width=190,
+                custom__width=160,
                 mappings=[words(BOUNDLESS, MUTED)],
                 **thresholds([step(None, NORMAL), step(NEAR_LIMIT_DAYS, AMBER)]),
             ),
@@ -565,7 +565,7 @@ def _near_limits() -> Table:
             for_field(
                 "Advice",
                 custom__align="left",
-                custom__width=120,
+                custom__width=140,
                 custom__displayMode="color-text",
                 mappings=[
                     words({0: "Fits"}, GOOD),
