@@ -93,6 +93,15 @@ def test_without_prometheus_the_rest_runs_and_it_is_told_how_to_get_it(tmp_path:
         assert demo.process.wait(20) == 0
 
 
+def test_closing_the_terminal_ends_every_process_too(tmp_path: Path) -> None:
+    demo = run_demo(tmp_path, PATH=str(tmp_path))
+    started = children(demo.process)
+    assert started
+    demo.process.send_signal(signal.SIGHUP)
+    assert demo.process.wait(20) == 0
+    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+
+
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -5,12 +5,14 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from werkzeug.serving import make_server
 
+from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
 from exporter.demo.bundle import PROVISIONING, RULES, localised, project_folder
 from exporter.demo.processes import Processes, free_port, program
 from exporter.demo.receiver import Inbox
@@ -21,6 +23,8 @@ from exporter.errors import StartError
 from exporter.links import RUNBOOKS_URL
 
 _HOST = "127.0.0.1"
+_PROMETHEUS = ("prometheus",)
+_ALERTMANAGER = ("alertmanager", "prometheus-alertmanager")
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,14 @@ def main(*, exporter: int, vendor: int, prometheus: int, alertmanager: int, rece
     Prometheus and Alertmanager run too, where they are installed. 0 as a port means any free one.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
         ports = Ports(
             vendor=free_port(vendor, "--vendor.port"),
             exporter=free_port(exporter, "--exporter.port"),
-            prometheus=free_port(prometheus, "--prometheus.port"),
-            alertmanager=free_port(alertmanager, "--alertmanager.port"),
+            prometheus=free_port(prometheus, "--prometheus.port") if program(*_PROMETHEUS) else 0,
+            alertmanager=free_port(alertmanager, "--alertmanager.port") if program(*_ALERTMANAGER) else 0,
             receiver=free_port(receiver, "--receiver.port"),
         )
         with tempfile.TemporaryDirectory(prefix="api-usage-demo-") as folder:
@@ -78,7 +82,10 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
     try:
         with Processes(folder) as processes:
             _start_exporter(processes, ports, folder)
-            started = [_start_alertmanager(processes, ports, folder), _start_prometheus(processes, ports, folder)]
+            started = [
+                _start_alertmanager(processes, ports, folder),
+                _start_prometheus(processes, ports, folder, meter),
+            ]
             _announce(ports, folder, [name for name in started if name])
             while not stop.wait(1.0):
                 processes.check()
@@ -107,7 +114,7 @@ def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
 
 
 def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str | None:
-    path = program("alertmanager", "prometheus-alertmanager")
+    path = program(*_ALERTMANAGER)
     if path is None:
         _tell_missing("alertmanager", "apt-get install prometheus-alertmanager")
         return None
@@ -125,19 +132,30 @@ def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str
     return "alertmanager"
 
 
-def _start_prometheus(processes: Processes, ports: Ports, folder: Path) -> str | None:
-    path = program("prometheus")
+def _backfill(meter: Meter, ports: Ports, folder: Path) -> None:
+    """Give Prometheus the vendor's record of 30 days; without promtool, the demo begins without a past."""
+    path = program("promtool")
+    if path is None:
+        click.echo("promtool is not on PATH, so the demo's graphs begin now; to get it: apt-get install prometheus")
+        return
+    click.echo("writing 30 days of history for Prometheus, a few seconds", nl=False)
+    began = time.monotonic()
+    published = published_by(folder / "config.yaml", folder / "prometheus.yml", f"{_HOST}:{ports.exporter}")
+    try:
+        backfill(path, meter.records(STEP), published, folder / "prometheus")
+    except BackfillError as error:
+        click.echo(f"\ndemo: no history: {error}", err=True)
+    else:
+        click.echo(f": done in {time.monotonic() - began:.0f} s")
+
+
+def _start_prometheus(processes: Processes, ports: Ports, folder: Path, meter: Meter) -> str | None:
+    path = program(*_PROMETHEUS)
     if path is None:
         _tell_missing("prometheus", "apt-get install prometheus")
         return None
-    replacements = {
-        "/etc/prometheus/rules": str(_rules(ports, folder)),
-        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
-        "exporter:10190": f"{_HOST}:{ports.exporter}",
-        "localhost:9090": f"{_HOST}:{ports.prometheus}",
-    }
-    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
-    config = localised(source, replacements, folder / "prometheus.yml")
+    config = _prometheus_config(ports, folder)
+    _backfill(meter, ports, folder)
     command = [
         path,
         f"--config.file={config}",
@@ -159,6 +177,17 @@ def _rules(ports: Ports, folder: Path) -> Path:
         text = text.replace(RUNBOOKS_URL, f"{ports.url('receiver')}/runbooks")
         (rules / source.name).write_text(text, encoding="utf-8")
     return rules
+
+
+def _prometheus_config(ports: Ports, folder: Path) -> Path:
+    replacements = {
+        "/etc/prometheus/rules": str(_rules(ports, folder)),
+        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
+        "exporter:10190": f"{_HOST}:{ports.exporter}",
+        "localhost:9090": f"{_HOST}:{ports.prometheus}",
+    }
+    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
+    return localised(source, replacements, folder / "prometheus.yml")
 
 
 def _tell_missing(name: str, how: str) -> None:
