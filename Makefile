@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := exporter tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-grafana lint format generate clean system-tools
+.PHONY: help demo test test-grafana screenshots lint format generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -20,6 +20,10 @@ test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… f
 test-grafana: $(READY) system-tools ## Look at the dashboards in a real Grafana: make test-grafana GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make test-grafana GRAFANA_HOME=/usr/share/grafana"; exit 1; }
 	GRAFANA_HOME="$(GRAFANA_HOME)" $(BIN)/python -m pytest tests/test_grafana.py $(PYTEST_FLAGS)
+
+screenshots: $(READY) system-tools ## Take the docs' screenshots of the demo: make screenshots GRAFANA_HOME=/usr/share/grafana
+	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make screenshots GRAFANA_HOME=/usr/share/grafana"; exit 1; }
+	$(BIN)/python -m tests.screenshots "$(GRAFANA_HOME)"
 
 lint: $(READY) ## Check style and types.
 	$(BIN)/ruff check .

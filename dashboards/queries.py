@@ -175,10 +175,6 @@ def request_rate(where: Selection) -> str:
     return by_scope(_request_rate(where))
 
 
-def rate_limit_line(where: Selection) -> str:
-    return by_scope(select(RATE_LIMIT, where))
-
-
 def rate_limit_percent(where: Selection) -> str:
     """The averaged request rate in percent of the rate limit."""
     return by_scope(f"100 * {_request_rate(where)} / {select(RATE_LIMIT, where)}")

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.thresholds import CRITICAL, RATE_LIMIT_HIGH_RATIO, WARNING, Band
+from exporter.thresholds import CRITICAL, RATE_LIMIT_HIGH_RATIO, WARNING
 
 NORMAL = "blue"
 AMBER = "orange"
@@ -15,8 +15,6 @@ RED = "red"
 GOOD = "green"
 PLAIN = "text"  # the theme's own text colour
 MUTED = "#8e8e99"  # legible on white as on black
-
-COLOURS = {Band.NORMAL: NORMAL, Band.WARNING: AMBER, Band.CRITICAL: RED}
 
 PERCENT = "percent"
 COUNT = "locale"  # whole numbers with the reader's thousands separators

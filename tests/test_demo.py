@@ -61,6 +61,8 @@ def test_the_demo_reaches_a_scraped_value_and_ctrl_c_ends_every_process(tmp_path
     try:
         prometheus = demo.url("prometheus")
         eventually(lambda: query(prometheus, 'api_usage_requests{scope="Routing"} == 75000'), 40)
+        (scopes,) = query(prometheus, "count(api_usage_requests offset 29d)")
+        assert scopes["value"][1] == "13"  # all but the new account
         status = requests.get(f"{demo.url('alertmanager')}/api/v2/status", timeout=5).json()
         assert f"{demo.url('paged')}/alerts" in status["config"]["original"]
         assert "What was paged" in requests.get(demo.url("paged"), timeout=5).text
