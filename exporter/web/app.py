@@ -19,11 +19,14 @@ def create_app(
     *,
     store: Store,
     exposition: Exposition,
-    reload: Callable[[], None],
+    reload: Callable[[], None] | None,
     clock: Clock,
     telemetry_path: str = "/metrics",
 ) -> Flask:
-    """The app over a running exporter. `reload` reads the config file anew; it raises ConfigError."""
+    """The app over a running exporter. `reload` reads the config file anew; it raises ConfigError.
+
+    None closes /-/reload.
+    """
     app = Flask(__name__)
 
     @app.get("/")
@@ -55,6 +58,9 @@ def create_app(
 
     @app.route("/-/reload", methods=["POST", "PUT"])
     def reload_config() -> Response:
+        if reload is None:
+            message = "Reloading over HTTP is closed; SIGHUP reloads, and --web.enable-lifecycle opens it.\n"
+            return Response(message, HTTPStatus.FORBIDDEN, content_type=_TEXT)
         try:
             reload()
         except ConfigError as error:
