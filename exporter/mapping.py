@@ -12,6 +12,7 @@ from collections.abc import Mapping as MappingType
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ from exporter.thresholds import HISTORY_DAYS
 
 # Unix times above this are milliseconds: as seconds it is the year 5138, as milliseconds March 1973.
 _MILLISECONDS_FROM = 1e11
+# Every minute of 31 days.
+_MAX_DAILY_ENTRIES = 44_640
 
 
 class Misfit(Exception):  # noqa: N818 - a finding, told and collected; not an error of ours
@@ -60,15 +63,17 @@ def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: st
         _refuse_error(api.mapping, root)
         part = _part_of(organisation, api.mapping, root)
         elements = _with_joined(list(_elements(api.mapping.scopes, part, "scopes")), api.mapping, root)
-        kept = [element for element in elements if _wanted(api.mapping, element)]
+        wanted = (element for element in elements if _wanted(api.mapping, element))
+        kept = list(islice(wanted, api.max_scopes + 1))
     except Misfit as misfit:
         raise ResponseError(str(misfit)) from None
-    read = [_scope_or_misfit(reader, element, index) for index, element in enumerate(kept)]
+    read = [_scope_or_misfit(reader, element, index) for index, element in enumerate(kept[: api.max_scopes])]
     names = Counter(scope.name for scope in read if isinstance(scope, ScopeUsage))
     # Of two scopes with one name neither is trusted: which of them would be right?
     twice = tuple(f"scope {name!r}: the name comes {count} times" for name, count in names.items() if count > 1)
     scopes = tuple(scope for scope in read if isinstance(scope, ScopeUsage) and names[scope.name] == 1)
-    misfits = (*(misfit for misfit in read if isinstance(misfit, str)), *twice)
+    over = (f"scopes: there are more than max_scopes ({api.max_scopes})",) if len(kept) > api.max_scopes else ()
+    misfits = (*over, *(misfit for misfit in read if isinstance(misfit, str)), *twice)
     if misfits and not scopes:
         raise ResponseError("; ".join(misfits[:3]))
     return UsageSnapshot(now, scopes, misfits)
@@ -121,6 +126,8 @@ def _scope_or_misfit(reader: "_Reader", element: Element, index: int) -> ScopeUs
         return reader.scope(element)
     except Misfit as misfit:
         return f"{where}: {misfit}"
+    except OverflowError as error:  # dates near the years 1 and 9999 leave the calendar in another time zone
+        return f"{where}: a date is out of range: {_line(error)}"
 
 
 def _refuse_error(mapping: Mapping, root: Element) -> None:
@@ -378,7 +385,9 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
         return None
     first = None if mapping.first_date is None else _day(mapping.first_date, element, zone, "daily.first_date")
     counts: dict[date, float] = {}
-    for entry in _elements(mapping.entries, element, "daily.entries"):
+    for number, entry in enumerate(_elements(mapping.entries, element, "daily.entries")):
+        if number == _MAX_DAILY_ENTRIES:
+            raise Misfit(f"daily.entries: {mapping.entries} has more than {_MAX_DAILY_ENTRIES} entries")
         if first is not None and isinstance(entry.key, int):
             day = first + timedelta(days=entry.key)
         else:

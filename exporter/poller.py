@@ -209,7 +209,7 @@ def _log(target: Target, outcome: Outcome, *, after_failure: bool) -> None:
     if isinstance(outcome, PollError):
         bound.warning("poll failed", reason=outcome.reason, error=str(outcome))
     elif outcome.misfits:
-        bound.warning("poll read in part", reason="response", error="; ".join(outcome.misfits))
+        bound.warning("poll read in part", reason="response", error=outcome.misfit_text)
     elif after_failure:
         bound.info("poll works again", scopes=len(outcome.scopes))
     else:

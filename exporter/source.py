@@ -33,6 +33,7 @@ from exporter.schema import Api, Paging, Request
 from exporter.sign_in import SignIn
 from exporter.strict_json import parse_json
 from exporter.templates import Values, expand
+from exporter.watchdog import Watchdog
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 
@@ -83,6 +84,7 @@ class Source:
         self._clock = clock
         self._transport = _transport(target.api)
         self._sign_in = SignIn(target.auth, self._transport)
+        self._watchdog = Watchdog()
         self._known: dict[str, tuple[_Asked, _Received]] = {}
 
     def fetch(self) -> dict[str, Answer]:
@@ -93,10 +95,13 @@ class Source:
         api = self._target.api
         try:
             # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-            with requests.Session() as session:
+            self._watchdog = Watchdog()
+            with requests.Session() as session, self._watchdog.session(session):
                 session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
                 return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if self._watchdog.expired:
+                raise _too_late(api) from None
             raise _transport_error(error, api) from None
 
     def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
@@ -140,22 +145,25 @@ class Source:
     ) -> _Received:
         api = self._target.api
         deadline = self._clock.monotonic() + api.timeout
-        with session.request(
-            asked.method,
-            asked.url,
-            params=asked.params,
-            json=asked.body,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Accept": "application/json",
-                **(known.validators if known else {}),
-                **asked.headers,
-            },
-            auth=self._sign_in,
-            stream=True,
-            allow_redirects=False,  # credentials are for the configured host only
-            **self._transport,
-        ) as response:
+        with (
+            self._watchdog.deadline(api.timeout),
+            session.request(
+                asked.method,
+                asked.url,
+                params=asked.params,
+                json=asked.body,
+                headers={
+                    "User-Agent": USER_AGENT,
+                    "Accept": "application/json",
+                    **(known.validators if known else {}),
+                    **asked.headers,
+                },
+                auth=self._sign_in,
+                stream=True,
+                allow_redirects=False,  # credentials are for the configured host only
+                **self._transport,
+            ) as response,
+        ):
             if response.status_code == requests.codes.not_modified and known and known.validators:
                 return known
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
@@ -165,7 +173,10 @@ class Source:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if request.read == "rate_limit_headers":
             return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, {})
-        answer = Answer(parse_json(self._body(response, deadline)), headers)
+        body = self._body(response, deadline)
+        if self._watchdog.expired:  # a body without a length then only seems to have ended
+            raise _too_late(self._target.api)
+        answer = Answer(parse_json(body), headers)
         return _Received(answer, response.url, response.links.get("next", {}).get("url"), _validators(headers))
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
@@ -177,8 +188,12 @@ class Source:
             if len(body) > api.max_response_bytes:
                 raise ResponseError(f"the answer is larger than max_response_bytes ({api.max_response_bytes})")
             if self._clock.monotonic() > deadline:
-                raise PollTimeoutError(f"the answer was not complete within the timeout of {api.timeout:g} s")
+                raise _too_late(api)
         return bytes(body)
+
+
+def _too_late(api: Api) -> PollTimeoutError:
+    return PollTimeoutError(f"the answer was not complete within the timeout of {api.timeout:g} s")
 
 
 def _asked(request: Request, target: Target, now: datetime) -> _Asked:

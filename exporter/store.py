@@ -58,7 +58,7 @@ class OrganisationState:
             return state._failed(outcome.reason, str(outcome), now)
         state = state._read(outcome)
         if outcome.misfits:
-            return state._failed("response", "; ".join(outcome.misfits), now)
+            return state._failed("response", outcome.misfit_text, now)
         return replace(state, failure=None)
 
     def _failed(self, reason: str, message: str, now: datetime) -> "OrganisationState":
@@ -80,7 +80,10 @@ class OrganisationState:
         read = {scope.name for scope in scopes}
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         unread = tuple(scope for scope in self.scopes if scope.usage.name not in read) if snapshot.misfits else ()
-        kept = {name: history for name, history in self.histories.items() if name not in histories}
+        # A vendor that makes up new names at every poll must not fill the memory.
+        unread = unread[: max(0, self.target.api.max_scopes - len(fresh))]
+        stays = read | {scope.usage.name for scope in unread}
+        kept = {name: days for name, days in self.histories.items() if name in stays and name not in histories}
         return replace(
             self,
             scopes=fresh + unread,
@@ -93,7 +96,9 @@ class OrganisationState:
         return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
 
     def is_stale(self, now: datetime) -> bool:
-        return now >= self._stale_at()
+        # Data from the future was read while the clock was wrong: how old it is, nobody knows.
+        newest = max((scope.fetched_at for scope in self.scopes), default=self.since)
+        return now >= self._stale_at() or newest - now >= self._stale_after()
 
     def next_change(self, now: datetime) -> datetime | None:
         """When time alone will next change what is shown; None if it will not."""

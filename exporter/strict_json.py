@@ -6,16 +6,30 @@ from typing import Any, NoReturn
 from exporter.errors import ResponseError
 
 _SHOWN = 80
+_MAX_DEPTH = 100
 
 
 def parse_json(body: bytes) -> Any:
     """Parse an answer; NaN and Infinity are not JSON. Raises ResponseError that shows how the answer begins."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         begins = body[:_SHOWN].decode("utf-8", "replace")
         what = "an HTML page" if begins.lstrip().lower().startswith(("<!doctype", "<html")) else "not JSON"
         raise ResponseError(f"the answer is {what} ({error}); it begins {shown(begins)}") from None
+    if _is_deep(value):
+        raise ResponseError(f"the answer is nested more than {_MAX_DEPTH} deep")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        containers = (item for item in level if isinstance(item, dict | list))
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return False
+    return True
 
 
 def shown(value: object) -> str:

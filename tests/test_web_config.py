@@ -1,8 +1,11 @@
 """--web.config.file: TLS, client certificates, passwords and headers, as a real Prometheus and attackers meet them."""
 
+import asyncio
+import json
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ import pytest
 import requests
 import trustme
 import yaml
+from werkzeug.wrappers import Response
 
 from exporter.demo.processes import Processes, free_port
 from exporter.errors import ConfigError
@@ -55,10 +59,6 @@ CLIENT_TLS = {**TLS, "client_auth_type": "RequireAndVerifyClientCert", "client_c
 
 @pytest.fixture
 def config(tmp_path: Path, vendor: Vendor) -> Path:
-    import json  # noqa: PLC0415
-
-    from werkzeug.wrappers import Response  # noqa: PLC0415
-
     vendor.answer = lambda _: Response(json.dumps(answer()))
     return write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage", "poll_interval": "1s"})
 
@@ -195,8 +195,6 @@ def start_tls_exporter(
     processes: Processes, config: Path, web: Path, *, folder: Path, wait_as: str = "", flags: tuple[str, ...] = ()
 ) -> str:
     """Start an exporter with TLS and wait until it has polled; returns its base URL."""
-    import sys  # noqa: PLC0415
-
     port = free_port(0, "")
     url = f"https://127.0.0.1:{port}"
     command = [sys.executable, "-m", "exporter", f"--config.file={config}", f"--web.config.file={web}"]
@@ -248,12 +246,10 @@ def test_users_change_without_a_restart(tmp_path: Path, clock: FakeClock) -> Non
 
 
 def basic(user: str, password: str) -> str:
-    return str(requests.auth._basic_auth_str(user.encode(), password.encode()))  # type: ignore[attr-defined]
+    return str(requests.auth._basic_auth_str(user.encode(), password.encode()))
 
 
 async def judged(auth: BasicAuth, *headers: str, client: str = "192.0.2.1") -> list[Verdict]:
-    import asyncio  # noqa: PLC0415
-
     return list(await asyncio.gather(*(auth.judge(header, {"anna": HASH}, client) for header in headers)))
 
 
@@ -262,15 +258,16 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The passwords that bcrypt was asked about."""
     asked: list[bytes] = []
     real = bcrypt.checkpw
-    monkeypatch.setattr(
-        bcrypt, "checkpw", lambda password, hashed: (asked.append(password), real(password, hashed))[1]
-    )
+
+    def counted(password: bytes, hashed: bytes) -> bool:
+        asked.append(password)
+        return real(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
     return asked
 
 
 def test_bcrypt_is_asked_once_for_each_credential(checks: list[bytes]) -> None:
-    import asyncio  # noqa: PLC0415
-
     async def scenario() -> None:
         auth = BasicAuth()
         right, wrong, stranger = basic("anna", PASSWORD), basic("anna", "x"), basic("bert", PASSWORD)
@@ -284,8 +281,6 @@ def test_bcrypt_is_asked_once_for_each_credential(checks: list[bytes]) -> None:
 
 
 def test_a_flood_of_guesses_waits_in_a_short_queue_and_shuts_nobody_out(checks: list[bytes]) -> None:
-    import asyncio  # noqa: PLC0415
-
     async def scenario() -> None:
         auth = BasicAuth()
         assert await judged(auth, basic("anna", PASSWORD)) == [Verdict.IN]
@@ -303,19 +298,13 @@ def test_a_flood_of_guesses_waits_in_a_short_queue_and_shuts_nobody_out(checks: 
     assert len(checks) == 5
 
 
-@pytest.mark.parametrize(
-    "header", ["", "Basic", "Basic !", "Basic YQ==", "Bearer x", "Basic " + "A" * 8000, "Basic AAAA", "Digest a=b"]
-)
+@pytest.mark.parametrize("header", ["", "Basic !", "Basic ÿ", "Bearer x", "Digest a=b", basic("anna", "p" * 5000)])
 def test_other_headers_are_out_without_work(checks: list[bytes], header: str) -> None:
-    import asyncio  # noqa: PLC0415
-
     assert asyncio.run(judged(BasicAuth(), header)) == [Verdict.OUT]
     assert checks == []
 
 
-def test_long_passwords_count_to_72_bytes_as_in_go(checks: list[bytes]) -> None:
-    import asyncio  # noqa: PLC0415
-
+def test_long_passwords_count_to_72_bytes_as_in_go() -> None:
     long = "p" * 72
     hashed = bcrypt.hashpw(long.encode(), bcrypt.gensalt(4)).decode()
     assert asyncio.run(BasicAuth().judge(basic("a", long + "q"), {"a": hashed}, "")) is Verdict.IN
@@ -343,14 +332,14 @@ def test_silent_and_half_sent_connections_do_not_hold_up_a_scrape(
             item.close()
 
 
-def test_reloading_over_http_can_be_closed(tmp_path: Path, config: Path, processes: Processes) -> None:
+def test_reloading_over_http_can_be_closed(config: Path, processes: Processes) -> None:
     url = start_exporter(processes, config, "--no-web.enable-lifecycle")
     refused = requests.post(f"{url}/-/reload", timeout=10)
     assert refused.status_code == 403
     assert "SIGHUP reloads" in refused.text
 
 
-def test_reloads_wait_for_each_other_and_scrapes_do_not(tmp_path: Path, config: Path, processes: Processes) -> None:
+def test_reloads_wait_for_each_other_and_scrapes_do_not(config: Path, processes: Processes) -> None:
     url = start_exporter(processes, config)
     statuses: list[int] = []
     threads = [

@@ -46,7 +46,8 @@ class BasicAuth:
 
     async def judge(self, header: str, users: Mapping[str, str], client: str) -> Verdict:
         """header: the Authorization header, "" for none; users: bcrypt hashes by name; client: its address."""
-        given = Authorization.from_header(header)
+        # werkzeug fails on base64 that is not ASCII.
+        given = Authorization.from_header(header) if header.isascii() else None
         if given is None or given.type != "basic" or given.username is None or given.password is None:
             return Verdict.OUT
         password = given.password.encode()
