@@ -11,7 +11,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from exporter.errors import AuthError, PollTimeoutError, ServerError
 from exporter.schema import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
-from exporter.watchdog import Watchdog
+from exporter.watchdog import DeadlineExceeded, Watchdog
 
 _MAX_TOKEN_BYTES = 100_000
 
@@ -98,9 +98,7 @@ class _Token:
                 raise AuthError(f"the token endpoint refused: {error.error}") from None
             except requests.HTTPError as error:  # authlib raises it for 5xx only
                 raise ServerError(f"the token endpoint answered {error.response.status_code}") from None
-            except (requests.ConnectionError, requests.Timeout):
-                if not watchdog.expired:
-                    raise
+            except DeadlineExceeded:
                 raise PollTimeoutError("the token endpoint's answer was not complete within the timeout") from None
             except (ValueError, TypeError, AttributeError):  # authlib trusts the answer's shape
                 raise AuthError("the token endpoint's answer is no token") from None

@@ -33,7 +33,7 @@ from exporter.schema import Api, Paging, Request
 from exporter.sign_in import SignIn
 from exporter.strict_json import parse_json
 from exporter.templates import Values, expand
-from exporter.watchdog import Watchdog
+from exporter.watchdog import DeadlineExceeded, Watchdog
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 
@@ -95,14 +95,13 @@ class Source:
         api = self._target.api
         try:
             # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-            self._watchdog = Watchdog()
             with requests.Session() as session, self._watchdog.session(session):
                 session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
                 return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if self._watchdog.expired:
-                raise _too_late(api) from None
             raise _transport_error(error, api) from None
+        except DeadlineExceeded:
+            raise _too_late(api) from None
 
     def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
         asked = _asked(request, self._target, self._clock.now())
@@ -173,10 +172,7 @@ class Source:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if request.read == "rate_limit_headers":
             return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, {})
-        body = self._body(response, deadline)
-        if self._watchdog.expired:  # a body without a length then only seems to have ended
-            raise _too_late(self._target.api)
-        answer = Answer(parse_json(body), headers)
+        answer = Answer(parse_json(self._body(response, deadline)), headers)
         return _Received(answer, response.url, response.links.get("next", {}).get("url"), _validators(headers))
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
@@ -262,11 +258,18 @@ def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool
         case _ if status >= requests.codes.internal_server_error:
             raise ServerError(told, retry_after=wait if status == requests.codes.service_unavailable else None)
         case _ if requests.codes.multiple_choices <= status < requests.codes.bad_request:
-            host = urlsplit(response.headers.get("Location", "")).hostname
+            host = _host(response.headers.get("Location", ""))
             raise RequestError(f"{told}, a redirect{f' to {host}' if host else ''}; put the final address into url")
         case _ if status >= requests.codes.bad_request:
             raise RequestError(told)
     raise ResponseError(f"{told}, which is no usage answer")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # vendors write what they like
+        return None
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

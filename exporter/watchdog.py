@@ -17,17 +17,24 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
+class DeadlineExceeded(Exception):  # noqa: N818 - it says all
+    """An exchange took longer than it may."""
+
+
 class Watchdog:
-    """Knows the sockets of one session, used by one thread; `expired` once it has shut them."""
+    """Knows the sockets of one session, which one thread uses."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self.expired = False
+        self._expired = False
 
     @contextlib.contextmanager
     def session(self, session: requests.Session) -> Iterator[None]:
-        """Watch every connection that the session makes meanwhile."""
+        """Watch every connection that the session makes meanwhile; and let it follow no redirect."""
+        # Even where redirects are not allowed, requests looks where they lead and, for that, reads the body, whatever its size.
+        session.get_redirect_target = lambda _: None  # type: ignore[method-assign,assignment]
+        self._expired = False
         adapter = _Adapter(self)
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
@@ -41,15 +48,20 @@ class Watchdog:
 
     @contextlib.contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
-        """Shut the sockets unless the block ends in time. What reads from them then meets the end or an error:
-        look at `expired`."""
+        """Shut the sockets unless the block ends in time, and raise DeadlineExceeded in place of whatever came of it:
+        to those who read, a shut socket is an error, or only the end of what seems a whole answer."""
         timer = threading.Timer(seconds, self._shut)
         timer.daemon = True
         timer.start()
         try:
             yield
+        except Exception:
+            if not self._expired:
+                raise
         finally:
             timer.cancel()
+        if self._expired:
+            raise DeadlineExceeded
 
     def watch(self, connection: socket.socket) -> None:
         # A duplicate, since TLS takes the original over, and its handshake needs watching as well.
@@ -58,7 +70,7 @@ class Watchdog:
 
     def _shut(self) -> None:
         with self._lock:
-            self.expired = True
+            self._expired = True
             for item in self._sockets:
                 with contextlib.suppress(OSError):
                     item.shutdown(socket.SHUT_RDWR)
