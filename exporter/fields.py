@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from exporter import templates
+from exporter import redaction, templates
 
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
 _DURATION = re.compile(
@@ -310,6 +310,7 @@ class Secret(ShortForm):
             raise ValueError(f"{origin} is empty")
         if any(unicodedata.category(char) == "Cc" for char in text):
             raise ValueError(f"{origin} contains a line break or another control character")
+        redaction.remember(text)
         return text
 
     def _read_file(self) -> str:

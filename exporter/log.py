@@ -7,10 +7,16 @@ from typing import Literal, TextIO, cast
 
 import structlog
 
+from exporter.redaction import redact
+
 LEVELS = ("debug", "info", "warn", "error")
 Format = Literal["logfmt", "json"]
 
 _NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+def _redacted(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    return {name: redact(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 class _Unfailing:
@@ -36,6 +42,7 @@ def configure(level: str, style: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         structlog.processors.format_exc_info,
+        _redacted,
     ]
     structlog.configure(
         processors=[*processors, _renderer(style)],

@@ -23,6 +23,7 @@ from exporter.errors import ResponseError
 from exporter.fields import Expression, check_name, compile_jmespath
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period
+from exporter.redaction import redact
 from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
 from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
@@ -320,7 +321,7 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
     if not isinstance(value, str):
         _wrong(field, expression, value, "a text")
     try:
-        return check_name(value)
+        return check_name(redact(value))
     except ValueError as error:
         raise Misfit(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 

@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749 import OAuth2Token
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from exporter.errors import AuthError, PollTimeoutError, ServerError
+from exporter.redaction import remember
 from exporter.schema import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
 from exporter.watchdog import DeadlineExceeded, Watchdog
 
@@ -104,6 +105,7 @@ class _Token:
                 raise AuthError("the token endpoint's answer is no token") from None
         if not isinstance(token.get("access_token"), str):
             raise AuthError("the token endpoint's answer is no token")
+        remember(token["access_token"])
         return token
 
 

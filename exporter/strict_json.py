@@ -4,8 +4,11 @@ import json
 from typing import Any, NoReturn
 
 from exporter.errors import ResponseError
+from exporter.redaction import redact
 
 _SHOWN = 80
+# A secret that stands across the end of what is shown must be known whole.
+_READ = 8192
 _MAX_DEPTH = 100
 
 
@@ -14,7 +17,7 @@ def parse_json(body: bytes) -> Any:
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        begins = body[:_SHOWN].decode("utf-8", "replace")
+        begins = redact(body[:_READ].decode("utf-8", "replace"))[:_SHOWN]
         what = "an HTML page" if begins.lstrip().lower().startswith(("<!doctype", "<html")) else "not JSON"
         raise ResponseError(f"the answer is {what} ({error}); it begins {shown(begins)}") from None
     if _is_deep(value):
@@ -34,7 +37,7 @@ def _is_deep(value: Any) -> bool:
 
 def shown(value: object) -> str:
     """A JSON value on one line, short enough for a log."""
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    text = redact(json.dumps(redact(value) if isinstance(value, str) else value, ensure_ascii=True, default=str))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

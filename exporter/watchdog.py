@@ -32,7 +32,7 @@ class Watchdog:
     @contextlib.contextmanager
     def session(self, session: requests.Session) -> Iterator[None]:
         """Watch every connection that the session makes meanwhile; and let it follow no redirect."""
-        # Even where redirects are not allowed, requests looks where they lead and, for that, reads the body, whatever its size.
+        # Even where redirects are not allowed, requests looks where they lead, and reads the body of any size first.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign,assignment]
         self._expired = False
         adapter = _Adapter(self)

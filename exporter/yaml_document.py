@@ -49,11 +49,13 @@ class Document:
             raise ConfigError((Problem(name, None, "", f"is not YAML: {error}"),)) from None
         if node is None:
             raise ConfigError((Problem(name, None, "", f"is empty; it needs at least: {needs}"),))
-        constructor = _Constructor(name, loader)
+        constructor = _Constructor(name, loader, len(text) + _REPEATED_NODES)
         try:
             data = constructor.construct(node)
         except RecursionError:
             raise ConfigError((Problem(name, None, "", "is nested too deeply"),)) from None
+        except _TooManyNodesError:
+            raise ConfigError((Problem(name, None, "", "has aliases that repeat too much"),)) from None
         if constructor.problems:
             raise ConfigError(tuple(constructor.problems))
         return cls(name, directory, data, constructor.lines)
@@ -102,6 +104,14 @@ def _is_field(part: str | int) -> bool:
 _UNION_MEMBERS = frozenset({"float", "int", "str", "bool", "none", "literal", "bearer", "header", "basic"})
 
 
+# Without aliases there are fewer nodes than characters; a few lines of nested aliases can stand for billions.
+_REPEATED_NODES = 100_000
+
+
+class _TooManyNodesError(Exception):
+    pass
+
+
 _PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -111,11 +121,14 @@ class _Constructor:
 
     file: str
     loader: yaml.SafeLoader
+    most_nodes: int
     lines: dict[FieldPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def construct(self, node: yaml.Node, path: FieldPath = ()) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
+        if len(self.lines) > self.most_nodes:
+            raise _TooManyNodesError
         if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_COLLECTIONS:
             self._refuse(node, path, f"has the tag {node.tag}, which means nothing here")
             return None
@@ -131,7 +144,11 @@ class _Constructor:
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
         self._refuse_duplicates(node, path)
-        self.loader.flatten_mapping(node)  # `<<` merges: keys merged in come first, so that own ones win
+        try:
+            self.loader.flatten_mapping(node)  # `<<` merges: keys merged in come first, so that own ones win
+        except yaml.constructor.ConstructorError as error:
+            self._refuse(node, path, error.problem or "cannot be merged")
+            return {}
         result: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
