@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := exporter tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate clean system-tools
+.PHONY: help demo test lint format soak generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -25,6 +25,9 @@ lint: $(READY) ## Check style and types.
 format: $(READY) ## Put the code into its one format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+soak: $(READY) ## Hold a load with random faults for minutes, and judge it (DURATION=seconds).
+	$(BIN)/python -m benchmarks.soak
 
 generate: $(READY) ## Write the generated files anew.
 	$(BIN)/python -m exporter.generate

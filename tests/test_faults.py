@@ -254,8 +254,7 @@ def running(folder: Path) -> Iterator[Stack]:
         )
         processes.wait_ready("exporter", f"http://127.0.0.1:{port}/-/ready")
         prometheus = start_prometheus(processes, write_prometheus(folder, port), folder / "tsdb")
-        pid = processes._running[0][1].pid
-        yield Stack(vendors, tls, folder, f"http://127.0.0.1:{port}", pid, prometheus)
+        yield Stack(vendors, tls, folder, f"http://127.0.0.1:{port}", processes.pid("exporter"), prometheus)
     tls.close()
     vendors.refused.close()
 
