@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := exporter tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-grafana screenshots lint format generate clean system-tools
+.PHONY: help demo test test-grafana screenshots soak lint format lock audit generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -33,6 +33,17 @@ lint: $(READY) ## Check style and types.
 format: $(READY) ## Put the code into its one format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+soak: $(READY) ## Hold a load with random faults for minutes, and judge it (DURATION=seconds).
+	$(BIN)/python -m benchmarks.soak
+
+lock: $(READY) ## Choose newer dependencies and lock them, with hashes, in requirements.lock.
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --extra aws pyproject.toml --output-file requirements.lock
+
+audit: $(READY) ## Look for known weaknesses in the locked dependencies (asks an index over the network).
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 generate: $(READY) ## Write the generated files anew.
 	$(BIN)/python -m exporter.generate

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,9 @@ from exporter.service import Service
 from exporter.storage import Storage
 from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, create_app
+from exporter.web.live_config import LiveWebConfig
 from exporter.web.server import Address, listen, serve
+from exporter.web.web_config import load_web_config
 
 log = structlog.get_logger()
 
@@ -104,6 +107,21 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Path of the metrics.",
 )
 @click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    show_envvar=True,
+    help="TLS, users and headers, in the format of Prometheus' exporter-toolkit; read anew when it changes.",
+)
+@click.option(
+    "--web.enable-lifecycle/--no-web.enable-lifecycle",
+    "web_enable_lifecycle",
+    default=True,
+    show_default=True,
+    show_envvar=True,
+    help="Whether POST /-/reload reads the config file anew; SIGHUP always does.",
+)
+@click.option(
     "--storage.path",
     "storage_path",
     type=click.Path(path_type=Path, file_okay=False),
@@ -137,6 +155,8 @@ def main(
     config_check: bool,
     web_listen_address: tuple[Address, ...],
     web_telemetry_path: str,
+    web_config_file: Path | None,
+    web_enable_lifecycle: bool,
     storage_path: Path | None,
     log_level: str,
     log_format: str,
@@ -150,9 +170,10 @@ def main(
         return
     try:
         if config_check:
-            _check(config_file)
+            _check(config_file, web_config_file)
         else:
-            _serve(config_file, web_listen_address, web_telemetry_path, storage_path)
+            web = _Web(web_listen_address, web_telemetry_path, web_config_file, web_enable_lifecycle)
+            _serve(config_file, web, storage_path)
     except ConfigError as error:
         _fail(*map(str, error.problems))
     except ExporterError as error:
@@ -162,8 +183,20 @@ def main(
 main.add_command(usage)
 
 
-def _check(config_file: Path) -> None:
+@dataclass(frozen=True)
+class _Web:
+    """The --web flags."""
+
+    addresses: tuple[Address, ...]
+    telemetry_path: str
+    config_file: Path | None
+    enable_lifecycle: bool
+
+
+def _check(config_file: Path, web_config_file: Path | None) -> None:
     config = load_config(config_file)
+    if web_config_file is not None:
+        load_web_config(web_config_file)
     count = len(config.targets)
     click.echo(f"{config_file}: fine, {count} organisation{'' if count == 1 else 's'} to watch")
 
@@ -174,37 +207,38 @@ def _fail(*lines: str) -> None:
     sys.exit(1)
 
 
-def _serve(config_file: Path, addresses: tuple[Address, ...], telemetry_path: str, storage_path: Path | None) -> None:
+def _serve(config_file: Path, web: _Web, storage_path: Path | None) -> None:
     clock = SystemClock()
+    live = LiveWebConfig(web.config_file, clock.monotonic) if web.config_file else None
     service = Service(config_file, clock, Storage(storage_path) if storage_path else None)
     app = create_app(
         store=service.store,
         exposition=service.exposition,
-        reload=service.reload,
+        reload=service.reload if web.enable_lifecycle else None,
         clock=clock,
         is_alive=service.is_alive,
-        telemetry_path=telemetry_path,
+        telemetry_path=web.telemetry_path,
     )
-    sockets = [listen(address) for address in addresses]
+    sockets = [listen(address) for address in web.addresses]
     _handle_signals(service)
     # A signal exits: raised again by the server once it has ended, or met before the server began.
     with contextlib.suppress(SystemExit):
-        _run(service, app, sockets, addresses)
+        _run(service, app, sockets, web, live)
     service.stop()
     log.info("stopped")
     # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
     os._exit(0)
 
 
-def _run(service: Service, app: Flask, sockets: list[socket.socket], addresses: tuple[Address, ...]) -> None:
+def _run(service: Service, app: Flask, sockets: list[socket.socket], web: _Web, live: LiveWebConfig | None) -> None:
     service.start()
     log.info(
         "serving",
-        addresses=" ".join(str(address) for address in addresses),
+        addresses=" ".join(str(address) for address in web.addresses),
         version=version("api-usage-exporter"),
         organisations=len(service.store.states()),
     )
-    serve(app, sockets)
+    serve(app, sockets, live)
 
 
 def _handle_signals(service: Service) -> None:

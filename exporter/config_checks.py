@@ -1,16 +1,15 @@
 """What is wrong in a config whose fields are right one by one: each problem with the path of the field to change."""
 
-import difflib
 from collections.abc import Iterator
 
 from exporter.fields import format_duration
 from exporter.schema import Api, ConfigFile
+from exporter.yaml_document import FieldPath, suggestion
 
-Path_ = tuple[str | int, ...]
-Found = Iterator[tuple[Path_, str]]
+Found = Iterator[tuple[FieldPath, str]]
 
 
-def cross_checks(config: ConfigFile) -> list[tuple[Path_, str]]:
+def cross_checks(config: ConfigFile) -> list[tuple[FieldPath, str]]:
     """Every problem, as (path, message); the path is relative to the file, as in ("apis", 0, "url")."""
     problems = list(_api_names(config))
     for index, api in enumerate(config.apis):
@@ -18,14 +17,6 @@ def cross_checks(config: ConfigFile) -> list[tuple[Path_, str]]:
             problems += [(("apis", index, *path), message) for path, message in check]
         problems += [(("apis", index, *path), message) for path, message in _labels(api, config.organisation_labels)]
     return problems
-
-
-def suggestion(wrong: str, known: list[str]) -> str:
-    """What may have been meant, to put after a message; "" where nothing is known."""
-    if not known:
-        return ""
-    close = difflib.get_close_matches(wrong, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are: {', '.join(known)}"
 
 
 def _api_names(config: ConfigFile) -> Found:

@@ -16,6 +16,8 @@ ExporterError
 from dataclasses import dataclass
 from typing import ClassVar
 
+from exporter.redaction import redact
+
 
 class ExporterError(Exception):
     """The root: whatever the exporter raises on purpose."""
@@ -63,7 +65,7 @@ class PollError(ExporterError):
     retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(redact(message))
         self.retry_after = retry_after
 
 

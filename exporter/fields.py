@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from exporter import templates
+from exporter import redaction, templates
 
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
 _DURATION = re.compile(
@@ -317,11 +317,17 @@ class Secret(ShortForm):
     def _readable(self) -> Self:
         if [self.value, self.env, self.file].count(None) != 2:  # noqa: PLR2004
             raise ValueError("needs exactly one of value, env and file")
-        self.reveal()
+        self.text()
         return self
 
     def reveal(self) -> str:
-        """The secret's present text. Raises ValueError where there is none, without showing any of it."""
+        """The secret's present text, which `redact` takes out from now on. Raises ValueError as `text` does."""
+        text = self.text()
+        redaction.remember(text)
+        return text
+
+    def text(self) -> str:
+        """The present text, for values that are no secret. Raises ValueError where there is none, and shows none."""
         if self.value is not None:
             text, origin = self.value.get_secret_value(), "the secret"
         elif self.env is not None:

@@ -20,6 +20,8 @@ _RESET_BELOW = 0.5
 _RESET_LAG = timedelta(hours=1)
 # A day that a longer gap between two polls lies on is marked as not exact.
 _EXACT_GAP = timedelta(hours=1)
+# A history from further in the future was counted while the clock was wrong; waiting for it could take years.
+_CLOCK_WAS_WRONG = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class _Difference:
 
 def observe(history: ObservedHistory | None, scope: ScopeUsage, now: datetime, zone: ZoneInfo) -> ObservedHistory:
     """The history after a poll that found `scope` at `now` (UTC)."""
-    if history is None:
+    if history is None or history.last_at - now > _CLOCK_WAS_WRONG:
         return _begin(scope, now, zone)
     now = max(now, history.last_at)  # a clock set back stands still until it has caught up
     days = {day.date: day for day in history.days}

@@ -12,6 +12,7 @@ from collections.abc import Mapping as MappingType
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
@@ -22,12 +23,15 @@ from exporter.errors import ResponseError
 from exporter.fields import Expression, check_name, compile_jmespath
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period
+from exporter.redaction import redact
 from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
 from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
 
 # Unix times above this are milliseconds: as seconds it is the year 5138, as milliseconds March 1973.
 _MILLISECONDS_FROM = 1e11
+# Every minute of 31 days.
+_MAX_DAILY_ENTRIES = 44_640
 
 
 class Misfit(Exception):  # noqa: N818 - a finding, told and collected; not an error of ours
@@ -55,14 +59,16 @@ def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: st
     scope fits.
     """
     try:
-        read = [scope for scope, _ in _read_scopes(answers, _Reader(api, now), organisation)]
+        found = [scope for scope, _ in _read_scopes(answers, _Reader(api, now), organisation)]
     except Misfit as misfit:
         raise ResponseError(str(misfit)) from None
+    read = found[: api.max_scopes]
     names = Counter(scope.name for scope in read if isinstance(scope, ScopeUsage))
     # Of two scopes with one name neither is trusted: which of them would be right?
     twice = tuple(f"scope {name!r}: the name comes {count} times" for name, count in names.items() if count > 1)
     scopes = tuple(scope for scope in read if isinstance(scope, ScopeUsage) and names[scope.name] == 1)
-    misfits = (*(misfit for misfit in read if isinstance(misfit, str)), *twice)
+    over = (f"scopes: there are more than max_scopes ({api.max_scopes})",) if len(found) > api.max_scopes else ()
+    misfits = (*over, *(misfit for misfit in read if isinstance(misfit, str)), *twice)
     if misfits and not scopes:
         raise ResponseError("; ".join(misfits[:3]))
     return UsageSnapshot(now, scopes, misfits)
@@ -88,7 +94,8 @@ def _read_scopes(
     _refuse_error(mapping, root)
     part = _part_of(organisation, mapping, root)
     elements = _with_joined(list(_elements(mapping.scopes, part, "scopes")), mapping, root)
-    kept = [element for element in elements if _wanted(mapping, element)]
+    # One more than are allowed, to tell that there are too many.
+    kept = islice((element for element in elements if _wanted(mapping, element)), reader.api.max_scopes + 1)
     return [(_scope_or_misfit(reader, element, index), element) for index, element in enumerate(kept)]
 
 
@@ -139,6 +146,8 @@ def _scope_or_misfit(reader: "_Reader", element: Element, index: int) -> ScopeUs
         return reader.scope(element)
     except Misfit as misfit:
         return f"{where}: {misfit}"
+    except OverflowError as error:  # dates near the years 1 and 9999 leave the calendar in another time zone
+        return f"{where}: a date is out of range: {_line(error)}"
 
 
 def _refuse_error(mapping: Mapping, root: Element) -> None:
@@ -331,7 +340,7 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
     if not isinstance(value, str):
         _wrong(field, expression, value, "a text")
     try:
-        return check_name(value)
+        return check_name(redact(value))
     except ValueError as error:
         raise Misfit(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 
@@ -396,7 +405,9 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
         return None
     first = None if mapping.first_date is None else _day(mapping.first_date, element, zone, "daily.first_date")
     counts: dict[date, float] = {}
-    for entry in _elements(mapping.entries, element, "daily.entries"):
+    for number, entry in enumerate(_elements(mapping.entries, element, "daily.entries")):
+        if number == _MAX_DAILY_ENTRIES:
+            raise Misfit(f"daily.entries: {mapping.entries} has more than {_MAX_DAILY_ENTRIES} entries")
         if first is not None and isinstance(entry.key, int):
             day = first + timedelta(days=entry.key)
         else:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+from exporter.redaction import redact
+
+_MISFITS_TOLD = 10
+
 DailySource = Literal["vendor", "observed"]
 
 
@@ -90,6 +94,12 @@ class UsageSnapshot:
     fetched_at: datetime
     scopes: tuple[ScopeUsage, ...]
     misfits: tuple[str, ...] = ()
+
+    @property
+    def misfit_text(self) -> str:
+        """The misfits on one line, of a length that a log can bear."""
+        more = len(self.misfits) - _MISFITS_TOLD
+        return redact("; ".join(self.misfits[:_MISFITS_TOLD])) + (f"; and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)

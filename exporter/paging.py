@@ -89,7 +89,11 @@ def _search(expression: str, page: Page) -> Any:
 
 def _same_origin(page: Page) -> str:
     """The next page's URL; at another host it would be handed our credentials."""
-    url = urljoin(page.url, page.next_link or "")
-    if urlsplit(url)[:2] != urlsplit(page.url)[:2]:
+    try:
+        url = urljoin(page.url, page.next_link or "")
+        same = urlsplit(url)[:2] == urlsplit(page.url)[:2]
+    except ValueError:
+        raise ResponseError(f"paging: the link to the page after page {page.number} is no URL") from None
+    if not same:
         raise RequestError(f"paging: the page after page {page.number} is at another host, {urlsplit(url).hostname}")
     return url

@@ -20,7 +20,6 @@ from exporter.config import Target
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
-from exporter.redaction import hidden_outcome
 from exporter.schema import Api
 from exporter.source import Source
 
@@ -220,7 +219,7 @@ def _log(target: Target, outcome: Outcome, *, after_failure: bool) -> None:
     if isinstance(outcome, PollError):
         bound.warning("poll failed", reason=outcome.reason, error=str(outcome))
     elif outcome.misfits:
-        bound.warning("poll read in part", reason="response", error="; ".join(outcome.misfits))
+        bound.warning("poll read in part", reason="response", error=outcome.misfit_text)
     elif after_failure:
         bound.info("poll works again", scopes=len(outcome.scopes))
     else:
@@ -240,9 +239,9 @@ def poll_all(targets: tuple[Target, ...], source: Source, clock: Clock) -> list[
         answers = source.fetch()
         now = clock.now()
     except Exception as error:
-        failure = hidden_outcome(_failure(targets[0], error), targets[0])
+        failure = _failure(targets[0], error)
         return [(target, failure) for target in targets]
-    return [(target, hidden_outcome(_read(target, answers, now), target)) for target in targets]
+    return [(target, _read(target, answers, now)) for target in targets]
 
 
 def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:

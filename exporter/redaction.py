@@ -1,86 +1,61 @@
-"""Secrets kept out of what is told: vendors echo them in errors, and errors are logged and published."""
+"""Secrets kept out of whatever is written: a vendor may echo a token in an answer, a name or a status line.
+
+Every secret is remembered once it has been read; texts that leave the process pass `redact`.
+"""
 
 import json
 import re
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
+import threading
+from collections import OrderedDict
 from typing import Any
 
-from pydantic import BaseModel
+HIDDEN = "<secret>"
 
-from exporter.config import Target
-from exporter.errors import PollError
-from exporter.fields import Secret
-from exporter.model import UsageSnapshot
-from exporter.schema import BasicAuth
-
-HIDDEN = "***"
-
+# Shorter ones stand in ordinary words as well.
+_LEAST_LENGTH = 6
+_REMEMBERED = 20_000
 _SECRET_NAME = re.compile(r"token|secret|passw|api.?key|^key$|auth|credential|cookie|session", re.IGNORECASE)
-_TOLD_BY = 3  # characters of a secret that tell too little of it to be hidden
+
+_secrets: OrderedDict[str, None] = OrderedDict()
+_lock = threading.Lock()
 
 
-def hidden_outcome(outcome: UsageSnapshot | PollError, target: Target) -> UsageSnapshot | PollError:
-    """A poll's outcome without the target's secrets in its messages."""
-    if isinstance(outcome, PollError):
-        return type(outcome)(str(hidden(str(outcome), target)), retry_after=outcome.retry_after)
-    if not outcome.misfits:
-        return outcome
-    misfits = tuple(str(hidden(misfit, target)) for misfit in outcome.misfits)
-    return UsageSnapshot(outcome.fetched_at, outcome.scopes, misfits)
+def remember(secret: str) -> None:
+    """Have `redact` take this text out from now on, also as JSON and Python write it; of very many, the latest."""
+    if len(secret) < _LEAST_LENGTH:
+        return
+    with _lock:
+        for written in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+            _secrets[written] = None
+            _secrets.move_to_end(written)
+        while len(_secrets) > _REMEMBERED:
+            _secrets.popitem(last=False)
 
 
-def hidden(value: Any, target: Target) -> Any:
-    """A JSON value without the target's own secrets, and without texts under names that sound like secrets."""
-    return _hidden(value, tuple(_written(target)))
+def redact(text: str) -> str:
+    """The text without any secret that was read so far."""
+    with _lock:
+        known = tuple(_secrets)
+    for secret in known:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    return text
 
 
-def _hidden(value: Any, secrets: tuple[str, ...]) -> Any:
+def redact_value(value: Any) -> Any:
+    """A JSON value without secrets, and without texts under names that sound like secrets."""
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, HIDDEN)
-        return value
+        return redact(value)
     if isinstance(value, list):
-        return [_hidden(member, secrets) for member in value]
+        return [redact_value(member) for member in value]
     if isinstance(value, dict):
         return {
-            _hidden(name, secrets): HIDDEN
-            if isinstance(member, str) and _SECRET_NAME.search(name)
-            else _hidden(member, secrets)
+            redact(name): HIDDEN if isinstance(member, str) and is_secret_name(name) else redact_value(member)
             for name, member in value.items()
         }
     return value
 
 
-def _written(target: Target) -> Iterator[str]:
-    """The target's secrets in every way of writing that a message or an answer may show them in; longest first."""
-    for secret in _secrets(target):
-        try:
-            text = secret.reveal()
-        except ValueError:
-            continue  # it cannot be read, so it was not sent either
-        if isinstance(target.auth, BasicAuth):
-            yield b64encode(f"{target.auth.username}:{text}".encode()).decode()
-        for written in {text: None, json.dumps(text)[1:-1]: None, repr(text)[1:-1]: None}:
-            yield written
-            # A message cuts long values off, perhaps in the midst of the secret.
-            yield from (f"{written[:length]}…" for length in range(len(written) - 1, _TOLD_BY, -1))
-
-
-def _secrets(target: Target) -> Iterator[Secret]:
-    """All of auth; of parameters and headers those that come from elsewhere, or whose name says it."""
-    yield from _secrets_in(target.auth)
-    for request in target.api.all_requests.values():
-        yield from _told_apart(request.params)
-        yield from _told_apart(request.headers)
-
-
-def _told_apart(values: Mapping[str, Secret]) -> Iterator[Secret]:
-    return (secret for name, secret in values.items() if secret.value is None or _SECRET_NAME.search(name))
-
-
-def _secrets_in(model: BaseModel | None) -> Iterator[Secret]:
-    for name in type(model).model_fields if model is not None else ():
-        value = getattr(model, name)
-        if isinstance(value, Secret):
-            yield value
+def is_secret_name(name: str) -> bool:
+    """Whether what stands under the name is likely to be a secret."""
+    return _SECRET_NAME.search(name) is not None

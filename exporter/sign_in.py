@@ -9,8 +9,12 @@ from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc6749 import OAuth2Token
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from exporter.errors import AuthError, ServerError
+from exporter.errors import AuthError, PollTimeoutError, ServerError
+from exporter.redaction import remember
 from exporter.schema import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
+from exporter.watchdog import DeadlineExceeded, Watchdog
+
+_MAX_TOKEN_BYTES = 100_000
 
 
 class SignIn(AuthBase):
@@ -40,6 +44,7 @@ class SignIn(AuthBase):
             case BasicAuth():
                 user, password = self._auth.username.encode(), self._auth.password.reveal().encode()
                 HTTPBasicAuth(user, password)(request)
+                remember(request.headers["Authorization"].removeprefix("Basic "))
             case OAuth2Auth():
                 assert self._token is not None  # noqa: S101 - made with it
                 request.headers["Authorization"] = f"Bearer {_header_value(self._token.text())}"
@@ -79,23 +84,39 @@ class _Token:
         more = {"audience": auth.audience} if auth.audience else {}
         with OAuth2Session(auth.client_id, auth.client_secret.reveal(), scope=auth.scope) as session:
             session.trust_env = False
+            session.register_compliance_hook("access_token_response", _bounded)
+            watchdog = Watchdog()
             try:
-                token = session.fetch_token(
-                    auth.token_url,
-                    grant_type="client_credentials",
-                    allow_redirects=False,
-                    **more,
-                    **self._transport,
-                )
+                with watchdog.session(session), watchdog.deadline(self._transport["timeout"]):
+                    token = session.fetch_token(
+                        auth.token_url,
+                        grant_type="client_credentials",
+                        allow_redirects=False,
+                        stream=True,
+                        **more,
+                        **self._transport,
+                    )
             except OAuthError as error:
                 raise AuthError(f"the token endpoint refused: {error.error}") from None
             except requests.HTTPError as error:  # authlib raises it for 5xx only
                 raise ServerError(f"the token endpoint answered {error.response.status_code}") from None
-            except ValueError:
+            except DeadlineExceeded:
+                raise PollTimeoutError("the token endpoint's answer was not complete within the timeout") from None
+            except (ValueError, TypeError, AttributeError):  # authlib trusts the answer's shape
                 raise AuthError("the token endpoint's answer is no token") from None
         if not isinstance(token.get("access_token"), str):
             raise AuthError("the token endpoint's answer is no token")
+        remember(token["access_token"])
         return token
+
+
+def _bounded(response: requests.Response) -> requests.Response:
+    """Read the body here, since requests would read one without end."""
+    body = response.raw.read(_MAX_TOKEN_BYTES + 1, decode_content=True)
+    if len(body) > _MAX_TOKEN_BYTES:
+        raise AuthError(f"the token endpoint's answer is larger than {_MAX_TOKEN_BYTES} bytes")
+    response._content = body
+    return response
 
 
 def _sign_aws(auth: AwsAuth, request: requests.PreparedRequest) -> None:

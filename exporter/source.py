@@ -29,10 +29,12 @@ from exporter.model import Answer
 from exporter.paging import Page, Step, next_step, together
 from exporter.periods import calendar_period
 from exporter.rate_limit_headers import rate_limits
+from exporter.redaction import is_secret_name
 from exporter.schema import Api, Paging, Request
 from exporter.sign_in import SignIn
 from exporter.strict_json import parse_json
 from exporter.templates import Values, expand
+from exporter.watchdog import DeadlineExceeded, Watchdog
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 
@@ -90,6 +92,7 @@ class Source:
         self._clock = clock
         self._transport = _transport(target.api)
         self._sign_in = SignIn(target.auth, self._transport)
+        self._watchdog = Watchdog()
         self._known: dict[str, tuple[_Asked, _Received]] = {}
 
     def fetch(self) -> dict[str, Answer]:
@@ -100,11 +103,13 @@ class Source:
         api = self._target.api
         try:
             # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-            with _Session() as session:
+            with _Session() as session, self._watchdog.session(session):
                 session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
                 return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _transport_error(error, api) from None
+        except DeadlineExceeded:
+            raise _too_late(api) from None
 
     def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
         asked = _asked(request, self._target, self._clock.now())
@@ -147,22 +152,25 @@ class Source:
     ) -> _Received:
         api = self._target.api
         deadline = self._clock.monotonic() + api.timeout
-        with session.request(
-            asked.method,
-            asked.url,
-            params=asked.params,
-            json=asked.body,
-            headers={
-                "User-Agent": USER_AGENT,
-                "Accept": "application/json",
-                **(known.validators if known else {}),
-                **asked.headers,
-            },
-            auth=self._sign_in,
-            stream=True,
-            allow_redirects=False,  # credentials are for the configured host only
-            **self._transport,
-        ) as response:
+        with (
+            self._watchdog.deadline(api.timeout),
+            session.request(
+                asked.method,
+                asked.url,
+                params=asked.params,
+                json=asked.body,
+                headers={
+                    "User-Agent": USER_AGENT,
+                    "Accept": "application/json",
+                    **(known.validators if known else {}),
+                    **asked.headers,
+                },
+                auth=self._sign_in,
+                stream=True,
+                allow_redirects=False,  # credentials are for the configured host only
+                **self._transport,
+            ) as response,
+        ):
             if response.status_code == requests.codes.not_modified and known and known.validators:
                 return known
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
@@ -184,8 +192,12 @@ class Source:
             if len(body) > api.max_response_bytes:
                 raise ResponseError(f"the answer is larger than max_response_bytes ({api.max_response_bytes})")
             if self._clock.monotonic() > deadline:
-                raise PollTimeoutError(f"the answer was not complete within the timeout of {api.timeout:g} s")
+                raise _too_late(api)
         return bytes(body)
+
+
+def _too_late(api: Api) -> PollTimeoutError:
+    return PollTimeoutError(f"the answer was not complete within the timeout of {api.timeout:g} s")
 
 
 def _asked(request: Request, target: Target, now: datetime) -> _Asked:
@@ -202,16 +214,19 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
         return _Asked(
             request.sent_as,
             base + url if url.startswith("/") else url,
-            {name: _value(secret, values) for name, secret in request.params.items()},
-            {name: _value(secret, values) for name, secret in request.headers.items()},
+            {name: _value(name, secret, values) for name, secret in request.params.items()},
+            {name: _value(name, secret, values) for name, secret in request.headers.items()},
             _expanded(request.body, values),
         )
     except ValueError as error:
         raise AuthError(f"a parameter or header cannot be used: {error}") from None
 
 
-def _value(secret: Secret, values: Values) -> str:
-    return expand(secret.reveal(), values) if secret.value is not None else secret.reveal()
+def _value(name: str, secret: Secret, values: Values) -> str:
+    """A parameter's or header's text. It is secret if it comes from elsewhere, or if its name says so."""
+    if secret.value is None:
+        return secret.reveal()
+    return expand(secret.reveal() if is_secret_name(name) else secret.text(), values)
 
 
 def _expanded(body: Any, values: Values) -> Any:

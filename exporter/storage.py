@@ -1,5 +1,6 @@
-"""What survives a restart: one JSON file an organisation, written whole or not at all."""
+"""What survives a restart: a file an organisation, of a SHA-256 and JSON, written whole or not at all."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -40,6 +41,8 @@ class _File:
 
 
 _VERSION = 1
+# The disk's own faults, after which what is there can still be read.
+_DISK_FAULTS = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _ADAPTER = TypeAdapter(_File)
 
 
@@ -47,20 +50,28 @@ class Storage:
     """The files under --storage.path."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises StartError where the directory cannot be made or written to."""
+        """Raises StartError where the directory cannot be made or written to.
+
+        A full or broken disk is logged instead: last values that can be read are worth more than a failed start.
+        """
         self._directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=directory):
                 pass
+            for unfinished in directory.glob(".*.tmp"):  # left by a process that was killed while it wrote
+                unfinished.unlink(missing_ok=True)
         except OSError as error:
+            if error.errno in _DISK_FAULTS:
+                log.error("state cannot be saved", directory=str(directory), error=error.strerror)
+                return
             raise StartError(f"--storage.path: cannot write to {directory}: {error.strerror}") from None
 
     def save(self, account: Account, saved: Saved) -> None:
         """Replace the organisation's file. A full disk is logged, not raised: the data lives on in memory."""
         content = _ADAPTER.dump_json(_File(_VERSION, account, saved))
         try:
-            self._replace(self._path(account), content)
+            self._replace(self._path(account), _digest(content) + b"\n" + content)
         except OSError as error:
             log.error("state not saved", api=account[0], organisation=account[1], error=error.strerror)
 
@@ -68,16 +79,23 @@ class Storage:
         """What was saved; None where nothing was, or where the file is damaged (it is set aside and told)."""
         path = self._path(account)
         try:
-            file = _ADAPTER.validate_json(path.read_bytes())
+            digest, _, content = path.read_bytes().partition(b"\n")
+            if digest != _digest(content):
+                self._set_aside(path, account, "its checksum does not fit")
+                return None
+            file = _ADAPTER.validate_json(content)
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
-            self._set_aside(path, account, error)
+        except OSError as error:
+            log.error("saved state cannot be read", api=account[0], organisation=account[1], error=error.strerror)
+            return None
+        except ValidationError:
+            self._set_aside(path, account, "not a state file of this version")
             return None
         return file.saved if (file.version, file.account) == (_VERSION, account) else None
 
     def _path(self, account: Account) -> Path:
-        return self._directory / f"{hashlib.sha256(chr(0).join(account).encode()).hexdigest()[:32]}.json"
+        return self._directory / f"{hashlib.sha256(chr(0).join(account).encode()).hexdigest()[:32]}.state"
 
     def _replace(self, path: Path, content: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=self._directory, prefix=".", suffix=".tmp", delete=False) as file:
@@ -90,9 +108,8 @@ class Storage:
                 Path(file.name).unlink(missing_ok=True)
                 raise
 
-    def _set_aside(self, path: Path, account: Account, error: Exception) -> None:
+    def _set_aside(self, path: Path, account: Account, reason: str) -> None:
         aside = path.with_suffix(".damaged")
-        reason = error.strerror if isinstance(error, OSError) else "not a state file of this version"
         api, organisation, *_ = account
         log.error(
             "saved state unusable, set aside", api=api, organisation=organisation, file=str(aside), error=reason
@@ -101,3 +118,7 @@ class Storage:
             path.replace(aside)
         except OSError as failure:
             log.error("damaged state could not be set aside", file=str(path), error=failure.strerror)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

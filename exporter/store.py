@@ -59,7 +59,7 @@ class OrganisationState:
             return state._failed(outcome.reason, str(outcome), now)
         state = state._read(outcome)
         if outcome.misfits:
-            return state._failed("response", "; ".join(outcome.misfits), now)
+            return state._failed("response", outcome.misfit_text, now)
         return replace(state, failure=None)
 
     def _failed(self, reason: str, message: str, now: datetime) -> "OrganisationState":
@@ -81,12 +81,17 @@ class OrganisationState:
         read = {scope.name for scope in scopes}
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         unread = tuple(scope for scope in self.scopes if scope.usage.name not in read) if snapshot.misfits else ()
+        # A vendor that makes up new names at every poll must not fill the memory.
+        most = self.target.api.max_scopes
+        unread = unread[: max(0, most - len(fresh))]
         # A scope that is not told now may come back: vendors may list only what was used in this period.
         kept = {
             name: history
             for name, history in self.histories.items()
             if name not in histories and at - history.last_at < timedelta(days=HISTORY_DAYS)
         }
+        latest = sorted(kept, key=lambda name: kept[name].last_at, reverse=True)[: max(0, most - len(histories))]
+        kept = {name: kept[name] for name in latest}
         return replace(
             self,
             scopes=fresh + unread,
@@ -99,7 +104,9 @@ class OrganisationState:
         return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
 
     def is_stale(self, now: datetime) -> bool:
-        return now >= self._stale_at()
+        # Data from the future was read while the clock was wrong: how old it is, nobody knows.
+        newest = max((scope.fetched_at for scope in self.scopes), default=self.since)
+        return now >= self._stale_at() or newest - now >= self._stale_after()
 
     def next_change(self, now: datetime) -> datetime | None:
         """When time alone will next change what is shown; None if it will not."""

@@ -5,8 +5,12 @@ from collections import Counter
 from typing import Any, NoReturn
 
 from exporter.errors import ResponseError
+from exporter.redaction import redact
 
 _SHOWN = 80
+# A secret that stands across the end of what is shown must be known whole.
+_READ = 8192
+_MAX_DEPTH = 100
 
 
 def parse_json(body: bytes) -> Any:
@@ -15,16 +19,29 @@ def parse_json(body: bytes) -> Any:
     Raises ResponseError that shows how the answer begins.
     """
     try:
-        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_distinct)
+        value = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
-        begins = body[:_SHOWN].decode("utf-8", "replace")
+        begins = redact(body[:_READ].decode("utf-8", "replace"))[:_SHOWN]
         what = "an HTML page" if begins.lstrip().lower().startswith(("<!doctype", "<html")) else "not JSON"
         raise ResponseError(f"the answer is {what} ({error}); it begins {shown(begins)}") from None
+    if _is_deep(value):
+        raise ResponseError(f"the answer is nested more than {_MAX_DEPTH} deep")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        containers = (item for item in level if isinstance(item, dict | list))
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return False
+    return True
 
 
 def shown(value: object) -> str:
     """A JSON value on one line, short enough for a log."""
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    text = redact(json.dumps(redact(value) if isinstance(value, str) else value, ensure_ascii=True, default=str))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

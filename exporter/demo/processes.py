@@ -35,6 +35,10 @@ class Processes:
             )
         self._running.append((name, process))
 
+    def pid(self, name: str) -> int:
+        """Of a program that was started."""
+        return next(process.pid for known, process in self._running if known == name)
+
     def wait_ready(self, name: str, url: str) -> None:
         """Wait until the URL answers 200. Raises StartError where it does not in time, or the program ended."""
         deadline = time.monotonic() + _START_SECONDS

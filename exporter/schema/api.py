@@ -138,6 +138,9 @@ class Api(Request):
         "10s", validate_default=True, description="For a whole answer."
     )
     max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
+    max_scopes: int = Field(
+        1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
+    )
     max_concurrent_polls: int = Field(16, ge=1, le=256, description="Most requests to this api at a time.")
     poll_interval: Duration = Field(
         "5m", validate_default=True, description="How often an organisation is asked for."

@@ -12,7 +12,7 @@ from exporter.errors import PollError
 from exporter.mapping import unread_parts
 from exporter.model import Answer
 from exporter.poller import Outcome, poll
-from exporter.redaction import hidden
+from exporter.redaction import redact, redact_value
 from exporter.source import Source
 from exporter.store import Store
 from exporter.web.usage_json import UsageDocument, usage_document
@@ -73,8 +73,8 @@ def _troubles(
     parts = _unread_parts(target, answers, clock) if messages and answers is not None else {}
     # An error of the whole answer tells of a few scopes in one sentence; one by one they are told with their parts.
     for message in parts if parts and isinstance(outcome, PollError) else messages:
-        part = _as_json(hidden(parts[message], target)) if message in parts else ""
-        yield Trouble(*target.key, str(hidden(message, target)), part)
+        part = _as_json(redact_value(parts[message])) if message in parts else ""
+        yield Trouble(*target.key, redact(message), part)
 
 
 def _unread_parts(target: Target, answers: Mapping[str, Answer], clock: Clock) -> dict[str, Any]:

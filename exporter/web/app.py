@@ -25,14 +25,14 @@ def create_app(
     *,
     store: Store,
     exposition: Exposition,
-    reload: Callable[[], None],
+    reload: Callable[[], None] | None,
     clock: Clock,
     is_alive: Callable[[], bool] = lambda: True,
     telemetry_path: str = "/metrics",
 ) -> Flask:
     """The app over a running exporter.
 
-    reload: reads the config file anew; raises ConfigError. is_alive: whether polling goes on.
+    reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive: whether polling goes on.
     """
     app = Flask(__name__)
     app.after_request(secured)
@@ -67,6 +67,9 @@ def create_app(
 
     @app.route("/-/reload", methods=["POST", "PUT"])
     def reload_config() -> Response:
+        if reload is None:
+            message = "Reloading over HTTP is closed; SIGHUP reloads, and --web.enable-lifecycle opens it.\n"
+            return Response(message, HTTPStatus.FORBIDDEN, content_type=_TEXT)
         try:
             reload()
         except ConfigError as error:

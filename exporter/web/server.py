@@ -1,18 +1,27 @@
 """The HTTP server: uvicorn over the Flask app (why uvicorn: docs/dependencies.md)."""
 
+import asyncio
+import contextlib
 import os
+import resource
 import socket
 from dataclasses import dataclass
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
 from flask import Flask
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.errors import StartError
+from exporter.web.guard import Guard
+from exporter.web.live_config import LiveContext, LiveWebConfig
+from exporter.web.web_config import WebConfig
 
 _WORKERS = 16
 _GRACE_SECONDS = 3
 _BACKLOG = 2048
+# From the first byte of a request, or the connection, to the last of the answer.
+_EXCHANGE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,75 @@ def listen(address: Address) -> socket.socket:
         raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
 
 
-def serve(app: Flask, sockets: list[socket.socket]) -> None:
-    """Serve until SIGINT or SIGTERM; answers under way get a few seconds to end."""
+def serve(app: Flask, sockets: list[socket.socket], live: LiveWebConfig | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; answers under way get a few seconds to end. live: TLS, users, headers."""
+    _allow_many_connections()
+    without = WebConfig()
+    # a2wsgi has its own names for ASGI's types.
+    guarded = Guard(WSGIMiddleware(app, workers=_WORKERS), live.config if live else lambda: without)  # type: ignore[arg-type]
     config = uvicorn.Config(
-        WSGIMiddleware(app, workers=_WORKERS),  # type: ignore[arg-type]  # a2wsgi has its own names for ASGI's types
+        guarded,
+        http=_protocol(live),
+        loop="asyncio",  # others may not make connections with wrap_bio
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=75,
+        ssl_context_factory=(lambda *_: LiveContext.of(live)) if live and live.context() else None,
     )
     uvicorn.Server(config).run(sockets=sockets)
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit on open files to what the system allows us, as Go programs do at their start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _protocol(live: LiveWebConfig | None) -> type[asyncio.Protocol]:
+    """uvicorn's HTTP/1.1, with an end to requests that are never completed and answers that are never read."""
+
+    class Protocol(H11Protocol):
+        _deadline: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if not _is_allowed(transport, live):
+                transport.abort()
+            self._begin()
+
+        def data_received(self, data: bytes) -> None:
+            if self._deadline is None:
+                self._begin()
+            super().data_received(data)
+
+        def on_response_complete(self) -> None:
+            self._end()
+            super().on_response_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._end()
+            super().connection_lost(exc)
+
+        def _begin(self) -> None:
+            self._deadline = self.loop.call_later(_EXCHANGE_SECONDS, self.transport.abort)
+
+        def _end(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+    return Protocol
+
+
+def _is_allowed(transport: asyncio.Transport, live: LiveWebConfig | None) -> bool:
+    """Whether the client's certificate bears a name that is let in."""
+    tls = live.config().tls_server_config if live else None
+    if tls is None or not tls.client_allowed_sans:
+        return True
+    names = (transport.get_extra_info("peercert") or {}).get("subjectAltName", ())
+    return any(name in tls.client_allowed_sans for _, name in names)

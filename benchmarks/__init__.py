@@ -1,0 +1,1 @@
+"""Measurements: what the exporter bears, with the commands that repeat them."""

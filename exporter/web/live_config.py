@@ -1,0 +1,99 @@
+"""The web config in use: read anew once its file, certificate or key has changed; kept where they are wrong."""
+
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from exporter.errors import ConfigError
+from exporter.web.web_config import WebConfig, load_web_config
+
+log = structlog.get_logger()
+
+_Signature = tuple[tuple[int, ...] | None, ...]
+
+
+class LiveWebConfig:
+    """Looks for changed files when asked, at most once in `pause` seconds. Thread-safe."""
+
+    def __init__(self, file: Path, monotonic: Callable[[], float], *, pause: float = 1.0) -> None:
+        """Raises ConfigError where the file cannot be used."""
+        self._file = file
+        self._monotonic = monotonic
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._looked_at = monotonic()
+        self._config = load_web_config(file)
+        self._seen = self._signature()
+        self._context = _context(self._config)
+
+    def config(self) -> WebConfig:
+        with self._lock:
+            self._refresh()
+            return self._config
+
+    def context(self) -> ssl.SSLContext | None:
+        """What a new connection is made with; None without TLS."""
+        with self._lock:
+            self._refresh()
+            return self._context
+
+    def _refresh(self) -> None:
+        if self._monotonic() - self._looked_at < self._pause:
+            return
+        self._looked_at = self._monotonic()
+        seen = self._signature()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            config = load_web_config(self._file)
+            context = _context(config)
+        except (ConfigError, OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            log.error("web config not loaded; the one before stays in use", error=str(error))
+            return
+        if (context is None) != (self._context is None):
+            log.error("web config not loaded; turning TLS on or off takes a restart", file=str(self._file))
+            return
+        self._config, self._context = config, context
+        log.info("web config loaded", file=str(self._file))
+
+    def _signature(self) -> _Signature:
+        tls = self._config.tls_server_config
+        return tuple(_signature(file) for file in (self._file, *(tls.files if tls else ())))
+
+
+def _context(config: WebConfig) -> ssl.SSLContext | None:
+    return None if config.tls_server_config is None else config.tls_server_config.context()
+
+
+def _signature(file: Path) -> tuple[int, ...] | None:
+    """What differs once a file was written or replaced; Kubernetes swaps a link, which changes the inode."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+class LiveContext(ssl.SSLContext):
+    """Stands in for the present context, so that a listening socket serves a renewed certificate.
+
+    asyncio makes every connection with `wrap_bio`; connections that exist keep the certificate they began with.
+    """
+
+    live: LiveWebConfig
+
+    @classmethod
+    def of(cls, live: LiveWebConfig) -> "LiveContext":
+        context = cls(ssl.PROTOCOL_TLS_SERVER)
+        context.live = live
+        return context
+
+    def wrap_bio(self, *args: Any, **more: Any) -> ssl.SSLObject:
+        context = self.live.context()
+        assert context is not None  # noqa: S101 - TLS cannot be turned off while running
+        return context.wrap_bio(*args, **more)
