@@ -10,25 +10,40 @@ from collections import OrderedDict
 _LEAST_LENGTH = 6
 _REMEMBERED = 20_000
 
-_secrets: OrderedDict[str, None] = OrderedDict()
-_lock = threading.Lock()
+
+class _Secrets:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        # Of them all, for readers without the lock; and the shortest one's length, since most texts are shorter.
+        self.present: tuple[str, ...] = ()
+        self.shortest = 0
+
+    def remember(self, secret: str) -> None:
+        with self._lock:
+            new = secret not in self._known
+            self._known[secret] = None
+            self._known.move_to_end(secret)
+            if new:
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+                self.present = tuple(self._known)
+                self.shortest = min(map(len, self.present))
+
+
+_secrets = _Secrets()
 
 
 def remember(secret: str) -> None:
     """Have `redact` take this text out from now on; of very many, the latest read."""
-    if len(secret) < _LEAST_LENGTH:
-        return
-    with _lock:
-        _secrets[secret] = None
-        _secrets.move_to_end(secret)
-        while len(_secrets) > _REMEMBERED:
-            _secrets.popitem(last=False)
+    if len(secret) >= _LEAST_LENGTH:
+        _secrets.remember(secret)
 
 
 def redact(text: str) -> str:
-    with _lock:
-        known = tuple(_secrets)
-    for secret in known:
+    if len(text) < _secrets.shortest:
+        return text
+    for secret in _secrets.present:
         if secret in text:
             text = text.replace(secret, "<secret>")
     return text
