@@ -9,6 +9,7 @@ from collections import OrderedDict
 # Shorter ones stand in ordinary words as well.
 _LEAST_LENGTH = 6
 _REMEMBERED = 20_000
+_LONGEST_MESSAGE = 1000
 
 
 class _Secrets:
@@ -47,3 +48,9 @@ def redact(text: str) -> str:
         if secret in text:
             text = text.replace(secret, "<secret>")
     return text
+
+
+def message(text: str) -> str:
+    """A text that may hold what a vendor sent, fit for a log: without secrets, on one line, of bearable length."""
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in redact(text))
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
