@@ -72,7 +72,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         processes = stack.enter_context(Processes(folder))
         vendor = stack.enter_context(running_vendor())
-        failures = [*soak(folder, processes, vendor), *silence(folder, processes, vendor)]
+        failures = [*soak(folder, processes, vendor), *attacks(folder, processes, vendor)]
     for failure in failures:
         print(f"FAILED: {failure}")
     sys.exit(bool(failures))
@@ -241,12 +241,17 @@ def judged_updates(exporter: Exporter, vendor: str) -> Iterator[str]:
         yield f"organisations whose last count is not shown: {lost[:5]}"
 
 
-def silence(folder: Path, processes: Processes, vendor: str) -> Iterator[str]:
-    exporter = start(folder, processes, vendor, 5, "silence")
+def attacks(folder: Path, processes: Processes, vendor: str) -> Iterator[str]:
+    exporter = start(folder, processes, vendor, 5, "attacked")
+    yield from silence(exporter)
+    yield from guesses(exporter)
+
+
+def silence(exporter: Exporter) -> Iterator[str]:
     host, port = exporter.url.removeprefix("https://").split(":")
     before = scrape_times(exporter)
     with contextlib.ExitStack() as stack:
-        trusting = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+        trusting = ssl.create_default_context(cafile=str(exporter.folder / "ca.pem"))
         for _ in range(33):
             stack.enter_context(socket.create_connection((host, int(port))))
         for _ in range(30):
@@ -262,6 +267,33 @@ def silence(folder: Path, processes: Processes, vendor: str) -> Iterator[str]:
     delay = max(beside) - statistics.median(before)
     if delay > 0.1:  # noqa: PLR2004
         yield f"silent connections delay a scrape by {delay * 1000:.0f} ms"
+
+
+def guesses(exporter: Exporter) -> Iterator[str]:
+    """Many wrong passwords at once, each of which costs bcrypt its tenth of a second."""
+    stop = multiprocessing.Event()
+    guessers = [multiprocessing.Process(target=guess, args=(exporter, stop, name), daemon=True) for name in "abcd"]
+    for guesser in guessers:
+        guesser.start()
+    time.sleep(1)
+    beside = scrape_times(exporter)
+    stop.set()
+    for guesser in guessers:
+        guesser.join()
+    print(
+        f"beside 4 processes that guess passwords: "
+        f"median {statistics.median(beside) * 1000:.1f} ms, most {max(beside) * 1000:.1f} ms"
+    )
+    if max(beside) > 1:
+        yield f"guesses delay a scrape to {max(beside):.1f} s"
+
+
+def guess(exporter: Exporter, stop: Any, name: str) -> None:
+    with exporter.session() as session:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            session.get(f"{exporter.url}/metrics", auth=(USER, f"{name}{number}"), timeout=10)
 
 
 def scrape_times(exporter: Exporter) -> list[float]:

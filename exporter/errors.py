@@ -16,7 +16,7 @@ ExporterError
 from dataclasses import dataclass
 from typing import ClassVar
 
-from exporter.redaction import redact
+from exporter import redaction
 
 
 class ExporterError(Exception):
@@ -65,7 +65,7 @@ class PollError(ExporterError):
     retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(redact(message))
+        super().__init__(redaction.message(message))
         self.retry_after = retry_after
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from exporter.redaction import redact
+from exporter.redaction import message
 
 _MISFITS_TOLD = 10
 
@@ -99,7 +99,7 @@ class UsageSnapshot:
     def misfit_text(self) -> str:
         """The misfits on one line, of a length that a log can bear."""
         more = len(self.misfits) - _MISFITS_TOLD
-        return redact("; ".join(self.misfits[:_MISFITS_TOLD])) + (f"; and {more} more" if more > 0 else "")
+        return "; ".join(map(message, self.misfits[:_MISFITS_TOLD])) + (f"; and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)

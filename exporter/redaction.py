@@ -14,29 +14,45 @@ HIDDEN = "<secret>"
 # Shorter ones stand in ordinary words as well.
 _LEAST_LENGTH = 6
 _REMEMBERED = 20_000
+_LONGEST_MESSAGE = 1000
 _SECRET_NAME = re.compile(r"token|secret|passw|api.?key|^key$|auth|credential|cookie|session", re.IGNORECASE)
 
-_secrets: OrderedDict[str, None] = OrderedDict()
-_lock = threading.Lock()
+
+class _Secrets:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        # Of them all, for readers without the lock; and the shortest one's length, since most texts are shorter.
+        self.present: tuple[str, ...] = ()
+        self.shortest = 0
+
+    def remember(self, secret: str) -> None:
+        with self._lock:
+            new = secret not in self._known
+            self._known[secret] = None
+            self._known.move_to_end(secret)
+            if new:
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+                self.present = tuple(self._known)
+                self.shortest = min(map(len, self.present))
+
+
+_secrets = _Secrets()
 
 
 def remember(secret: str) -> None:
-    """Have `redact` take this text out from now on, also as JSON and Python write it; of very many, the latest."""
-    if len(secret) < _LEAST_LENGTH:
-        return
-    with _lock:
+    """Have `redact` take this text out from now on, also as JSON and Python write it; of very many, the latest read."""
+    if len(secret) >= _LEAST_LENGTH:
         for written in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
-            _secrets[written] = None
-            _secrets.move_to_end(written)
-        while len(_secrets) > _REMEMBERED:
-            _secrets.popitem(last=False)
+            _secrets.remember(written)
 
 
 def redact(text: str) -> str:
     """The text without any secret that was read so far."""
-    with _lock:
-        known = tuple(_secrets)
-    for secret in known:
+    if len(text) < _secrets.shortest:
+        return text
+    for secret in _secrets.present:
         if secret in text:
             text = text.replace(secret, HIDDEN)
     return text
@@ -59,3 +75,9 @@ def redact_value(value: Any) -> Any:
 def is_secret_name(name: str) -> bool:
     """Whether what stands under the name is likely to be a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+def message(text: str) -> str:
+    """A text that may hold what a vendor sent, fit for a log: without secrets, on one line, of bearable length."""
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in redact(text))
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"

@@ -41,7 +41,9 @@ def _is_deep(value: Any) -> bool:
 
 def shown(value: object) -> str:
     """A JSON value on one line, short enough for a log."""
-    text = redact(json.dumps(redact(value) if isinstance(value, str) else value, ensure_ascii=True, default=str))
+    if isinstance(value, str):
+        value = redact(value[:_READ])
+    text = redact(json.dumps(value, ensure_ascii=True, default=str)[:_READ])
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -66,6 +66,9 @@ class Watchdog:
     def watch(self, connection: socket.socket) -> None:
         # A duplicate, since TLS takes the original over, and its handshake needs watching as well.
         with self._lock:
+            if self._expired:  # connecting took all the time that there was
+                connection.close()
+                raise TimeoutError
             self._sockets.append(connection.dup())
 
     def _shut(self) -> None:

@@ -87,6 +87,8 @@ def test_help_names_every_flag_its_environment_variable_and_an_example() -> None
         "config.check",
         "web.listen-address",
         "web.telemetry-path",
+        "web.config.file",
+        "web.enable-lifecycle",
         "storage.path",
         "log.level",
         "log.format",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3.util.connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,7 +28,7 @@ from exporter.strict_json import parse_json
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, make_target, write_config
 from tests.support.http import Vendor
-from tests.support.raw import Behaviour, dripping, raw_server
+from tests.support.raw import Behaviour, dripping, raw_server, sending
 
 TIMEOUT = "300ms"
 
@@ -72,6 +73,18 @@ def test_drips_end_at_the_timeout(tmp_path: Path, behave: Behaviour, scheme: str
     assert time.monotonic() - begun < 2
     if behave is not silent_tls:  # there OpenSSL may see that it is no TLS first
         assert str(caught.value) == "the answer was not complete within the timeout of 0.3 s"
+
+
+def test_a_connection_made_after_the_deadline_is_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = urllib3.util.connection.create_connection
+
+    def slow(*args: Any, **more: Any) -> Any:
+        time.sleep(0.3)
+        return connect(*args, **more)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", slow)
+    with raw_server(dripping(b"HTTP/1.1 200 OK\r\nX: ", b"a")) as url, pytest.raises(PollTimeoutError):
+        fetch(tmp_path, url, timeout="100ms")
 
 
 def test_no_socket_or_thread_is_left_of_a_drip(tmp_path: Path) -> None:
@@ -148,6 +161,17 @@ def test_redirects_are_never_followed(tmp_path: Path, status: int, location: str
         outcome = poll(target, Source(target, SystemClock()), SystemClock())
     assert isinstance(outcome, PollError)
     assert (outcome.reason, len(asked)) == ("request", 1)
+
+
+@pytest.mark.parametrize(
+    "line", ["500 " + "a" * 60_000, "500 \x1b[31mred\x07", "302 Go\r\nLocation: http://" + "a" * 60_000]
+)
+def test_status_lines_and_hosts_make_bearable_messages(tmp_path: Path, line: str) -> None:
+    sent = f"HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(sending(sent)) as url, pytest.raises(PollError) as caught:
+        fetch(tmp_path, url)
+    assert len(str(caught.value)) < 1100
+    assert str(caught.value).isprintable()
 
 
 def test_a_redirect_s_body_is_not_read(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """--web.config.file: TLS, client certificates, passwords and headers, as a real Prometheus and attackers meet them."""
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -357,3 +358,20 @@ def test_reloads_wait_for_each_other_and_scrapes_do_not(config: Path, processes:
 def test_no_secret_in_the_representation(tmp_path: Path) -> None:
     config = load_web_config(write_web(tmp_path, basic_auth_users={"anna": HASH}))
     assert not re.search(re.escape(HASH), repr(config))
+
+
+def test_requests_that_are_never_completed_are_hung_up_on(config: Path, processes: Processes) -> None:
+    """With the minute that they have made a second."""
+    port = free_port(0, "")
+    program = (
+        "import exporter.web.server as server; server._EXCHANGE_SECONDS = 1; from exporter.cli import main; main()"
+    )
+    processes.start("short", [sys.executable, "-c", program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"])  # fmt: skip
+    processes.wait_ready("short", f"http://127.0.0.1:{port}/-/ready")
+    for sent in (b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(sent)
+            begun = time.monotonic()
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+            assert 0.5 < time.monotonic() - begun < 8
