@@ -22,7 +22,7 @@ from dashboards import build, queries
 from dashboards.panels import arranged, text
 from dashboards.promql import FOREIGN, UnknownNameError, any_of_variable, equal, select
 from dashboards.queries import Mark
-from dashboards.theme import RUNBOOKS_URL, Bands
+from dashboards.theme import Bands
 from exporter import metrics
 from exporter.demo.accounts import ACCOUNTS
 from exporter.metrics import CATALOGUE, LAST_SUCCESS, LIMIT, REQUESTS
@@ -137,11 +137,6 @@ def test_links_lead_to_dashboards_and_runbooks_that_exist() -> None:
     assert all(url.startswith("https://") for url in others)
     for board in BOARDS.values():
         assert [link["type"] for link in board["links"]] == ["dashboards", "link"]
-
-
-def test_alerts_and_dashboards_name_the_same_runbooks() -> None:
-    rules = (ROOT / "alert_rules/alerts.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"runbook_url: (\S+)/\w+\.md", rules)) == {RUNBOOKS_URL}
 
 
 # --- thresholds
