@@ -31,10 +31,12 @@ class Picture:
 
 
 PICTURES = (
-    Picture("usage", "api-usage", 3340, variables={"organisation": "Example Logistics"}),
-    Picture("usage-dark", "api-usage", 700, theme="dark", variables={"organisation": 'O\'Brien & "Söhne" (EU)'}),
-    Picture("overview", "api-usage-overview", 1060),
-    Picture("exporter", "api-usage-exporter", 1540),
+    Picture("grafana-usage", "api-usage", 3480, variables={"organisation": "Example Logistics"}),
+    Picture(
+        "grafana-usage-dark", "api-usage", 700, theme="dark", variables={"organisation": 'O\'Brien & "Söhne" (EU)'}
+    ),
+    Picture("grafana-overview", "api-usage-overview", 1190),
+    Picture("grafana-exporter", "api-usage-exporter", 1540),
 )
 
 
@@ -43,7 +45,7 @@ def main(home: Path) -> None:
         folder = Path(name)
         processes.start("demo", [sys.executable, "-u", "-m", "exporter.demo", *_FREE_PORTS])
         prometheus = eventually(lambda: _prometheus(folder / "demo.log"), 60)
-        eventually(lambda: query(prometheus, "count_over_time(api_usage_exporter_build_info[5m]) >= 16"), 300)
+        eventually(lambda: query(prometheus, "count_over_time(api_usage_exporter_build_info[5m]) >= 18"), 360)
         grafana = start_grafana(processes, home, prometheus, folder)
         IMAGES.mkdir(exist_ok=True)
         with chromium() as browser:

@@ -140,11 +140,6 @@ def test_links_lead_to_dashboards_and_runbooks_that_exist() -> None:
         assert [link["type"] for link in board["links"]] == ["dashboards", "link"]
 
 
-def test_alerts_and_dashboards_name_the_same_runbooks() -> None:
-    rules = (ROOT / "alert_rules/alerts.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"runbook_url: (\S+)/\w+\.md", rules)) == {RUNBOOKS_URL}
-
-
 # --- thresholds
 
 

@@ -14,7 +14,7 @@ from exporter.demo.accounts import ACCOUNTS
 from exporter.demo.processes import Processes
 from exporter.links import RUNBOOKS_URL
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
-from tests.support.grafana import DASHBOARDS, View, chromium, dashboard_url, start_grafana
+from tests.support.grafana import DASHBOARDS, View, dashboard_url, start_grafana
 
 HOME = os.environ.get("GRAFANA_HOME", "")
 if not HOME:
@@ -36,12 +36,6 @@ def grafana(demo: WatchedDemo, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("grafana")
     with Processes(folder) as processes:
         yield start_grafana(processes, Path(HOME), demo.replicated, folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(("theme", "width"), SIZES)
