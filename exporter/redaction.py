@@ -42,7 +42,7 @@ _secrets = _Secrets()
 
 
 def remember(secret: str) -> None:
-    """Have `redact` take this text out from now on, also as JSON and Python write it; of very many, the latest read."""
+    """Have `redact` take this text out from now on, also as JSON and Python write it; of very many, the latest."""
     if len(secret) >= _LEAST_LENGTH:
         for written in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
             _secrets.remember(written)
