@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := exporter tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format soak lock audit generate clean system-tools
+.PHONY: help demo test test-grafana screenshots soak lint format lock audit generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,6 +16,14 @@ demo: $(READY) ## Run everything against a simulated vendor API (DEMO_FLAGS=--he
 
 test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… for pytest's flags).
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-grafana: $(READY) system-tools ## Look at the dashboards in a real Grafana: make test-grafana GRAFANA_HOME=/usr/share/grafana
+	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make test-grafana GRAFANA_HOME=/usr/share/grafana"; exit 1; }
+	GRAFANA_HOME="$(GRAFANA_HOME)" $(BIN)/python -m pytest tests/test_grafana.py $(PYTEST_FLAGS)
+
+screenshots: $(READY) system-tools ## Take the docs' screenshots of the demo: make screenshots GRAFANA_HOME=/usr/share/grafana
+	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make screenshots GRAFANA_HOME=/usr/share/grafana"; exit 1; }
+	$(BIN)/python -m tests.screenshots "$(GRAFANA_HOME)"
 
 lint: $(READY) ## Check style and types.
 	$(BIN)/ruff check .
@@ -39,6 +47,7 @@ audit: $(READY) ## Look for known weaknesses in the locked dependencies (asks an
 
 generate: $(READY) ## Write the generated files anew.
 	$(BIN)/python -m exporter.generate
+	$(BIN)/python -m dashboards.build
 
 system-tools:
 	@tests/install-system-tools

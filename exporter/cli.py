@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import Any
 
 import click
 import structlog
+from flask import Flask
 
 from exporter import log as logging
 from exporter.clock import SystemClock
@@ -20,7 +23,8 @@ from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.service import Service
 from exporter.storage import Storage
-from exporter.web.app import create_app
+from exporter.terminal.command import usage
+from exporter.web.app import RESERVED_PATHS, create_app
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.server import Address, listen, serve
 from exporter.web.web_config import load_web_config
@@ -34,6 +38,7 @@ Example:
   api-usage-exporter --config.file=config.yaml --config.check
   api-usage-exporter --config.file=config.yaml --storage.path=/var/lib/api-usage-exporter
   curl http://localhost:10190/metrics
+  api-usage-exporter usage --organisation='Example Logistics'
 """
 
 
@@ -49,13 +54,16 @@ class _AddressType(click.ParamType[Address]):
             self.fail(str(error), param, ctx)
 
 
-def _absolute(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not value.startswith("/") or value == "/" or "<" in value:
+def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
         raise click.BadParameter(f"must be a path such as /metrics, not {value!r}")
+    if value.startswith(RESERVED_PATHS):
+        raise click.BadParameter(f"{value!r} is an address of the exporter's own")
     return value
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     context_settings={
         "auto_envvar_prefix": ENVIRONMENT_PREFIX,
         "help_option_names": ["-h", "--help"],
@@ -92,7 +100,7 @@ def _absolute(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--web.telemetry-path",
     "web_telemetry_path",
-    callback=_absolute,
+    callback=_telemetry_path,
     default="/metrics",
     show_default=True,
     show_envvar=True,
@@ -139,7 +147,9 @@ def _absolute(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Format of the log, on stderr.",
 )
 @click.version_option(version("api-usage-exporter"), prog_name="api-usage-exporter")
+@click.pass_context
 def main(
+    context: click.Context,
     *,
     config_file: Path,
     config_check: bool,
@@ -153,9 +163,11 @@ def main(
 ) -> None:
     """Ask vendors how much of their API allowances is used, and publish it for Prometheus.
 
-    Serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
+    Without a command, serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
     """
     logging.configure(log_level, log_format)
+    if context.invoked_subcommand is not None:
+        return
     try:
         if config_check:
             _check(config_file, web_config_file)
@@ -166,6 +178,9 @@ def main(
         _fail(*map(str, error.problems))
     except ExporterError as error:
         _fail(str(error))
+
+
+main.add_command(usage)
 
 
 @dataclass(frozen=True)
@@ -201,10 +216,21 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None) -> None:
         exposition=service.exposition,
         reload=service.reload if web.enable_lifecycle else None,
         clock=clock,
+        is_alive=service.is_alive,
         telemetry_path=web.telemetry_path,
     )
     sockets = [listen(address) for address in web.addresses]
     _handle_signals(service)
+    # A signal exits: raised again by the server once it has ended, or met before the server began.
+    with contextlib.suppress(SystemExit):
+        _run(service, app, sockets, web, live)
+    service.stop()
+    log.info("stopped")
+    # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
+    os._exit(0)
+
+
+def _run(service: Service, app: Flask, sockets: list[socket.socket], web: _Web, live: LiveWebConfig | None) -> None:
     service.start()
     log.info(
         "serving",
@@ -213,24 +239,20 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None) -> None:
         organisations=len(service.store.states()),
     )
     serve(app, sockets, live)
-    service.stop()
-    log.info("stopped")
-    # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
-    os._exit(0)
 
 
 def _handle_signals(service: Service) -> None:
-    """SIGHUP reloads. SIGTERM and SIGINT end the server, which raises them again once it has ended: no more then."""
+    """SIGHUP reloads; SIGTERM and SIGINT end, at any moment from the start on."""
 
     def reload(_: int, __: FrameType | None) -> None:
         threading.Thread(target=_reload_logged, args=(service,), daemon=True).start()
 
-    def ended(_: int, __: FrameType | None) -> None:
-        pass
+    def end(_: int, __: FrameType | None) -> None:
+        raise SystemExit(0)
 
     signal.signal(signal.SIGHUP, reload)
-    signal.signal(signal.SIGTERM, ended)
-    signal.signal(signal.SIGINT, ended)
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
 
 
 def _reload_logged(service: Service) -> None:

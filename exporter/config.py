@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from exporter.config_checks import cross_checks
 from exporter.errors import ConfigError
-from exporter.fields import format_duration
 from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
 from exporter.yaml_document import Document, FieldPath, suggestion
 
@@ -30,6 +30,11 @@ class Target:
         return (self.api.name, self.organisation.label)
 
     @property
+    def account(self) -> tuple[str, str, str, str]:
+        """Whose data it is: as long as this stays the same, data known before is still this organisation's."""
+        return (*self.key, self.organisation.id, f"{self.api.base_url or ''}{self.api.url}")
+
+    @property
     def auth(self) -> Auth | None:
         return self.organisation.auth or self.api.auth
 
@@ -45,13 +50,18 @@ class Config:
     file: Path
     targets: tuple[Target, ...]
 
+    @property
+    def apis(self) -> frozenset[str]:
+        """The apis' names."""
+        return frozenset(target.api.name for target in self.targets)
+
 
 def load_config(file: Path) -> Config:
     """Read and check a config file. Raises ConfigError with every problem found."""
     document = Document.read(file)
     problems: list[tuple[FieldPath, str]] = []
     parsed = document.with_data(_with_presets(document, problems)).validate(ConfigFile, problems)
-    problems += [*_intervals(parsed), *_labels(parsed), *_api_names(parsed)]
+    problems += cross_checks(parsed)
     if problems:
         raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
     return Config(file, tuple(_targets(parsed)))
@@ -108,40 +118,6 @@ def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
         if file.is_file():
             return Document.parse(str(file), file.read_text(encoding="utf-8"), Path()).validate(Preset)
     raise LookupError(name)
-
-
-def _intervals(config: ConfigFile) -> Iterator[tuple[FieldPath, str]]:
-    least = config.min_poll_interval
-    for index, api in enumerate(config.apis):
-        if api.poll_interval < least:
-            yield (
-                ("apis", index, "poll_interval"),
-                f"must be at least {format_duration(least)} (min_poll_interval), "
-                f"not {format_duration(api.poll_interval)}",
-            )
-
-
-def _labels(config: ConfigFile) -> Iterator[tuple[FieldPath, str]]:
-    declared = list(config.organisation_labels)
-    for index, api in enumerate(config.apis):
-        for position, organisation in enumerate(api.organisations):
-            for label in organisation.labels:
-                if label not in declared:
-                    yield (
-                        ("apis", index, "organisations", position, "labels", label),
-                        f"is not declared in organisation_labels{suggestion(label, declared)}",
-                    )
-
-
-def _api_names(config: ConfigFile) -> Iterator[tuple[FieldPath, str]]:
-    seen: set[str] = set()
-    for index, api in enumerate(config.apis):
-        if api.name in seen:
-            yield (
-                ("apis", index, "name"),
-                f"the name {api.name!r} is used by an earlier api; names must differ",
-            )
-        seen.add(api.name)
 
 
 def _folders(own: Iterable[Path]) -> Iterator[Traversable]:

@@ -9,12 +9,13 @@ same in both; headers, and the end, differ.
 import gzip
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from types import MappingProxyType
 
+import structlog
 from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.gc_collector import GCCollector
@@ -29,6 +30,8 @@ from exporter.errors import REASONS
 from exporter.metrics import CATALOGUE, Metric
 from exporter.model import FetchedScope
 from exporter.store import Key, OrganisationState, Store
+
+log = structlog.get_logger()
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -77,6 +80,7 @@ class ProcessMetrics:
             metrics.POLL_DURATION.labels,
             registry=self.registry,
         )
+        self._apis: set[str] = set()
         self._reload_ok = self._gauge(metrics.CONFIG_RELOAD_OK)
         self._reload_time = self._gauge(metrics.CONFIG_RELOAD_TIME)
         build = self._gauge(metrics.BUILD_INFO)
@@ -86,9 +90,14 @@ class ProcessMetrics:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
 
     def observe_poll(self, api: str, seconds: float) -> None:
+        self._apis.add(api)
         self._poll_duration.labels(api).observe(seconds)
 
-    def config_loaded(self, now: datetime) -> None:
+    def config_loaded(self, now: datetime, apis: Iterable[str]) -> None:
+        """Note a config in use since `now`; series of apis that are not in it go away."""
+        for api in self._apis - set(apis):
+            self._poll_duration.remove(api)
+        self._apis &= set(apis)
         self._reload_ok.set(1)
         self._reload_time.set(now.timestamp())
 
@@ -111,6 +120,11 @@ class Exposition:
     def body(self, content_type: str) -> Body:
         """The finished body; content_type: TEXT or OPENMETRICS."""
         return self._bodies[content_type]
+
+    def shows_all_tried(self) -> bool:
+        """Whether every organisation has been asked for once, and the bodies show it."""
+        rendered = self._rendered.values()
+        return self._store.all_tried() and all(item.state.last_poll is not None for item in rendered)
 
     def refresh(self) -> None:
         """Render what has changed since the last time, and swap the bodies in together."""
@@ -148,7 +162,10 @@ class Renderer:
             # Time alone makes data stale and lets it drop, so that a body is never older than `longest`.
             self._changed.wait(self._longest)
             self._changed.clear()
-            self._exposition.refresh()
+            try:
+                self._exposition.refresh()
+            except Exception:
+                log.exception("metrics could not be rendered; the ones before stay")
             self._stopped.wait(self._pause)
 
 

@@ -43,6 +43,8 @@ _MILLISECONDS = {
     "ms": 1,
 }
 
+_MAX_DURATION = 10 * _MILLISECONDS["y"]
+
 MAX_NAME_LENGTH = 200
 
 
@@ -81,7 +83,10 @@ def parse_duration(value: object) -> float:
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError(wrong)
-    return sum(int(count) * _MILLISECONDS[unit] for unit, count in match.groupdict().items() if count) / 1000
+    milliseconds = sum(int(count) * _MILLISECONDS[unit] for unit, count in match.groupdict().items() if count)
+    if milliseconds > _MAX_DURATION:
+        raise ValueError(f"must be at most 10y, not {value}")
+    return milliseconds / 1000
 
 
 def format_duration(seconds: float) -> str:
@@ -97,9 +102,23 @@ Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^((\d+(y|w|d|h|m|s|ms))+|0)$", "examples": ["30s", "5m", "1h30m"]}
+        {
+            "anyOf": [{"type": "string", "pattern": r"^((\d+(y|w|d|h|m|s|ms))+|0)$"}, {"const": 0}],
+            "examples": ["30s", "5m", "1h30m"],
+        }
     ),
 ]
+
+
+def at_most(longest: str, why: str = "") -> AfterValidator:
+    """A bound on a Duration, told in its own notation."""
+
+    def check(seconds: float) -> float:
+        if not 0 < seconds <= parse_duration(longest):
+            raise ValueError(f"must be more than 0 and at most {longest}{why}")
+        return seconds
+
+    return AfterValidator(check)
 
 
 def check_name(value: str) -> str:
@@ -119,7 +138,12 @@ def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Name = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(check_name)]
+Name = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(check_name),
+    WithJsonSchema({"type": ["string", "integer"], "maxLength": MAX_NAME_LENGTH}),
+]
 
 
 def _check_label(value: str) -> str:
@@ -203,8 +227,8 @@ def _check_absolute(value: str) -> str:
     try:
         parts = urlsplit(re.sub(r"\{[^{}]*\}", "x", value))
         _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"is not a URL: {error}") from None
+    except ValueError:  # its text may repeat a part of a password
+        raise ValueError("is not a URL: its host or port cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an absolute http:// or https:// URL")
     if parts.username or parts.password:
@@ -293,16 +317,23 @@ class Secret(ShortForm):
     def _readable(self) -> Self:
         if [self.value, self.env, self.file].count(None) != 2:  # noqa: PLR2004
             raise ValueError("needs exactly one of value, env and file")
-        self.reveal()
+        self.text()
         return self
 
     def reveal(self) -> str:
-        """The secret's present text. Raises ValueError where there is none, without showing any of it."""
+        """The secret's present text, which `redact` takes out from now on. Raises ValueError as `text` does."""
+        text = self.text()
+        redaction.remember(text)
+        return text
+
+    def text(self) -> str:
+        """The present text, for values that are no secret. Raises ValueError where there is none, and shows none."""
         if self.value is not None:
             text, origin = self.value.get_secret_value(), "the secret"
         elif self.env is not None:
             if self.env not in os.environ:
-                raise ValueError(f"the environment variable {self.env} is not set")
+                hint = f"; write {self.env.lstrip('$')} without the $" if self.env.startswith("$") else ""
+                raise ValueError(f"the environment variable {self.env} is not set{hint}")
             text, origin = os.environ[self.env], f"the environment variable {self.env}"
         else:
             text, origin = self._read_file(), f"the file {self.file}"
@@ -310,7 +341,8 @@ class Secret(ShortForm):
             raise ValueError(f"{origin} is empty")
         if any(unicodedata.category(char) == "Cc" for char in text):
             raise ValueError(f"{origin} contains a line break or another control character")
-        redaction.remember(text)
+        if text != text.strip():
+            raise ValueError(f"{origin} begins or ends with a space")
         return text
 
     def _read_file(self) -> str:

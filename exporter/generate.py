@@ -34,8 +34,8 @@ def _metrics() -> str:
             "| --- | --- | --- | --- |",
             *rows,
             "",
-            "A scope costs at most 8 series and one for each of the last 30 days; `daily_history_days` in the config",
-            "says how many days are published.",
+            "A scope costs at most 7 series and one for each of the last 30 days (`daily_history_days` in the config",
+            "says how many); an organisation costs 20 more.",
             "",
         ]
     )

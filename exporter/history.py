@@ -16,7 +16,7 @@ from exporter.thresholds import HISTORY_DAYS
 
 # Without a known billing period, a fall below this part of the last count is a new period, not a correction.
 _RESET_BELOW = 0.5
-# A vendor may tell the new period before it sets its count to 0; for this long an unfallen count is the old period's.
+# For this long, and at most a quarter of the period, a count that has not fallen may be the old period's.
 _RESET_LAG = timedelta(hours=1)
 # A day that a longer gap between two polls lies on is marked as not exact.
 _EXACT_GAP = timedelta(hours=1)
@@ -30,6 +30,8 @@ class ObservedHistory:
 
     since: when watching began; its day is only partly known.
     last_at, last_requests, period: the last poll, from which the next difference is taken.
+    before_rollover: the last count before a new period was told, while it is open whether the vendor has set its
+        count to 0 already; None when nothing is open.
     days: ascending by date, at most 31 (the last may be one that the first 30 push out).
     """
 
@@ -38,6 +40,17 @@ class ObservedHistory:
     last_requests: float
     period: BillingPeriod | None
     days: tuple[DailyUsage, ...] = ()
+    before_rollover: float | None = None
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """Requests since the last poll, from when they count, and what the history is to remember."""
+
+    used: float
+    start: datetime
+    period: BillingPeriod | None
+    before_rollover: float | None = None
 
 
 def observe(history: ObservedHistory | None, scope: ScopeUsage, now: datetime, zone: ZoneInfo) -> ObservedHistory:
@@ -46,14 +59,21 @@ def observe(history: ObservedHistory | None, scope: ScopeUsage, now: datetime, z
         return _begin(scope, now, zone)
     now = max(now, history.last_at)  # a clock set back stands still until it has caught up
     days = {day.date: day for day in history.days}
-    used, start, period = _difference(history, scope, now)
-    if used >= 0:
-        _spread(days, used, start, now, zone, since=history.since)
+    difference = _difference(history, scope, now)
+    if difference.used >= 0:
+        _spread(days, difference.used, difference.start, now, zone, since=history.since)
     else:
-        _take_off(days, -used)
+        _take_off(days, -difference.used)
     first = now.astimezone(zone).date() - timedelta(days=HISTORY_DAYS - 1)
     kept = tuple(days[key] for key in sorted(days) if key >= first)
-    return replace(history, last_at=now, last_requests=scope.requests, period=period, days=kept)
+    return replace(
+        history,
+        last_at=now,
+        last_requests=scope.requests,
+        period=difference.period,
+        before_rollover=difference.before_rollover,
+        days=kept,
+    )
 
 
 def _begin(scope: ScopeUsage, now: datetime, zone: ZoneInfo) -> ObservedHistory:
@@ -65,22 +85,34 @@ def _begin(scope: ScopeUsage, now: datetime, zone: ZoneInfo) -> ObservedHistory:
     return ObservedHistory(now, now, scope.requests, scope.period)
 
 
-def _difference(
-    history: ObservedHistory, scope: ScopeUsage, now: datetime
-) -> tuple[float, datetime, BillingPeriod | None]:
-    """(requests since the last poll, from when they count, the billing period that they are of)."""
-    old, new = history.period, scope.period
-    grown = scope.requests - history.last_requests
-    moved = old is not None and new is not None and new.start > old.start
-    if new is not None and moved and new.start >= history.last_at:
-        if grown >= 0 and now - new.start <= _RESET_LAG:
-            return grown, history.last_at, old
-        return scope.requests, min(new.start, now), new
-    over = old is None or moved or now >= old.end
-    if over and scope.requests < history.last_requests * _RESET_BELOW:
+def _difference(history: ObservedHistory, scope: ScopeUsage, now: datetime) -> _Difference:
+    old, new, last = history.period, scope.period, history.last_requests
+    grown = _Difference(scope.requests - last, history.last_at, new)
+    if old is not None and new is not None and new.start > old.start:
+        fallen = scope.requests < last
+        open_still = not fallen and now - new.start <= min(_RESET_LAG, (new.end - new.start) / 4)
+        if history.before_rollover is not None:
+            return _after_rollover(history, history.before_rollover, scope, new, open_still)
+        if new.start >= history.last_at:
+            # A vendor may tell the new period before it sets its count to 0: what has not fallen may be either's.
+            if open_still:
+                return _Difference(0.0, history.last_at, old, last)
+            return _Difference(scope.requests, min(new.start, now), new)
+    over = old is None or now >= old.end or (new is not None and new.start > old.start)
+    if over and scope.requests < last * _RESET_BELOW:
         ended = old.end if old is not None and old.end <= now else history.last_at
-        return scope.requests, max(history.last_at, ended), new
-    return grown, history.last_at, new
+        return _Difference(scope.requests, max(history.last_at, ended), new)
+    return grown
+
+
+def _after_rollover(
+    history: ObservedHistory, before: float, scope: ScopeUsage, new: BillingPeriod, open_still: bool
+) -> _Difference:
+    """While it is open whose count it is, nothing is counted; a fall, or its absence for long enough, decides."""
+    if open_still:
+        return _Difference(0.0, history.last_at, history.period, before)
+    late = history.last_requests - before if scope.requests < history.last_requests else 0.0
+    return _Difference(scope.requests + late, new.start, new)
 
 
 def _spread(

@@ -58,26 +58,45 @@ def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: st
     organisation: its id, where one answer holds them all. Raises ResponseError where the answer is an error or no
     scope fits.
     """
-    reader = _Reader(api, now)
-    root = Element(answers[MAIN_REQUEST].body, answers)
     try:
-        _refuse_error(api.mapping, root)
-        part = _part_of(organisation, api.mapping, root)
-        elements = _with_joined(list(_elements(api.mapping.scopes, part, "scopes")), api.mapping, root)
-        wanted = (element for element in elements if _wanted(api.mapping, element))
-        kept = list(islice(wanted, api.max_scopes + 1))
+        found = [scope for scope, _ in _read_scopes(answers, _Reader(api, now), organisation)]
     except Misfit as misfit:
         raise ResponseError(str(misfit)) from None
-    read = [_scope_or_misfit(reader, element, index) for index, element in enumerate(kept[: api.max_scopes])]
+    read = found[: api.max_scopes]
     names = Counter(scope.name for scope in read if isinstance(scope, ScopeUsage))
     # Of two scopes with one name neither is trusted: which of them would be right?
     twice = tuple(f"scope {name!r}: the name comes {count} times" for name, count in names.items() if count > 1)
     scopes = tuple(scope for scope in read if isinstance(scope, ScopeUsage) and names[scope.name] == 1)
-    over = (f"scopes: there are more than max_scopes ({api.max_scopes})",) if len(kept) > api.max_scopes else ()
+    over = (f"scopes: there are more than max_scopes ({api.max_scopes})",) if len(found) > api.max_scopes else ()
     misfits = (*over, *(misfit for misfit in read if isinstance(misfit, str)), *twice)
     if misfits and not scopes:
         raise ResponseError("; ".join(misfits[:3]))
     return UsageSnapshot(now, scopes, misfits)
+
+
+def unread_parts(
+    answers: MappingType[str, Answer], *, api: Api, organisation: str, now: datetime
+) -> tuple[tuple[str, Any], ...]:
+    """Each misfit with the part of the answer that it was met on: a scope's, or the whole."""
+    try:
+        read = _read_scopes(answers, _Reader(api, now), organisation)
+    except Misfit as misfit:
+        return ((str(misfit), answers[MAIN_REQUEST].body),)
+    return tuple((scope, element.value) for scope, element in read if isinstance(scope, str))
+
+
+def _read_scopes(
+    answers: MappingType[str, Answer], reader: "_Reader", organisation: str
+) -> list[tuple[ScopeUsage | str, Element]]:
+    """Each scope, or why it could not be read, and where it stands. Raises Misfit where there are none to be had."""
+    mapping = reader.mapping
+    root = Element(answers[MAIN_REQUEST].body, answers)
+    _refuse_error(mapping, root)
+    part = _part_of(organisation, mapping, root)
+    elements = _with_joined(list(_elements(mapping.scopes, part, "scopes")), mapping, root)
+    # One more than are allowed, to tell that there are too many.
+    kept = islice((element for element in elements if _wanted(mapping, element)), reader.api.max_scopes + 1)
+    return [(_scope_or_misfit(reader, element, index), element) for index, element in enumerate(kept)]
 
 
 def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:

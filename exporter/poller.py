@@ -7,6 +7,7 @@ import heapq
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,14 +45,16 @@ def next_delay(
     if not isinstance(outcome, PollError):
         spread = 0.5 if first else _JITTER
         return interval * rng.uniform(1 - spread, 1 + spread)
-    if outcome.retry_after is not None:
-        return outcome.retry_after + rng.uniform(0, _MIN_BACKOFF)
     if isinstance(outcome, AuthError):
         return max(interval, _AUTH_RETRY) * rng.uniform(1, 1 + _JITTER)
     if not outcome.retryable:
         return interval * rng.uniform(1 - _JITTER, 1 + _JITTER)
     ceiling = min(interval, _BACKOFF_BASE * 2.0 ** min(failures_in_a_row - 1, 32))
-    return max(_MIN_BACKOFF, rng.uniform(0, ceiling))
+    backoff = max(_MIN_BACKOFF, rng.uniform(0, ceiling))
+    # What the vendor asks for is the least: a Retry-After of 0 must not make us hammer it.
+    return (
+        backoff if outcome.retry_after is None else max(outcome.retry_after + rng.uniform(0, _MIN_BACKOFF), backoff)
+    )
 
 
 @dataclass
@@ -108,7 +111,11 @@ class Poller:
     def run(self) -> None:
         """Poll until `stop`. Meant as a thread's target."""
         while not self._stopped:
-            self.run_due()
+            try:
+                self.run_due()
+            except Exception:
+                log.exception("polls could not be started; tried again")
+                time.sleep(_MIN_BACKOFF)
             with self._wake:
                 wait = max(0.0, self._due[0][0] - self._clock.monotonic()) if self._due else None
                 if not self._stopped and wait != 0.0:
@@ -119,8 +126,9 @@ class Poller:
         with self._wake:
             now = self._clock.monotonic()
             while self._due and self._due[0][0] <= now and not self._stopped:
-                _, _, job = heapq.heappop(self._due)
+                job = self._due[0][2]
                 future = self._pools[job.api.name][1].submit(self._poll, job)
+                heapq.heappop(self._due)
                 self._running.add(future)
                 future.add_done_callback(self._finished)
 
@@ -176,6 +184,8 @@ class Poller:
             for target, outcome in outcomes:
                 _log(target, outcome, after_failure=job.failures_in_a_row > 0)
                 self._record(target, outcome)
+        except Exception:
+            log.exception("a poll's outcome could not be recorded", api=job.api.name)
         finally:
             self._schedule_next(job, [outcome for _, outcome in outcomes])
 

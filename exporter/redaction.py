@@ -3,13 +3,19 @@
 Every secret is remembered once it has been read; texts that leave the process pass `redact`.
 """
 
+import json
+import re
 import threading
 from collections import OrderedDict
+from typing import Any
+
+HIDDEN = "<secret>"
 
 # Shorter ones stand in ordinary words as well.
 _LEAST_LENGTH = 6
 _REMEMBERED = 20_000
 _LONGEST_MESSAGE = 1000
+_SECRET_NAME = re.compile(r"token|secret|passw|api.?key|^key$|auth|credential|cookie|session", re.IGNORECASE)
 
 
 class _Secrets:
@@ -36,18 +42,39 @@ _secrets = _Secrets()
 
 
 def remember(secret: str) -> None:
-    """Have `redact` take this text out from now on; of very many, the latest read."""
+    """Have `redact` take this text out from now on, also as JSON and Python write it; of very many, the latest."""
     if len(secret) >= _LEAST_LENGTH:
-        _secrets.remember(secret)
+        for written in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+            _secrets.remember(written)
 
 
 def redact(text: str) -> str:
+    """The text without any secret that was read so far."""
     if len(text) < _secrets.shortest:
         return text
     for secret in _secrets.present:
         if secret in text:
-            text = text.replace(secret, "<secret>")
+            text = text.replace(secret, HIDDEN)
     return text
+
+
+def redact_value(value: Any) -> Any:
+    """A JSON value without secrets, and without texts under names that sound like secrets."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [redact_value(member) for member in value]
+    if isinstance(value, dict):
+        return {
+            redact(name): HIDDEN if isinstance(member, str) and is_secret_name(name) else redact_value(member)
+            for name, member in value.items()
+        }
+    return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what stands under the name is likely to be a secret."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def message(text: str) -> str:

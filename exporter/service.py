@@ -23,11 +23,12 @@ class Service:
         self._config_file = config_file
         self._clock = clock
         self._reloading = threading.Lock()
+        self._threads: list[threading.Thread] = []
         config = load_config(config_file)
         self.store = Store(clock, storage)
         self.store.set_targets(config.targets)
         self.process = ProcessMetrics()
-        self.process.config_loaded(clock.now())
+        self.process.config_loaded(clock.now(), config.apis)
         self.exposition = Exposition(self.store, self.process, clock)
         self.renderer = Renderer(self.exposition)
         self.store.on_change(self.renderer.changed)
@@ -36,7 +37,13 @@ class Service:
 
     def start(self) -> None:
         for run in (self.poller.run, self.renderer.run):
-            threading.Thread(target=run, daemon=True, name=run.__qualname__).start()
+            thread = threading.Thread(target=run, daemon=True, name=run.__qualname__)
+            thread.start()
+            self._threads.append(thread)
+
+    def is_alive(self) -> bool:
+        """Whether polling and rendering go on."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
         self.poller.stop()
@@ -49,12 +56,12 @@ class Service:
                 config = load_config(self._config_file)
             except ConfigError as error:
                 self.process.config_refused()
-                self.renderer.changed()
+                self.exposition.refresh()
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
             self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets)
-            self.process.config_loaded(self._clock.now())
-            self.renderer.changed()
+            self.process.config_loaded(self._clock.now(), config.apis)
+            self.exposition.refresh()
             log.info("config loaded", organisations=len(config.targets))

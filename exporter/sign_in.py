@@ -44,6 +44,7 @@ class SignIn(AuthBase):
             case BasicAuth():
                 user, password = self._auth.username.encode(), self._auth.password.reveal().encode()
                 HTTPBasicAuth(user, password)(request)
+                remember(request.headers["Authorization"].removeprefix("Basic "))
             case OAuth2Auth():
                 assert self._token is not None  # noqa: S101 - made with it
                 request.headers["Authorization"] = f"Bearer {_header_value(self._token.text())}"

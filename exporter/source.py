@@ -1,7 +1,7 @@
 """A vendor's usage endpoints, asked for one target: sign in, ask, limit time and size, name the failure."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ from exporter.model import Answer
 from exporter.paging import Page, Step, next_step, together
 from exporter.periods import calendar_period
 from exporter.rate_limit_headers import rate_limits
+from exporter.redaction import is_secret_name
 from exporter.schema import Api, Paging, Request
 from exporter.sign_in import SignIn
 from exporter.strict_json import parse_json
@@ -76,6 +77,13 @@ class _Received:
     validators: Mapping[str, str]
 
 
+class _Session(requests.Session):
+    """Leaves redirects alone: requests would read a redirect's body whole, even if it is not to follow."""
+
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
+        return iter(())
+
+
 class Source:
     """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
@@ -95,7 +103,7 @@ class Source:
         api = self._target.api
         try:
             # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-            with requests.Session() as session, self._watchdog.session(session):
+            with _Session() as session, self._watchdog.session(session):
                 session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
                 return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -206,16 +214,19 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
         return _Asked(
             request.sent_as,
             base + url if url.startswith("/") else url,
-            {name: _value(secret, values) for name, secret in request.params.items()},
-            {name: _value(secret, values) for name, secret in request.headers.items()},
+            {name: _value(name, secret, values) for name, secret in request.params.items()},
+            {name: _value(name, secret, values) for name, secret in request.headers.items()},
             _expanded(request.body, values),
         )
     except ValueError as error:
         raise AuthError(f"a parameter or header cannot be used: {error}") from None
 
 
-def _value(secret: Secret, values: Values) -> str:
-    return expand(secret.reveal(), values) if secret.value is not None else secret.reveal()
+def _value(name: str, secret: Secret, values: Values) -> str:
+    """A parameter's or header's text. It is secret if it comes from elsewhere, or if its name says so."""
+    if secret.value is None:
+        return secret.reveal()
+    return expand(secret.reveal() if is_secret_name(name) else secret.text(), values)
 
 
 def _expanded(body: Any, values: Values) -> Any:
@@ -257,6 +268,8 @@ def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool
             raise RateLimitedError(told, retry_after=wait)
         case _ if status >= requests.codes.internal_server_error:
             raise ServerError(told, retry_after=wait if status == requests.codes.service_unavailable else None)
+        case requests.codes.not_modified:
+            raise ResponseError(f"{told}, to a request that set no condition")
         case _ if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             host = _host(response.headers.get("Location", ""))
             raise RequestError(f"{told}, a redirect{f' to {host}' if host else ''}; put the final address into url")
@@ -266,10 +279,9 @@ def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool
 
 
 def _host(url: str) -> str | None:
-    try:
+    with contextlib.suppress(ValueError):
         return urlsplit(url).hostname
-    except ValueError:  # vendors write what they like
-        return None
+    return None
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -296,6 +308,8 @@ def _transport_error(error: Exception, api: Api) -> PollError:
         return PollTimeoutError(f"no answer from {host} within the timeout of {api.timeout:g} s")
     if isinstance(error, _BAD_BODY):
         return ResponseError("the answer's compression is damaged")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return ConnectionFailed(f"the proxy on the way to {host} failed: {_cause(error)}")
     if isinstance(error, requests.exceptions.SSLError):
         return ConnectionFailed(f"TLS to {host} failed: {_cause(error)}")
     return ConnectionFailed(f"connection to {host} failed: {_cause(error)}")
@@ -312,6 +326,8 @@ def _cause(error: BaseException) -> str:
         error = inner
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if type(error) is OSError:  # http.client's, on a proxy that refuses: the status, and no URL
+        return str(error)
     return type(error).__name__
 
 

@@ -27,13 +27,16 @@ class Saved:
     histories: dict[str, ObservedHistory]
 
 
+# (api, organisation, the organisation's id, the api's url)
+Account = tuple[str, str, str, str]
+
+
 @dataclass(frozen=True)
 class _File:
-    """The file's content. api, organisation: whose it is, since the file's name holds only a hash of them."""
+    """The file's content. account: whose it is, since the file's name holds only a hash of it."""
 
     version: int
-    api: str
-    organisation: str
+    account: Account
     saved: Saved
 
 
@@ -64,35 +67,35 @@ class Storage:
                 return
             raise StartError(f"--storage.path: cannot write to {directory}: {error.strerror}") from None
 
-    def save(self, key: tuple[str, str], saved: Saved) -> None:
+    def save(self, account: Account, saved: Saved) -> None:
         """Replace the organisation's file. A full disk is logged, not raised: the data lives on in memory."""
-        content = _ADAPTER.dump_json(_File(_VERSION, *key, saved))
+        content = _ADAPTER.dump_json(_File(_VERSION, account, saved))
         try:
-            self._replace(self._path(key), _digest(content) + b"\n" + content)
+            self._replace(self._path(account), _digest(content) + b"\n" + content)
         except OSError as error:
-            log.error("state not saved", api=key[0], organisation=key[1], error=error.strerror)
+            log.error("state not saved", api=account[0], organisation=account[1], error=error.strerror)
 
-    def load(self, key: tuple[str, str]) -> Saved | None:
+    def load(self, account: Account) -> Saved | None:
         """What was saved; None where nothing was, or where the file is damaged (it is set aside and told)."""
-        path = self._path(key)
+        path = self._path(account)
         try:
             digest, _, content = path.read_bytes().partition(b"\n")
             if digest != _digest(content):
-                self._set_aside(path, key, "its checksum does not fit")
+                self._set_aside(path, account, "its checksum does not fit")
                 return None
             file = _ADAPTER.validate_json(content)
         except FileNotFoundError:
             return None
         except OSError as error:
-            log.error("saved state cannot be read", api=key[0], organisation=key[1], error=error.strerror)
+            log.error("saved state cannot be read", api=account[0], organisation=account[1], error=error.strerror)
             return None
         except ValidationError:
-            self._set_aside(path, key, "not a state file of this version")
+            self._set_aside(path, account, "not a state file of this version")
             return None
-        return file.saved if (file.version, file.api, file.organisation) == (_VERSION, *key) else None
+        return file.saved if (file.version, file.account) == (_VERSION, account) else None
 
-    def _path(self, key: tuple[str, str]) -> Path:
-        return self._directory / f"{hashlib.sha256(chr(0).join(key).encode()).hexdigest()[:32]}.state"
+    def _path(self, account: Account) -> Path:
+        return self._directory / f"{hashlib.sha256(chr(0).join(account).encode()).hexdigest()[:32]}.state"
 
     def _replace(self, path: Path, content: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=self._directory, prefix=".", suffix=".tmp", delete=False) as file:
@@ -105,9 +108,12 @@ class Storage:
                 Path(file.name).unlink(missing_ok=True)
                 raise
 
-    def _set_aside(self, path: Path, key: tuple[str, str], reason: str) -> None:
+    def _set_aside(self, path: Path, account: Account, reason: str) -> None:
         aside = path.with_suffix(".damaged")
-        log.error("saved state unusable, set aside", api=key[0], organisation=key[1], file=str(aside), error=reason)
+        api, organisation, *_ = account
+        log.error(
+            "saved state unusable, set aside", api=api, organisation=organisation, file=str(aside), error=reason
+        )
         try:
             path.replace(aside)
         except OSError as failure:

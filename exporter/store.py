@@ -15,6 +15,7 @@ from exporter.errors import REASONS, PollError
 from exporter.history import ObservedHistory, observe
 from exporter.model import BillingPeriod, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.storage import Saved, Storage
+from exporter.thresholds import HISTORY_DAYS
 
 Key = tuple[str, str]
 
@@ -81,13 +82,20 @@ class OrganisationState:
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         unread = tuple(scope for scope in self.scopes if scope.usage.name not in read) if snapshot.misfits else ()
         # A vendor that makes up new names at every poll must not fill the memory.
-        unread = unread[: max(0, self.target.api.max_scopes - len(fresh))]
-        stays = read | {scope.usage.name for scope in unread}
-        kept = {name: days for name, days in self.histories.items() if name in stays and name not in histories}
+        most = self.target.api.max_scopes
+        unread = unread[: max(0, most - len(fresh))]
+        # A scope that is not told now may come back: vendors may list only what was used in this period.
+        kept = {
+            name: history
+            for name, history in self.histories.items()
+            if name not in histories and at - history.last_at < timedelta(days=HISTORY_DAYS)
+        }
+        latest = sorted(kept, key=lambda name: kept[name].last_at, reverse=True)[: max(0, most - len(histories))]
+        kept = {name: kept[name] for name in latest}
         return replace(
             self,
             scopes=fresh + unread,
-            histories=MappingProxyType({**(kept if snapshot.misfits else {}), **histories}),
+            histories=MappingProxyType({**kept, **histories}),
             last_success=at,
         )
 
@@ -163,7 +171,7 @@ class Store:
             state = state.after(outcome, self._clock.now())
             self._states[target.key] = state
         if self._storage is not None and isinstance(outcome, UsageSnapshot):
-            self._storage.save(target.key, Saved(state.last_success, state.scopes, dict(state.histories)))
+            self._storage.save(target.account, Saved(state.last_success, state.scopes, dict(state.histories)))
         self._changed()
 
     def states(self) -> tuple[OrganisationState, ...]:
@@ -175,10 +183,10 @@ class Store:
 
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
-        if known is not None:
+        if known is not None and known.target.account == target.account:
             return known if known.target == target else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
-        saved = self._storage.load(target.key) if self._storage is not None else None
+        saved = self._storage.load(target.account) if self._storage is not None else None
         if saved is None:
             return state
         return replace(

@@ -1,6 +1,7 @@
 """JSON by the letter of RFC 8259, and JSON values shown in messages."""
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from exporter.errors import ResponseError
@@ -13,9 +14,12 @@ _MAX_DEPTH = 100
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse an answer; NaN and Infinity are not JSON. Raises ResponseError that shows how the answer begins."""
+    """Parse an answer; NaN and Infinity are not JSON, and a key must not come twice.
+
+    Raises ResponseError that shows how the answer begins.
+    """
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         begins = redact(body[:_READ].decode("utf-8", "replace"))[:_SHOWN]
         what = "an HTML page" if begins.lstrip().lower().startswith(("<!doctype", "<html")) else "not JSON"
@@ -41,6 +45,15 @@ def shown(value: object) -> str:
         value = redact(value[:_READ])
     text = redact(json.dumps(value, ensure_ascii=True, default=str)[:_READ])
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values under one key, which would be right?"""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {shown(twice)} comes twice in one object")
+    return values
 
 
 def _no_constant(name: str) -> NoReturn:

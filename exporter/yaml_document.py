@@ -69,7 +69,8 @@ class Document:
             return model.model_validate(self.data, context={"directory": self.directory})
         except ValidationError as error:
             details = [item for item in error.errors(include_url=False) if not _is_echo(item)]
-            found = ((self._known(item["loc"]), _in_words(item, model)) for item in details)
+            found = [(self._known(item["loc"]), _in_words(item, model)) for item in details]
+            found = [(path, words) for path, words in found if not _misspelt(path, words, found)]
             problems = (self.problem(path, message) for path, message in (*also, *found))
             raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=lambda item: item.line or 0))) from None
 
@@ -89,6 +90,12 @@ class Document:
             if (*path, part) in self.lines or (last and _is_field(part)):
                 path = (*path, part)
         return path
+
+
+def _misspelt(path: FieldPath, words: str, found: list[tuple[FieldPath, str]]) -> bool:
+    """Whether a field is missing only because it is misspelt, which is told already."""
+    hint = f"did you mean {path[-1]}?" if path else ""
+    return words == "is missing" and any(other[:-1] == path[:-1] and hint in told for other, told in found)
 
 
 def _is_echo(error: ErrorDetails) -> bool:
@@ -137,7 +144,9 @@ class _Constructor:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         try:
-            return self.loader.construct_object(node, deep=True)
+            value = self.loader.construct_object(node, deep=True)
+            # 04712 is octal and 47:12 sexagesimal in YAML 1.1; nobody who writes an id means that.
+            return node.value if type(value) is int and str(value) != node.value else value
         except (yaml.YAMLError, ValueError) as error:
             self._refuse(node, path, getattr(error, "problem", None) or str(error))
             return None
@@ -197,10 +206,12 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
             return "must be text; put it in quotes if it is a number, a date, yes, no, on or off"
         case "too_short":
             return "must not be empty"
-        case "model_type" | "dict_type":
+        case "model_type" | "dict_type" | "model_attributes_type":
             return "must be a mapping with fields"
         case "tuple_type" | "list_type":
             return "must be a list"
+        case "string_pattern_mismatch":
+            return "has characters that are not allowed here"
         case "union_tag_not_found":
             return "needs a type, such as type: bearer"
         case "union_tag_invalid":

@@ -1,11 +1,26 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+import structlog
 
 from exporter.demo.processes import Processes
+from tests.support.browser import browser
 from tests.support.clock import FakeClock
 from tests.support.http import Vendor, serve
+
+__all__ = ["browser"]  # fixtures of tests.support, for every test
+
+# A clock asserts nothing here: these machines are shared.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def _plain_logging() -> None:
+    """Undo what a command run in this process has configured."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -128,6 +128,8 @@ def test_flags_come_from_the_environment_too(config: Path) -> None:
     [
         ("--web.listen-address=10190", "must be HOST:PORT or :PORT, such as :10190, not '10190'"),
         ("--web.telemetry-path=metrics", "must be a path such as /metrics, not 'metrics'"),
+        ("--web.telemetry-path=/-/healthy", "'/-/healthy' is an address of the exporter's own"),
+        ("--web.telemetry-path=/a//b", "must be a path such as /metrics, not '/a//b'"),
         ("--log.level=loud", "'loud' is not one of"),
         ("--no-such-flag", "No such option"),
     ],
@@ -147,6 +149,28 @@ def test_a_port_in_use_is_one_line(config: Path) -> None:
         refused.stderr
         == f"cannot listen on {address}: Address already in use; --web.listen-address chooses another\n"
     )
+
+
+def test_a_host_that_is_not_known_is_one_line(config: Path) -> None:
+    refused = run(f"--config.file={config}", "--web.listen-address=no-such-host.invalid:80")
+    assert refused.stderr == (
+        "cannot listen on no-such-host.invalid:80: the host is not known; --web.listen-address chooses another\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_just_after_the_start_is_not_lost(config: Path, number: int) -> None:
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*COMMAND, f"--config.file={config}", "--web.listen-address=127.0.0.1:0"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert "serving" in process.stderr.readline()
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        process.stderr.close()
 
 
 @pytest.mark.parametrize(

@@ -128,13 +128,13 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ),
         ({"poll_interval": 5}, "apis[0].poll_interval: must be a duration such as 30s, 5m, 1h30m or 7d, not 5"),
         ({"poll_interval": "100ms"}, "apis[0].poll_interval: must be at least 1s (min_poll_interval), not 100ms"),
-        ({"stale_after": "1m"}, "apis[0]: stale_after must be at least poll_interval (5m)"),
-        ({"drop_after": "1m"}, "apis[0]: drop_after must be at least stale_after (15m)"),
-        ({"timeout": "0s"}, "apis[0].timeout: must be greater than 0"),
+        ({"stale_after": "1m"}, "apis[0].stale_after: must be at least poll_interval (5m)"),
+        ({"drop_after": "1m"}, "apis[0].drop_after: must be at least stale_after (15m)"),
+        ({"timeout": "0s"}, "apis[0].timeout: must be more than 0 and at most 5m"),
         ({"url": "http://u:p@x/"}, "apis[0].url: must not hold a user name or password; use auth with type: basic"),
         ({"url": "usage"}, "apis[0].url: must be an absolute http:// or https:// URL"),
         ({"url": "/usage"}, "apis[0]: the url of request 'main' is only a path, so base_url is needed"),
-        ({"url": "http://x:99999/"}, "apis[0].url: is not a URL: Port out of range 0-65535"),
+        ({"url": "http://x:99999/"}, "apis[0].url: is not a URL: its host or port cannot be read"),
         ({"url": "http://x/{"}, "apis[0].url: has a { or } that is no placeholder; write %7B and %7D in a URL"),
         ({"preset": "standrd"}, "apis[0].preset: unknown preset 'standrd'; did you mean standard?"),
         ({"preset": None}, "apis[0].mapping: is missing"),
@@ -144,11 +144,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ({"missing_days": "none"}, "apis[0].missing_days: must be 'zero' or 'unknown'"),
         (
             {"organisations": [{"id": "a"}, {"id": "a"}]},
-            "apis[0]: has two organisations with the id 'a'",
+            "apis[0].organisations[1].id: the id 'a' is used by an earlier organisation",
         ),
         (
             {"organisations": [{"id": "a", "name": "X"}, {"id": "b", "name": "X"}]},
-            "apis[0]: has two organisations with the name 'X'",
+            "apis[0].organisations[1].name: the name 'X' is used by an earlier organisation",
         ),
         (
             {"organisations": [{"id": "a", "labels": {"team": "x"}}]},
@@ -162,6 +162,27 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         (
             {"auth": {"type": "bearer", "token": {"value": "x", "env": "y"}}},
             "apis[0].auth.token: needs exactly one of value, env and file",
+        ),
+        ({"timeout": "10m"}, "apis[0].timeout: must be more than 0 and at most 5m"),
+        ({"drop_after": "9999y"}, "apis[0].drop_after: must be at most 10y, not 9999y"),
+        ({"auth": "bearer"}, "apis[0].auth: must be a mapping with fields"),
+        (
+            {"auth": {"type": "header", "name": "X-Key:", "value": "x"}},
+            "apis[0].auth.name: has characters that are not allowed here",
+        ),
+        ({"auth": {"type": "bearer", "token": " x"}}, "apis[0].auth.token: the secret begins or ends with a space"),
+        (
+            {"auth": {"type": "bearer", "token": {"env": "$TOKEN"}}},
+            "apis[0].auth.token: the environment variable $TOKEN is not set; write TOKEN without the $",
+        ),
+        ({"url": "http://u:pa/ss@h:x/"}, "apis[0].url: is not a URL: its host or port cannot be read"),
+        (
+            {"url": "http://x/usage", "organisations": [{"id": "a"}, {"id": "b"}]},
+            "apis[0].url: is the same for 'a' and 'b': put {organisation_id} into it, or give each its own auth",
+        ),
+        (
+            {"organisations": [{"id": "a", "labels": {"team": "\ud800"}}]},
+            "apis[0].organisations[0].labels.team: ",
         ),
         ({"tls": {"key_file": "config.yaml"}}, "apis[0].tls: has key_file without cert_file"),
         (
@@ -240,6 +261,18 @@ def test_presets_of_one_s_own_come_first(tmp_path: Path) -> None:
     (folder / "ours.yaml").write_text("description: x\n")
     file.write_text("preset_folders: [presets]\napis: [{name: a, preset: ours, organisations: [{id: x}]}]")
     assert [line.split(": ", 1)[1] for line in refused(file)] == ["documentation: is missing", "api: is missing"]
+
+
+@pytest.mark.parametrize("written", ["04712", "0471", "47:12", "0x1F", "4712"])
+def test_ids_are_taken_as_they_are_written(tmp_path: Path, written: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"apis: [{{name: demo, preset: standard, url: '{URL}', organisations: [{{id: {written}}}]}}]")
+    assert load_config(file).targets[0].organisation.id == written
+
+
+def test_a_misspelt_field_is_not_told_as_missing_too(tmp_path: Path) -> None:
+    text = f"apis: [{{nme: demo, preset: standard, url: '{URL}', organisations: [{{id: a}}]}}]"
+    assert refused_text(tmp_path, text) == ["config.yaml:1: apis[0].nme: is not a known field; did you mean name?"]
 
 
 def test_secrets_are_not_in_any_text_of_the_config(tmp_path: Path) -> None:
@@ -346,5 +379,9 @@ def test_the_json_schema_accepts_the_demo_s_config() -> None:
     schema = json.loads((root / "docs/config.schema.json").read_text())
     text = (root / "exporter/demo/config.yaml").read_text().replace("{vendor}", "http://127.0.0.1")
     jsonschema.validate(yaml.safe_load(text), schema)
+    organisations = [{"id": 4712, "name": 365}]
+    jsonschema.validate(
+        {"apis": [{"name": 1, "preset": "standard", "drop_after": 0, "organisations": organisations}]}, schema
+    )
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"apis": [{"nme": "x"}]}, schema)

@@ -11,7 +11,7 @@ import requests
 
 from tests.support.programs import eventually, query, required
 
-FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager")]
+FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager", "receiver")]
 
 
 class Demo:
@@ -61,7 +61,15 @@ def test_the_demo_reaches_a_scraped_value_and_ctrl_c_ends_every_process(tmp_path
     try:
         prometheus = demo.url("prometheus")
         eventually(lambda: query(prometheus, 'api_usage_requests{scope="Routing"} == 75000'), 40)
-        assert requests.get(f"{demo.url('alertmanager')}/-/ready", timeout=5).ok
+        (scopes,) = query(prometheus, "count(api_usage_requests offset 29d)")
+        assert scopes["value"][1] == "13"  # all but the new account
+        status = requests.get(f"{demo.url('alertmanager')}/api/v2/status", timeout=5).json()
+        assert f"{demo.url('paged')}/alerts" in status["config"]["original"]
+        assert "What was paged" in requests.get(demo.url("paged"), timeout=5).text
+        rules = requests.get(f"{prometheus}/api/v1/rules?type=alert", timeout=5).json()["data"]["groups"]
+        runbooks = [rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]]
+        assert len(runbooks) == 13
+        assert all(requests.get(runbook, timeout=5).ok for runbook in runbooks)
         assert 'scope="Routing"} 75000.0' in requests.get(demo.url("metrics"), timeout=5).text
         started = children(demo.process)
         assert len(started) == 3
@@ -85,6 +93,15 @@ def test_without_prometheus_the_rest_runs_and_it_is_told_how_to_get_it(tmp_path:
     finally:
         demo.process.send_signal(signal.SIGINT)
         assert demo.process.wait(20) == 0
+
+
+def test_closing_the_terminal_ends_every_process_too(tmp_path: Path) -> None:
+    demo = run_demo(tmp_path, PATH=str(tmp_path))
+    started = children(demo.process)
+    assert started
+    demo.process.send_signal(signal.SIGHUP)
+    assert demo.process.wait(20) == 0
+    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_port_in_use_is_one_line() -> None:

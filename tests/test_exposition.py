@@ -171,7 +171,7 @@ def test_fewer_days_where_the_config_says_so(tmp_path: Path, days: int, expected
 def test_promtool_finds_nothing_to_say(exporter: Exporter) -> None:
     exporter.poll(MAPS)
     exporter.process.observe_poll("demo", 0.2)
-    exporter.process.config_loaded(exporter.clock.now())
+    exporter.process.config_loaded(exporter.clock.now(), ["demo"])
     checked = run(
         [required("promtool"), "check", "metrics"], input=exporter.text(), text=True, capture_output=True, check=False
     )

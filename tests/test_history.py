@@ -104,6 +104,45 @@ def test_a_vendor_that_sets_its_count_to_0_before_it_tells_the_new_period() -> N
     assert days(*polls) == {"11-30": 20, "12-01": 8}
 
 
+def day_of(moment: datetime) -> BillingPeriod:
+    start = moment.replace(hour=0, minute=0)
+    return BillingPeriod(start, start + timedelta(days=1))
+
+
+def hour_of(moment: datetime) -> BillingPeriod:
+    start = moment.replace(minute=0)
+    return BillingPeriod(start, start + timedelta(hours=1))
+
+
+def test_a_batch_job_that_uses_its_day_s_limit_just_after_midnight_is_counted_every_day() -> None:
+    moments = [at(10) + timedelta(minutes=5 * step) for step in range(1, 4 * 288)]
+    assert days(*((moment, 1000.0, day_of(moment)) for moment in moments)) == {
+        "11-10": 1000,
+        "11-11": 1000,
+        "11-12": 1000,
+        "11-13": 1000,
+    }
+
+
+def test_batches_that_grow_from_day_to_day_are_counted_in_full() -> None:
+    moments = [at(10) + timedelta(minutes=5 * step) for step in range(1, 4 * 288)]
+    polls = [(moment, 1000.0 + 100 * (moment.day - 10), day_of(moment)) for moment in moments]
+    assert days(*polls) == {"11-10": 1000, "11-11": 1100, "11-12": 1200, "11-13": 1300}
+
+
+def test_hourly_periods_that_are_used_up_at_once_add_up_to_their_day() -> None:
+    moments = [at(10) + timedelta(minutes=5 * step) for step in range(1, 2 * 288)]
+    polls = [(moment, 60.0, hour_of(moment)) for moment in moments]
+    assert days(*polls)["11-11"] == 24 * 60
+
+
+def test_a_vendor_that_sets_its_count_to_0_half_an_hour_late() -> None:
+    polls: list[Poll] = [(at(30), 880, NOVEMBER), (at(30, 23, 59), 900, NOVEMBER)]
+    polls += [(at(1, 0, minute, month=12), 900 + minute, DECEMBER) for minute in range(4, 30, 5)]
+    polls += [(at(1, 0, 34, month=12), 3, DECEMBER), (at(1, 0, 39, month=12), 5, DECEMBER)]
+    assert days(*polls) == {"11-30": 20, "12-01": 29 + 5}
+
+
 def test_without_a_known_period_a_steep_fall_is_a_reset() -> None:
     assert days((at(10, 0), 900, None), (at(10, 1), 950, None), (at(10, 2), 20, None)) == {"11-10": 70}
 

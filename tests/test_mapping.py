@@ -315,6 +315,7 @@ def test_a_vendor_ahead_of_us_may_tell_of_tomorrow() -> None:
         (b"\xff\xfe", "the answer is not JSON"),
         (b"[" * 100_000, "the answer is not JSON"),
         (b"1" * 5000, "the answer is not JSON"),
+        (b'{"a": 1, "b": 2, "a": 3}', 'the key "a" comes twice in one object'),
     ],
 )
 def test_bodies_that_are_no_json(body: bytes, message: str) -> None:

@@ -58,6 +58,28 @@ def test_retry_after_is_obeyed() -> None:
         assert 1234 <= low < high <= 1235
 
 
+def test_a_recorder_that_fails_does_not_end_the_polls(
+    tmp_path: Path, vendor: Vendor, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: Target, __: Outcome) -> None:
+        raise RuntimeError("no")
+
+    vendor.answer = answering()
+    poller = Poller(broken, clock)
+    poller.set_targets(targets(tmp_path, vendor, "a"))
+    run(poller)
+    assert poller.seconds_to_next() is not None
+    assert "a poll's outcome could not be recorded" in capsys.readouterr().out
+    poller.stop()
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_a_retry_after_of_nothing_does_not_end_the_backing_off(told: float) -> None:
+    low, high = delays(RateLimitedError("x", retry_after=told), 7)
+    assert low >= 1
+    assert 240 < high <= 300
+
+
 def test_sign_in_failures_are_retried_slowly() -> None:
     low, high = delays(AuthError("x"), 1, interval=60)
     assert 900 <= low < high <= 945
@@ -160,7 +182,7 @@ def test_a_vendor_that_recovers_is_asked_in_its_interval_again(
     assert wait is not None
     assert 40 <= wait <= 41
     vendor.answer = answering()
-    clock.advance(seconds=wait)
+    clock.advance(seconds=wait + 0.01)
     run(poller)
     assert isinstance(recorder.outcomes[-1][1], UsageSnapshot)
     wait = poller.seconds_to_next()

@@ -159,7 +159,7 @@ def test_an_unchanged_answer_is_not_sent_again(tmp_path: Path, vendor: Vendor) -
         (503, ServerError, "the vendor answered 503 SERVICE UNAVAILABLE"),
         (404, RequestError, "the vendor answered 404 NOT FOUND"),
         (400, RequestError, "the vendor answered 400 BAD REQUEST"),
-        (304, RequestError, "the vendor answered 304 NOT MODIFIED"),
+        (304, ResponseError, "the vendor answered 304 NOT MODIFIED, to a request that set no condition"),
         (204, ResponseError, "the vendor answered 204 NO CONTENT, which is no usage answer"),
     ],
 )
@@ -175,6 +175,24 @@ def test_redirects_are_not_followed(tmp_path: Path, vendor: Vendor) -> None:
     with pytest.raises(RequestError, match="a redirect to elsewhere.example; put the final address into url"):
         source(tmp_path, vendor, auth={"type": "bearer", "token": "t0ken"}).fetch()
     assert len(vendor.requests) == 1
+
+
+def test_a_redirect_s_location_may_be_nonsense_and_its_body_without_end(tmp_path: Path) -> None:
+    header = b"HTTP/1.1 302 Found\r\nLocation: http://[bad\r\nContent-Length: 1000000000\r\n\r\n"
+    with (
+        raw_server(header, *[b"x" * 1000] * 1000, pause=0.05) as url,
+        pytest.raises(RequestError, match="302 Found, a redirect; put the final address into url"),
+    ):
+        source(tmp_path, url, timeout="5s").fetch()
+
+
+def test_a_proxy_that_refuses_is_named_as_the_cause(
+    tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.answer = lambda _: Response(status=407)
+    monkeypatch.setenv("https_proxy", vendor.url)
+    with pytest.raises(ConnectionFailed, match="the proxy on the way to vendor.invalid failed: .*407"):
+        source(tmp_path, "https://vendor.invalid/usage").fetch()
 
 
 @pytest.mark.parametrize(

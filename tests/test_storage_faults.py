@@ -27,7 +27,7 @@ from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import eventually
 
-KEY = ("demo", "acme")
+KEY = ("demo", "acme", "acme", "http://x")
 WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta
@@ -35,13 +35,13 @@ from pathlib import Path
 from exporter.model import FetchedScope, ScopeUsage
 from exporter.storage import Saved, Storage
 storage = Storage(Path(sys.argv[1]))
-known = storage.load(("demo", "acme"))
+known = storage.load(("demo", "acme", "acme", "http://x"))
 number = int(known.scopes[0].usage.requests) if known else 0
 at = datetime(2026, 11, 22, tzinfo=UTC)
 while True:
     number += 1
     scopes = tuple(FetchedScope(ScopeUsage(f"s{index}", number, None), at) for index in range(40))
-    storage.save(("demo", "acme"), Saved(at + timedelta(seconds=number), scopes, {}))
+    storage.save(("demo", "acme", "acme", "http://x"), Saved(at + timedelta(seconds=number), scopes, {}))
     print(number, flush=True)
 """
 

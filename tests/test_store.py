@@ -120,6 +120,36 @@ def test_a_scope_that_could_not_be_read_stays_and_grows_old_while_the_others_go_
     assert state.is_stale(clock.now())
 
 
+def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
+    for requests in (750, 760):
+        record(store, snapshot(clock, replace(OBSERVED, requests=requests)))
+        clock.advance(minutes=5)
+    record(store, snapshot(clock))
+    assert shown(store, clock) == {}
+    clock.advance(minutes=5)
+    record(store, snapshot(clock, replace(OBSERVED, requests=765)))
+    (scope,) = only(store).shown_scopes(clock.now())
+    assert scope.usage.daily is not None
+    assert scope.usage.daily[0].requests == 15
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"organisations": [{"id": "right", "name": "acme"}]}, {"url": "http://127.0.0.1:9/v2/{organisation_id}"}],
+)
+def test_another_account_under_the_same_name_does_not_take_over_its_data(
+    tmp_path: Path, clock: FakeClock, change: dict[str, Any]
+) -> None:
+    storage = Storage(tmp_path / "data")
+    store = store_of(tmp_path, clock, storage)
+    record(store, snapshot(clock, MAPS))
+    store.set_targets([make_target(tmp_path, **change)])
+    assert shown(store, clock) == {}
+    assert only(store_of(tmp_path, clock, storage, **change)).scopes == ()
+    assert only(store_of(tmp_path, clock, storage)).scopes != ()
+
+
 def test_an_outcome_of_a_target_that_is_no_longer_in_use_is_ignored(tmp_path: Path, clock: FakeClock) -> None:
     store = store_of(tmp_path, clock)
     old = only(store).target

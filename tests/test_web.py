@@ -119,6 +119,37 @@ def test_health_and_readiness(running: Running, vendor: Vendor) -> None:
     assert running.get("/-/ready").status_code == 200
 
 
+def test_ready_means_that_metrics_show_it(running: Running) -> None:
+    running.service.poller.run_due()
+    assert running.service.poller.wait_idle(10)
+    assert running.get("/-/ready").status_code == 503
+    running.service.exposition.refresh()
+    assert running.get("/-/ready").status_code == 200
+
+
+def test_an_exporter_that_no_longer_polls_is_not_healthy(clock: FakeClock, running: Running) -> None:
+    alive = [True]
+    app = create_app(
+        store=running.service.store,
+        exposition=running.service.exposition,
+        reload=running.service.reload,
+        clock=clock,
+        is_alive=lambda: alive[0],
+    )
+    with serve(app) as url:
+        assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 200
+        alive[0] = False
+        assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 500
+
+
+def test_series_of_an_api_that_went_go_away(running: Running) -> None:
+    running.poll()
+    assert 'api_usage_poll_duration_seconds_count{api="demo"}' in running.get("/metrics").text
+    running.config.write_text(running.config.read_text().replace("name: demo", "name: other"))
+    running.post("/-/reload")
+    assert 'api="demo"' not in running.get("/metrics").text
+
+
 def test_usage_as_json(running: Running, vendor: Vendor, clock: FakeClock) -> None:
     running.poll()
     vendor.answer = lambda _: Response(status=500)
@@ -126,38 +157,25 @@ def test_usage_as_json(running: Running, vendor: Vendor, clock: FakeClock) -> No
     running.poll()
     document = running.get("/api/v1/usage").json()
     (organisation,) = document["organisations"]
-    assert document["time"] == "2026-11-22T12:08:00+00:00"
-    assert organisation == {
-        "api": "demo",
-        "organisation": "acme",
-        "organisation_id": "acme",
-        "labels": {},
-        "up": False,
-        "stale": False,
-        "last_poll": "2026-11-22T12:08:00+00:00",
-        "last_success": "2026-11-22T12:00:00+00:00",
-        "failure": {
-            "reason": "server_error",
-            "message": "the vendor answered 500 INTERNAL SERVER ERROR",
-            "at": "2026-11-22T12:08:00+00:00",
-        },
-        "scopes": [
-            {
-                "scope": "Maps <b>",
-                "scope_id": "",
-                "plan": "",
-                "unit": "requests",
-                "requests": 750,
-                "limit": 1000,
-                "used_ratio": 0.75,
-                "rate_limit_per_minute": None,
-                "rejected": None,
-                "period": None,
-                "daily_source": "observed",
-                "daily": [],
-                "fetched_at": "2026-11-22T12:00:00+00:00",
-            }
-        ],
+    assert document["time"] == "2026-11-22T12:08:00Z"
+    assert (organisation["api"], organisation["organisation"], organisation["up"]) == ("demo", "acme", False)
+    assert organisation["failure"] == {
+        "reason": "server_error",
+        "message": "the vendor answered 500 INTERNAL SERVER ERROR",
+        "at": "2026-11-22T12:08:00Z",
+    }
+    (scope,) = organisation["scopes"]
+    told = {
+        name: scope[name] for name in ("scope", "requests", "limit", "used_ratio", "period", "rejected", "fetched_at")
+    }
+    assert told == {
+        "scope": "Maps <b>",
+        "requests": 750,
+        "limit": 1000,
+        "used_ratio": 0.75,
+        "period": None,
+        "rejected": None,
+        "fetched_at": "2026-11-22T12:00:00Z",
     }
 
 
@@ -179,13 +197,11 @@ def test_a_bad_file_changes_nothing_and_is_told(running: Running) -> None:
     refused = running.post("/-/reload")
     assert refused.status_code == 500
     assert "nonsense: is not a known field" in refused.text
-    running.service.exposition.refresh()
     metrics = running.get("/metrics").text
     assert "api_usage_exporter_config_last_reload_successful 0.0" in metrics
     assert 'organisation="acme"' in metrics
     running.config.write_text(good)
     assert running.post("/-/reload").status_code == 200
-    running.service.exposition.refresh()
     assert "api_usage_exporter_config_last_reload_successful 1.0" in running.get("/metrics").text
 
 

@@ -5,19 +5,26 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from werkzeug.serving import make_server
 
+from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
 from exporter.demo.bundle import PROVISIONING, RULES, localised, project_folder
 from exporter.demo.processes import Processes, free_port, program
+from exporter.demo.receiver import Inbox
+from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.traffic import Traffic
 from exporter.demo.vendor import Faults, Meter, create_app
 from exporter.errors import StartError
+from exporter.links import RUNBOOKS_URL
 
 _HOST = "127.0.0.1"
+_PROMETHEUS = ("prometheus",)
+_ALERTMANAGER = ("alertmanager", "prometheus-alertmanager")
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Ports:
     exporter: int
     prometheus: int
     alertmanager: int
+    receiver: int
 
     def url(self, name: str) -> str:
         return f"http://{_HOST}:{getattr(self, name)}"
@@ -36,20 +44,22 @@ class Ports:
 @click.option("--vendor.port", "vendor", default=10191, help="Port of the simulated vendor API.")
 @click.option("--prometheus.port", "prometheus", default=9090, help="Port of Prometheus.")
 @click.option("--alertmanager.port", "alertmanager", default=9093, help="Port of Alertmanager.")
-def main(*, exporter: int, vendor: int, prometheus: int, alertmanager: int) -> None:
+@click.option("--receiver.port", "receiver", default=10192, help="Port of the page that shows what was paged.")
+def main(*, exporter: int, vendor: int, prometheus: int, alertmanager: int, receiver: int) -> None:
     """Run the exporter against a simulated vendor API with traffic, until Ctrl-C.
 
     Prometheus and Alertmanager run too, where they are installed. 0 as a port means any free one.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
         ports = Ports(
             vendor=free_port(vendor, "--vendor.port"),
             exporter=free_port(exporter, "--exporter.port"),
-            prometheus=free_port(prometheus, "--prometheus.port"),
-            alertmanager=free_port(alertmanager, "--alertmanager.port"),
+            prometheus=free_port(prometheus, "--prometheus.port") if program(*_PROMETHEUS) else 0,
+            alertmanager=free_port(alertmanager, "--alertmanager.port") if program(*_ALERTMANAGER) else 0,
+            receiver=free_port(receiver, "--receiver.port"),
         )
         with tempfile.TemporaryDirectory(prefix="api-usage-demo-") as folder:
             _run(ports, Path(folder), stop)
@@ -62,13 +72,20 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
     meter = Meter()
     faults = Faults([organisation.id for organisation in meter.organisations])
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request of the traffic says nothing
-    server = make_server(_HOST, ports.vendor, create_app(meter, faults), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    servers = [
+        make_server(_HOST, ports.vendor, create_app(meter, faults), threaded=True),
+        make_server(_HOST, ports.receiver, create_receiver(Inbox()), threaded=True),
+    ]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     Traffic(ports.url("vendor")).start(stop)
     try:
         with Processes(folder) as processes:
             _start_exporter(processes, ports, folder)
-            started = [_start_alertmanager(processes, ports, folder), _start_prometheus(processes, ports, folder)]
+            started = [
+                _start_alertmanager(processes, ports, folder),
+                _start_prometheus(processes, ports, folder, meter),
+            ]
             _announce(ports, folder, [name for name in started if name])
             while not stop.wait(1.0):
                 processes.check()
@@ -76,7 +93,8 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
     finally:
         stop.set()
         faults.close()
-        server.shutdown()
+        for server in servers:
+            server.shutdown()
 
 
 def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
@@ -96,13 +114,15 @@ def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
 
 
 def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str | None:
-    path = program("alertmanager", "prometheus-alertmanager")
+    path = program(*_ALERTMANAGER)
     if path is None:
         _tell_missing("alertmanager", "apt-get install prometheus-alertmanager")
         return None
+    source = project_folder(PROVISIONING) / "alertmanager" / "alertmanager.yml"
+    config = localised(source, {"http://receiver:8080": ports.url("receiver")}, folder / "alertmanager.yml")
     command = [
         path,
-        f"--config.file={project_folder(PROVISIONING) / 'alertmanager' / 'alertmanager.yml'}",
+        f"--config.file={config}",
         f"--storage.path={folder / 'alertmanager'}",
         f"--web.listen-address={_HOST}:{ports.alertmanager}",
         "--cluster.listen-address=",
@@ -112,19 +132,30 @@ def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str
     return "alertmanager"
 
 
-def _start_prometheus(processes: Processes, ports: Ports, folder: Path) -> str | None:
-    path = program("prometheus")
+def _backfill(meter: Meter, ports: Ports, folder: Path) -> None:
+    """Give Prometheus the vendor's record of 30 days; without promtool, the demo begins without a past."""
+    path = program("promtool")
+    if path is None:
+        click.echo("promtool is not on PATH, so the demo's graphs begin now; to get it: apt-get install prometheus")
+        return
+    click.echo("writing 30 days of history for Prometheus, a few seconds", nl=False)
+    began = time.monotonic()
+    published = published_by(folder / "config.yaml", folder / "prometheus.yml", f"{_HOST}:{ports.exporter}")
+    try:
+        backfill(path, meter.records(STEP), published, folder / "prometheus")
+    except BackfillError as error:
+        click.echo(f"\ndemo: no history: {error}", err=True)
+    else:
+        click.echo(f": done in {time.monotonic() - began:.0f} s")
+
+
+def _start_prometheus(processes: Processes, ports: Ports, folder: Path, meter: Meter) -> str | None:
+    path = program(*_PROMETHEUS)
     if path is None:
         _tell_missing("prometheus", "apt-get install prometheus")
         return None
-    replacements = {
-        "/etc/prometheus/rules": str(project_folder(RULES)),
-        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
-        "exporter:10190": f"{_HOST}:{ports.exporter}",
-        "localhost:9090": f"{_HOST}:{ports.prometheus}",
-    }
-    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
-    config = localised(source, replacements, folder / "prometheus.yml")
+    config = _prometheus_config(ports, folder)
+    _backfill(meter, ports, folder)
     command = [
         path,
         f"--config.file={config}",
@@ -137,6 +168,28 @@ def _start_prometheus(processes: Processes, ports: Ports, folder: Path) -> str |
     return "prometheus"
 
 
+def _rules(ports: Ports, folder: Path) -> Path:
+    """A folder with the rule files, whose links to runbooks lead to the receiver page."""
+    rules = folder / "rules"
+    rules.mkdir()
+    for source in project_folder(RULES).glob("*.yaml"):
+        text = source.read_text(encoding="utf-8")
+        text = text.replace(RUNBOOKS_URL, f"{ports.url('receiver')}/runbooks")
+        (rules / source.name).write_text(text, encoding="utf-8")
+    return rules
+
+
+def _prometheus_config(ports: Ports, folder: Path) -> Path:
+    replacements = {
+        "/etc/prometheus/rules": str(_rules(ports, folder)),
+        "alertmanager:9093": f"{_HOST}:{ports.alertmanager}",
+        "exporter:10190": f"{_HOST}:{ports.exporter}",
+        "localhost:9090": f"{_HOST}:{ports.prometheus}",
+    }
+    source = project_folder(PROVISIONING) / "prometheus" / "prometheus.yml"
+    return localised(source, replacements, folder / "prometheus.yml")
+
+
 def _tell_missing(name: str, how: str) -> None:
     click.echo(f"{name} is not on PATH, so the demo runs without it; to get it: {how}")
 
@@ -147,6 +200,7 @@ def _announce(ports: Ports, folder: Path, started: list[str]) -> None:
         "metrics": f"{ports.url('exporter')}/metrics",
         "vendor API": f"{ports.url('vendor')} (break it: POST /faults)",
         **{name: ports.url(name) for name in reversed(started)},
+        **({"paged": ports.url("receiver")} if "alertmanager" in started else {}),
     }
     for name, where in lines.items():
         click.echo(f"{name + ':':<14}{where}")

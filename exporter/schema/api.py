@@ -15,7 +15,7 @@ from exporter.fields import (
     Name,
     ShortForm,
     TimeZone,
-    format_duration,
+    at_most,
 )
 from exporter.metrics import RESERVED_LABELS
 from exporter.schema.auth import Auth
@@ -104,7 +104,7 @@ class Organisation(Frozen):
     id: Name = Field(description="The vendor's identifier, put into the url.")
     name: Name | None = Field(None, description="The name that people know; left out: the id.")
     auth: Auth | None = Field(None, description="Instead of the api's.")
-    labels: dict[str, str] = Field({}, description="Values of the labels declared in organisation_labels.")
+    labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
 
     @property
     def label(self) -> str:
@@ -134,7 +134,9 @@ class Api(Request):
     static: Static = Field(Static(), description="What the vendor does not report.")
     overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor tells.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
-    timeout: Duration = Field("10s", validate_default=True, gt=0, le=300, description="For a whole answer.")
+    timeout: Annotated[Duration, at_most("5m")] = Field(
+        "10s", validate_default=True, description="For a whole answer."
+    )
     max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
     max_scopes: int = Field(
         1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
@@ -171,16 +173,21 @@ class Api(Request):
             raise ValueError(
                 "tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited"
             )
-        if self.stale_after_seconds < self.poll_interval:
-            raise ValueError(f"stale_after must be at least poll_interval ({format_duration(self.poll_interval)})")
-        if self.drop_after is not None and self.drop_after < self.stale_after_seconds:
-            raise ValueError(f"drop_after must be at least stale_after ({format_duration(self.stale_after_seconds)})")
         return self
 
     @property
     def all_requests(self) -> dict[str, Request]:
         """Every request by name, the main one first."""
         return {MAIN_REQUEST: self, **self.requests}
+
+    def names_organisation(self) -> bool:
+        """Whether a request differs by organisation."""
+        texts = [self.base_url or ""]
+        for request in self.all_requests.values():
+            values = [*request.params.values(), *request.headers.values()]
+            texts += [request.url, str(request.body)]
+            texts += [secret.value.get_secret_value() for secret in values if secret.value is not None]
+        return any("{organisation_" in text for text in texts)
 
     @model_validator(mode="after")
     def _requests_fit(self) -> Self:
@@ -200,18 +207,8 @@ class Api(Request):
             return self
         if any(organisation.auth for organisation in self.organisations):
             raise ValueError("one answer for all organisations (mapping.organisations) means one auth for all")
-        if any("{organisation_" in request.url for request in self.all_requests.values()):
+        if self.names_organisation():
             raise ValueError("one answer for all organisations (mapping.organisations) needs a url that is for all")
-        return self
-
-    @model_validator(mode="after")
-    def _organisations_differ(self) -> Self:
-        for kind, values in (
-            ("id", [organisation.id for organisation in self.organisations]),
-            ("name", [organisation.label for organisation in self.organisations]),
-        ):
-            for value in _duplicates(values):
-                raise ValueError(f"has two organisations with the {kind} {value!r}")
         return self
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from exporter.fields import Duration, Expression, Frozen, parse_duration
+from exporter.fields import Duration, Expression, Frozen, at_most, parse_duration
 
 Scalar = str | int | float | bool | None
 
@@ -113,8 +113,8 @@ class Mapping(Frozen):
     limit: Expression | None = Field(None, description="Most requests allowed in the billing period.")
     unlimited_when: tuple[Scalar, ...] = Field((), strict=False, description="Values of `limit` that mean unlimited.")
     rate_limit: Expression | None = Field(None, description="Most requests allowed per rate_limit_window.")
-    rate_limit_window: Duration = Field(
-        "1m", validate_default=True, gt=0, le=60, description="1m or 1s; longer ones are quotas."
+    rate_limit_window: Annotated[Duration, at_most("1m", "; a longer one is a quota: a scope of its own")] = Field(
+        "1m", validate_default=True, description="1m or 1s; longer ones are quotas."
     )
     rejected: Expression | None = Field(None, description="Requests refused over the rate limit in the period.")
     scale: float = Field(

@@ -1,16 +1,22 @@
-"""The Flask app: /metrics, health, reload, the same data as JSON, and a landing page."""
+"""The Flask app: the usage page, /metrics, health, reload, and the usage as JSON."""
 
 from collections.abc import Callable
 from http import HTTPStatus
+from importlib.metadata import version
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, request
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.exposition import Exposition
 from exporter.store import Store
 from exporter.web.negotiation import exposition_format, wants_gzip
-from exporter.web.usage_json import usage_document
+from exporter.web.page import usage_page
+from exporter.web.security import secured
+from exporter.web.usage_json import selected, to_json, usage_document
+
+# The telemetry path may not stand in their way.
+RESERVED_PATHS = ("/-/", "/api/", "/static/")
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -21,17 +27,17 @@ def create_app(
     exposition: Exposition,
     reload: Callable[[], None] | None,
     clock: Clock,
+    is_alive: Callable[[], bool] = lambda: True,
     telemetry_path: str = "/metrics",
 ) -> Flask:
-    """The app over a running exporter. `reload` reads the config file anew; it raises ConfigError.
+    """The app over a running exporter.
 
-    None closes /-/reload.
+    reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive: whether polling goes on.
     """
     app = Flask(__name__)
-
-    @app.get("/")
-    def landing() -> str:
-        return render_template("landing.html", telemetry_path=telemetry_path, states=store.states())
+    app.after_request(secured)
+    app.register_blueprint(usage_page(store, clock))
+    app.jinja_env.globals.update(telemetry_path=telemetry_path, version=version("api-usage-exporter"))
 
     @app.get(telemetry_path)
     def metrics() -> Response:
@@ -46,11 +52,14 @@ def create_app(
 
     @app.get("/-/healthy")
     def healthy() -> Response:
+        if not is_alive():
+            message = "The exporter has stopped polling; its log says why.\n"
+            return Response(message, HTTPStatus.INTERNAL_SERVER_ERROR, content_type=_TEXT)
         return Response("The exporter is healthy.\n", content_type=_TEXT)
 
     @app.get("/-/ready")
     def ready() -> Response:
-        if store.all_tried():
+        if exposition.shows_all_tried():
             return Response("Every organisation has been asked for at least once.\n", content_type=_TEXT)
         waiting = sum(state.last_poll is None for state in store.states())
         message = f"{waiting} organisations have not been asked for yet.\n"
@@ -70,6 +79,8 @@ def create_app(
 
     @app.get("/api/v1/usage")
     def usage() -> Response:
-        return jsonify(usage_document(store.states(), clock.now()))
+        """api, organisation (name or id): only these; each may be given several times."""
+        wanted = selected(store.states(), request.args.getlist("api"), request.args.getlist("organisation"))
+        return Response(to_json(usage_document(wanted, clock.now())), content_type="application/json")
 
     return app

@@ -58,7 +58,8 @@ def listen(address: Address) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         # create_server adds the address once more to strerror.
-        reason = os.strerror(error.errno) if error.errno and not isinstance(error, socket.gaierror) else str(error)
+        known = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno) if known and error.errno else "the host is not known"
         raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
 
 

@@ -1,57 +1,57 @@
-"""The present usage as JSON (/api/v1/usage): what /metrics shows, with names that need no PromQL."""
+"""The present usage as JSON (/api/v1/usage): all that the cards show, with names that need no PromQL.
 
-from collections.abc import Iterable
+The document is documented in docs/usage-page.md; its fields are those of exporter.cards.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from exporter.model import FetchedScope
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.cards import OrganisationCards, organisation_cards
 from exporter.store import OrganisationState
 
 
-def usage_document(states: Iterable[OrganisationState], now: datetime) -> dict[str, Any]:
-    """The whole answer. Times are ISO 8601 in UTC; null is unknown, and a limit is a number or "unlimited"."""
-    return {"time": now.isoformat(), "organisations": [_organisation(state, now) for state in states]}
+@dataclass(frozen=True)
+class UsageDocument:
+    """time: as of when; ages and staleness count from here."""
+
+    time: datetime
+    organisations: tuple[OrganisationCards, ...]
 
 
-def _organisation(state: OrganisationState, now: datetime) -> dict[str, Any]:
-    api, organisation = state.target.key
-    failure = state.failure
-    return {
-        "api": api,
-        "organisation": organisation,
-        "organisation_id": state.target.organisation.id,
-        "labels": dict(state.target.organisation.labels),
-        "up": None if state.last_poll is None else failure is None,
-        "stale": state.is_stale(now),
-        "last_poll": _time(state.last_poll),
-        "last_success": _time(state.last_success),
-        "failure": failure and {"reason": failure.reason, "message": failure.message, "at": _time(failure.at)},
-        "scopes": [_scope(scope, state.target.api.daily_history_days) for scope in state.shown_scopes(now)],
-    }
+_ADAPTER = TypeAdapter(UsageDocument)
 
 
-def _scope(scope: FetchedScope, days: int) -> dict[str, Any]:
-    usage = scope.usage
-    ratio = usage.used_ratio
-    return {
-        "scope": usage.name,
-        "scope_id": usage.id,
-        "plan": usage.plan,
-        "unit": usage.unit,
-        "requests": usage.requests,
-        "limit": "unlimited" if usage.limit is None else usage.limit,
-        "used_ratio": ratio if ratio != float("inf") else None,
-        "rate_limit_per_minute": usage.rate_limit_per_minute,
-        "rejected": usage.rejected,
-        "period": usage.period and {"start": _time(usage.period.start), "end": _time(usage.period.end)},
-        "daily_source": usage.daily_source,
-        "daily": [
-            {"date": day.date.isoformat(), "requests": day.requests, "exact": day.exact}
-            for day in usage.last_days(days)
-        ],
-        "fetched_at": _time(scope.fetched_at),
-    }
+def selected(
+    states: Iterable[OrganisationState], apis: Sequence[str], organisations: Sequence[str]
+) -> list[OrganisationState]:
+    """The states of these apis and organisations (names or ids); nothing named is all."""
+    return [state for state in states if _is_among(state, apis, organisations)]
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+def _is_among(state: OrganisationState, apis: Sequence[str], organisations: Sequence[str]) -> bool:
+    organisation = state.target.organisation
+    return (not apis or state.target.api.name in apis) and (
+        not organisations or organisation.label in organisations or organisation.id in organisations
+    )
+
+
+def usage_document(states: Iterable[OrganisationState], now: datetime) -> UsageDocument:
+    return UsageDocument(now, tuple(organisation_cards(state, now) for state in states))
+
+
+def to_json(document: UsageDocument, *, indent: int | None = None) -> bytes:
+    """Times are ISO 8601 in UTC."""
+    return _ADAPTER.dump_json(document, indent=indent)
+
+
+def from_json(body: bytes) -> UsageDocument:
+    """Read a document back; fields of a newer exporter are ignored. Raises ValueError that names what is wrong."""
+    try:
+        return _ADAPTER.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None

@@ -13,6 +13,7 @@ import requests
 from exporter.demo.processes import Processes, free_port
 
 ROOT = Path(__file__).parents[2]
+ALERTMANAGER_CONFIG = ROOT / "provisioning/alertmanager/alertmanager.yml"
 T = TypeVar("T")
 
 
@@ -48,6 +49,26 @@ def start_prometheus(processes: Processes, config: Path, storage: Path, *flags: 
     processes.start(f"prometheus-{port}", [*command, *flags])
     processes.wait_ready(f"prometheus-{port}", f"{url}/-/ready")
     return url
+
+
+def start_server(processes: Processes, command: list[str], listen_flag: str, ready: str) -> str:
+    """Start a program that listens on --FLAG=HOST:PORT, on a free port, and wait until `ready` answers; its base URL."""
+    port = free_port(0, "")
+    name = f"{Path(command[0]).name}-{port}"
+    processes.start(name, [*command, f"{listen_flag}=127.0.0.1:{port}"])
+    processes.wait_ready(name, f"http://127.0.0.1:{port}{ready}")
+    return f"http://127.0.0.1:{port}"
+
+
+def start_alertmanager(processes: Processes, config: Path, storage: Path) -> str:
+    """Start an Alertmanager on a free port and wait until it is ready; returns its base URL."""
+    command = [
+        required("alertmanager", "prometheus-alertmanager"),
+        f"--config.file={config}",
+        f"--storage.path={storage}",
+        "--cluster.listen-address=",
+    ]
+    return start_server(processes, command, "--web.listen-address", "/-/ready")
 
 
 def query(prometheus: str, promql: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,252 @@
+"""The exporter itself: whether it polls, how old its data is, what it costs."""
+
+from grafanalib.core import Dashboard, Templating, Time
+
+from exporter.metrics import (
+    API,
+    BUILD_INFO,
+    CONFIG_RELOAD_OK,
+    CONFIG_RELOAD_TIME,
+    LAST_SUCCESS,
+    ORGANISATION,
+    POLL_DURATION,
+    POLL_FAILURES,
+    POLL_INTERVAL,
+    POLLS,
+    REASON,
+    STALE_AFTER,
+    Metric,
+)
+
+from .panels import (
+    TAG,
+    Lines,
+    Section,
+    Stat,
+    View,
+    arranged,
+    data_source_variable,
+    fixed,
+    for_query,
+    instant,
+    label_variable,
+    links,
+    over_time,
+    section,
+    thresholds,
+    words,
+)
+from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, any_of_variable, select
+from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, Bands, step
+from .usage import KNOWN_FOR, NO_DATA
+
+UID = "api-usage-exporter"
+INSTANCE = "instance"
+WHERE = {INSTANCE: any_of_variable(INSTANCE)}
+RATE = "$__rate_interval"
+PALETTE = {"color": {"mode": "palette-classic"}}
+
+
+def dashboard(bands: Bands, runbooks: str) -> Dashboard:
+    del bands
+    instances = f"group by ({INSTANCE}) (last_over_time({select(BUILD_INFO, window=KNOWN_FOR)}))"
+    return Dashboard(
+        title="API usage exporter",
+        uid=UID,
+        description="Whether the exporter reads usage from the vendors as it should, and what it costs to run.",
+        tags=[TAG],
+        timezone="utc",
+        time=Time("now-1h", "now"),
+        refresh="1m",
+        schemaVersion=36,
+        templating=Templating(
+            list=[
+                data_source_variable(),
+                label_variable(INSTANCE, instances, name=INSTANCE, title="Instance", many=True),
+            ]
+        ),
+        links=links(runbooks),
+        panels=arranged([*_state(), *_polls(), *_cost()]),
+    )
+
+
+def _stat(title: str, description: str, expr: str, size: int = 28, **defaults: object) -> Stat:
+    return Stat(
+        title=title,
+        description=description,
+        width=4,
+        height=4,
+        targets=[instant(expr)],
+        defaults={"noValue": NO_DATA, **fixed(PLAIN), **defaults},
+        options={"text": {"valueSize": size}},
+    )
+
+
+def _state() -> list[View]:
+    anything = f"0 * count({select(POLL_INTERVAL, WHERE)})"
+    late = f"time() - {select(LAST_SUCCESS, WHERE)} > {select(STALE_AFTER, WHERE)}"
+    return [
+        _stat(
+            "Exporters up",
+            "Exporters that answered Prometheus' last scrape, of those chosen.",
+            f"sum({_own(TARGET_UP, window=KNOWN_FOR)})",
+            unit="none",
+            **thresholds([step(None, RED), step(1, GOOD)]),
+        ),
+        _stat(
+            "Organisations polled",
+            "Organisations that the exporter asks vendors about.",
+            f"count(count by ({API}, {ORGANISATION}) ({select(POLL_INTERVAL, WHERE)}))",
+            unit="none",
+        ),
+        _stat(
+            "Stale organisations",
+            "Organisations whose data is older than stale_after in the config.",
+            f"count(count by ({API}, {ORGANISATION}) ({late})) or {anything}",
+            unit="none",
+            **thresholds([step(None, MUTED), step(1, AMBER)]),
+        ),
+        _stat(
+            "Failed polls, last hour",
+            "Polls that failed within the last hour, for any reason.",
+            f"sum(increase({select(POLL_FAILURES, WHERE, window='1h')}))",
+            unit="none",
+            decimals=0,
+            **thresholds([step(None, MUTED), step(0.5, AMBER)]),
+        ),
+        _stat(
+            "Config",
+            "Whether the config file was last read without error. If not, an older config is in use.",
+            f"min({select(CONFIG_RELOAD_OK, WHERE)})",
+            unit="none",
+            mappings=[words({1: "Loaded"}, GOOD), words({0: "Reload failed"}, RED)],
+        ),
+        _stat(
+            "Config in use since",
+            "When the config in use was read.",
+            f"1000 * min({select(CONFIG_RELOAD_TIME, WHERE)})",
+            size=18,
+            unit=FROM_NOW,
+        ),
+    ]
+
+
+def _lines(title: str, description: str, *targets: tuple[str, str], **defaults: object) -> Lines:
+    return Lines(
+        title=title,
+        description=description,
+        width=8,
+        height=8,
+        targets=[over_time(expr, legend) for expr, legend in targets],
+        defaults={"min": 0, "noValue": NO_DATA, **PALETTE, **defaults},
+    )
+
+
+def _polls() -> list[View | Section]:
+    buckets = select(POLL_DURATION, WHERE, suffix="_bucket", window=RATE)
+
+    def duration(quantile: float) -> str:
+        return f"histogram_quantile({quantile:g}, sum by ({API}, le) (rate({buckets})))"
+
+    return [
+        section("Polls"),
+        _lines(
+            "Polls per minute",
+            "How often the exporter asks each vendor's usage endpoint.",
+            (f"60 * sum by ({INSTANCE}, {API}) (rate({select(POLLS, WHERE, window=RATE)}))", "{{api}}, {{instance}}"),
+            unit=PER_MINUTE,
+        ),
+        _lines(
+            "Failed polls per minute, by reason",
+            "Polls that brought nothing. auth: the vendor refuses the credentials; request: the vendor calls the "
+            "question wrong; response: the answer does not fit the mapping.",
+            (
+                f"60 * sum by ({API}, {REASON}) (rate({select(POLL_FAILURES, WHERE, window=RATE)})) > 0",
+                "{{api}}: {{reason}}",
+            ),
+            unit=PER_MINUTE,
+            noValue="No poll has failed",
+            custom={"showPoints": "auto"},
+        ),
+        _lines(
+            "Poll duration",
+            "How long a poll takes, from question to the whole answer: half of them are faster than the median, one "
+            "in a hundred is slower than the 99th percentile.",
+            (duration(0.5), "median, {{api}}"),
+            (duration(0.99), "99th percentile, {{api}}"),
+            unit="s",
+        ),
+        Lines(
+            title="Data age against the poll interval",
+            description=(
+                "How old each organisation's data was when Prometheus scraped it. It saws between 0 and the poll "
+                "interval; above the stale line cards and alerts call the data stale."
+            ),
+            width=24,
+            height=9,
+            targets=[
+                over_time(_age(), "{{api}}: {{organisation}}, {{instance}}"),
+                over_time(f"max by ({API}) ({select(POLL_INTERVAL, WHERE)})", "Poll interval of {{api}}"),
+                over_time(f"max by ({API}) ({select(STALE_AFTER, WHERE)})", "Stale after, of {{api}}"),
+            ],
+            defaults={"unit": "s", "min": 0, "noValue": NO_DATA, **PALETTE},
+            overrides=[
+                for_query("B", **fixed(NORMAL), **_dashed()),
+                for_query("C", **fixed(RED), **_dashed()),
+            ],
+        ),
+    ]
+
+
+def _age() -> str:
+    # At the time of the scrape: the scrape interval is not the exporter's delay.
+    return f"timestamp({select(LAST_SUCCESS, WHERE)}) - {select(LAST_SUCCESS, WHERE)}"
+
+
+def _dashed() -> dict[str, object]:
+    return {"custom__lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom__lineWidth": 1}
+
+
+def _own(metric: Metric, *, window: str = "") -> str:
+    """A series of Prometheus' or Python's, of those targets that are exporters, whatever their job is called."""
+    build = select(BUILD_INFO, WHERE, window=window)
+    return f"{select(metric, WHERE)} and on (job, {INSTANCE}) {f'last_over_time({build})' if window else build}"
+
+
+def _cost() -> list[View | Section]:
+    by_instance = "{{instance}}"
+    return [
+        section("Cost"),
+        _lines(
+            "Scrape duration",
+            "How long Prometheus waits for the exporter's metrics.",
+            (_own(SCRAPE_DURATION), by_instance),
+            unit="s",
+        ),
+        _lines(
+            "Samples per scrape",
+            "The size of a scrape: about scopes × (days of history + 8).",
+            (_own(SCRAPE_SAMPLES), by_instance),
+            unit=COUNT,
+        ),
+        _lines(
+            "Memory",
+            "Resident memory of the exporter's process.",
+            (_own(MEMORY), by_instance),
+            unit="bytes",
+        ),
+        Lines(
+            title="CPU",
+            description="Part of one CPU core that the exporter's process uses.",
+            width=24,
+            height=7,
+            targets=[
+                over_time(
+                    f"100 * rate({select(CPU, WHERE, window=RATE)}) and on (job, {INSTANCE}) "
+                    f"{select(BUILD_INFO, WHERE)}",
+                    by_instance,
+                )
+            ],
+            defaults={"unit": PERCENT, "min": 0, "noValue": NO_DATA, **PALETTE},
+        ),
+    ]

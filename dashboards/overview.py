@@ -1,0 +1,214 @@
+"""Every organisation of every api: who is worst off, what is firing."""
+
+from grafanalib.core import Dashboard, Templating, Time
+
+from exporter.metrics import API, ORGANISATION, POLL_INTERVAL, SCOPE, STALE, UP
+
+from . import queries
+from .panels import (
+    TAG,
+    Json,
+    Stat,
+    Table,
+    View,
+    arranged,
+    columns,
+    data_source_variable,
+    fixed,
+    for_field,
+    instant,
+    label_variable,
+    links,
+    merged,
+    sorted_by,
+    table,
+    thresholds,
+    words,
+)
+from .promql import ALERTS, aggregate, any_of_variable, equal, matching, select
+from .queries import Mark
+from .theme import AMBER, COUNT, FROM_NOW, MUTED, NORMAL, PLAIN, RED, Bands, step
+from .usage import KNOWN_FOR, NO_DATA, percentage
+from .usage import UID as USAGE_UID
+
+UID = "api-usage-overview"
+
+WHERE = {API: any_of_variable(API)}
+OUR_ALERTS = "ApiUsage.*|ApiRate.*|ApiRequests.*"
+
+_VARIABLES = "var-datasource=${datasource}&var-api=${__data.fields.API:percentencode}"
+_ORGANISATION = "var-organisation=${__data.fields.Organisation:percentencode}"
+_SCOPE = "var-scope=${__data.fields.Scope:percentencode}"
+
+
+def dashboard(bands: Bands, runbooks: str) -> Dashboard:
+    return Dashboard(
+        title="API usage overview",
+        uid=UID,
+        description="Every organisation's API allowances in one table, worst first, and the alerts that are firing.",
+        tags=[TAG],
+        timezone="utc",
+        time=Time("now-30d", "now"),
+        refresh="1m",
+        schemaVersion=36,
+        templating=Templating(
+            list=[
+                data_source_variable(),
+                label_variable(
+                    API,
+                    f"group by ({API}) (last_over_time({select(POLL_INTERVAL, window=KNOWN_FOR)}))",
+                    name=API,
+                    title="API",
+                    many=True,
+                ),
+            ]
+        ),
+        links=links(runbooks),
+        panels=arranged([*_counts(bands), _alerts(runbooks), _scopes(bands)]),
+    )
+
+
+def _counts(bands: Bands) -> list[View]:
+    used = queries.used_percent(WHERE)
+    low, high = bands.warning_percent, bands.critical_percent
+    failing = f"{aggregate('max', (API, ORGANISATION), select(UP, WHERE))} == 0"
+    stale = f"{aggregate('min', (API, ORGANISATION), select(STALE, WHERE))} == 1"
+    return [
+        _count(f"Over {high:g} %", f"Scopes over {high:g} % of their limit.", f"{used} > {high:g}", RED),
+        _count(
+            f"{low:g} to {high:g} %",
+            f"Scopes at {low:g} % of their limit or more, up to and including {high:g} %.",
+            f"{used} >= {low:g} <= {high:g}",
+            AMBER,
+        ),
+        _count(f"Under {low:g} %", f"Scopes under {low:g} % of their limit.", f"{used} >= 0 < {low:g}", NORMAL),
+        _count("Unlimited", "Scopes without a limit.", f"{used} == {Mark.UNLIMITED}", PLAIN),
+        _count("Failing", "Organisations whose last poll failed.", failing, RED),
+        _count("Stale", "Organisations whose data is older than allowed.", stale, AMBER),
+    ]
+
+
+def _count(title: str, description: str, query: str, colour: str) -> Stat:
+    anything = f"0 * count({select(POLL_INTERVAL, WHERE)})"
+    return Stat(
+        title=title,
+        description=description,
+        width=4,
+        height=4,
+        targets=[instant(f"count({query}) or {anything}")],
+        defaults={"unit": COUNT, "noValue": NO_DATA, **thresholds([step(None, MUTED), step(1, colour)])},
+        options={"text": {"valueSize": 36}},
+    )
+
+
+def _link(title: str, *variables: str) -> list[Json]:
+    return [{"title": title, "url": f"/d/{USAGE_UID}?" + "&".join((_VARIABLES, *variables)) + "&${__url_time_range}"}]
+
+
+def _scopes(bands: Bands) -> Table:
+    order = [API, ORGANISATION, SCOPE, *(f"Value #{letter}" for letter in "ABCDEF")]
+    names = (
+        "API",
+        "Organisation",
+        "Scope",
+        "Used of the limit",
+        "Usage",
+        "Limit",
+        "Limit reached",
+        "Period ends",
+        "Data age",
+    )
+    return Table(
+        title="All scopes, worst first",
+        description=(
+            "Every scope of every organisation, by the part of its limit that is used. Limit reached: the day on "
+            "which it will be at the period's present pace. Follow an organisation or a scope to its usage page."
+        ),
+        width=24,
+        height=17,
+        targets=[
+            table(f"{queries.used_percent(WHERE)} or {queries.without_scopes(WHERE)}"),
+            table(queries.requests(WHERE)),
+            table(queries.limit(WHERE)),
+            table(queries.exhausted_at(WHERE)),
+            table(queries.period_ends_at(WHERE)),
+            table(f"{queries.data_age(WHERE)} or {queries.without_scopes(WHERE)}"),
+        ],
+        transformations=[
+            merged(),
+            sorted_by("Value #A", descending=True),
+            columns(order, dict(zip(order, names, strict=True))),
+        ],
+        defaults={"unit": COUNT, "noValue": "–", **fixed(PLAIN)},
+        overrides=[
+            for_field("API", custom__width=75),
+            for_field("Organisation", links=_link("Usage of ${__value.text}", _ORGANISATION)),
+            for_field("Scope", links=_link("Usage of ${__value.text}", _ORGANISATION, _SCOPE)),
+            for_field("Used of the limit", custom__displayMode="basic", custom__width=200, **percentage(bands)),
+            for_field("Usage", custom__width=100),
+            for_field("Limit", custom__width=100, mappings=[words({Mark.UNLIMITED: "Unlimited"})]),
+            for_field(
+                "Limit reached",
+                unit="time:YYYY-MM-DD",
+                custom__width=145,
+                custom__displayMode="color-text",
+                mappings=[
+                    words({Mark.REACHED: "Reached"}, RED),
+                    words(
+                        {
+                            Mark.NOT_IN_PERIOD: "Not in this period",
+                            Mark.TIME_UNLIMITED: "Unlimited",
+                            Mark.TIME_TOO_EARLY: "Too early to say",
+                            Mark.TIME_LIMIT_ZERO: "Limit is 0",
+                        },
+                        MUTED,
+                    ),
+                ],
+                **fixed(AMBER),
+            ),
+            for_field("Period ends", unit=FROM_NOW, custom__width=105),
+            for_field(
+                "Data age",
+                custom__width=90,
+                unit="s",
+                decimals=0,
+                mappings=[words({Mark.NO_DATA: "Never read"}, RED)],
+            ),
+        ],
+    )
+
+
+def _alerts(runbooks: str) -> Table:
+    firing = select(ALERTS, {"alertname": matching(OUR_ALERTS), "alertstate": equal("firing")})
+    labels = ("severity", "alertname", API, ORGANISATION, SCOPE)
+    names = {"severity": "Severity", "alertname": "Alert", API: "API", ORGANISATION: "Organisation", SCOPE: "Scope"}
+    return Table(
+        title="Firing alerts",
+        description="Alerts on API usage that are firing in this Prometheus. Follow one to its runbook.",
+        width=24,
+        height=7,
+        targets=[table(aggregate("max", labels, firing))],
+        transformations=[columns(labels, names, hidden=["Time", "Value"]), sorted_by("Severity")],
+        defaults={"unit": "none", "noValue": "No alert is firing.", **fixed(PLAIN)},
+        overrides=[
+            for_field(
+                "Severity",
+                custom__displayMode="color-text",
+                custom__width=110,
+                mappings=[
+                    {
+                        "type": "value",
+                        "options": {
+                            "critical": {"text": "critical", "color": RED, "index": 0},
+                            "warning": {"text": "warning", "color": AMBER, "index": 1},
+                            "info": {"text": "info", "color": NORMAL, "index": 2},
+                        },
+                    }
+                ],
+            ),
+            for_field(
+                "Alert", links=[{"title": "Runbook", "url": runbooks + "/${__value.text}.md", "targetBlank": True}]
+            ),
+            for_field("Organisation", links=_link("Usage of ${__value.text}", _ORGANISATION)),
+        ],
+    )

@@ -1,0 +1,256 @@
+"""What the dashboards ask, derived inline: right without recording rules, and with any number of replicas.
+
+Everything is worked out per target, where the exporter's series match one another label for label, and the replicas
+are aggregated away last. Values that are no numbers (unlimited, too early to say) are marks, which panels show as
+words: `Mark` is their one home.
+"""
+
+from exporter.metrics import (
+    DAILY,
+    DATE,
+    LAST_SUCCESS,
+    LIMIT,
+    PERIOD_END,
+    PERIOD_START,
+    POLL_INTERVAL,
+    RATE_LIMIT,
+    REQUESTS,
+    SCOPE,
+    STALE,
+)
+from exporter.thresholds import NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, PROJECTION_MIN_ELAPSED_RATIO
+
+from .promql import (
+    DAY_KEYS,
+    ORGANISATION_KEYS,
+    SCOPE_KEYS,
+    Selection,
+    aggregate,
+    first_of,
+    mark,
+    select,
+)
+
+# Over this window requests are averaged to a rate, as in the alert on it.
+RATE_WINDOW = "1h"
+# A rate needs several polls in the window.
+RATE_MAX_POLL_INTERVAL_SECONDS = 1200
+DAY_SECONDS = 86_400
+
+
+class Mark:
+    """Values that stand for words. Below 0 where numbers are counts or percentages."""
+
+    UNLIMITED = -1
+    LIMIT_ZERO = -2
+    NO_DATA = -3
+    TOO_EARLY = -4
+    NONE = -5
+    # A percentage of a limit of 0 that has been used; so large that the bar is full.
+    INFINITE = 1e9
+    # In place of a time in milliseconds.
+    NOT_IN_PERIOD = 0
+    REACHED = 1
+    TIME_UNLIMITED = 2
+    TIME_TOO_EARLY = 3
+    TIME_LIMIT_ZERO = 4
+
+
+def by_scope(query: str) -> str:
+    return aggregate("max", SCOPE_KEYS, query)
+
+
+def requests(where: Selection) -> str:
+    return by_scope(select(REQUESTS, where))
+
+
+def limit(where: Selection) -> str:
+    return by_scope(first_of(select(LIMIT, where), _unlimited(where, Mark.UNLIMITED)))
+
+
+def limit_share(where: Selection, ratio: float) -> str:
+    """So many requests are `ratio` of the limit."""
+    return by_scope(f"{ratio:g} * {select(LIMIT, where)}" if ratio != 1 else select(LIMIT, where))
+
+
+def rate_limit(where: Selection) -> str:
+    without = f"{select(REQUESTS, where)} unless {select(RATE_LIMIT, where)}"
+    return by_scope(first_of(select(RATE_LIMIT, where), mark(without, Mark.NONE)))
+
+
+def used_percent(where: Selection) -> str:
+    """Percent of the limit, or a mark: UNLIMITED, LIMIT_ZERO, INFINITE."""
+    # Multiplied first: whole numbers of requests then give exactly 75 and exactly 90.
+    percent = f"clamp_max(100 * {select(REQUESTS, where)} / {select(LIMIT, where)}, {Mark.INFINITE:g}) >= 0"
+    return by_scope(
+        first_of(
+            percent,
+            _unlimited(where, Mark.UNLIMITED),
+            _limit_zero(where),
+        )
+    )
+
+
+def _unlimited(where: Selection, value: float) -> str:
+    return mark(f"{select(REQUESTS, where)} unless {select(LIMIT, where)}", value)
+
+
+def _limit_zero(where: Selection) -> str:
+    return mark(f"{select(LIMIT, where)} == 0", Mark.LIMIT_ZERO)
+
+
+def period_ends_at(where: Selection) -> str:
+    """When the billing period ends, in milliseconds."""
+    return by_scope(f"1000 * {select(PERIOD_END, where)}")
+
+
+def _elapsed(where: Selection) -> str:
+    # Until the data was read, not until now: old data must not look like a slow pace.
+    return f"({select(LAST_SUCCESS, where)} - ignoring ({SCOPE}) group_right () {select(PERIOD_START, where)})"
+
+
+def _length(where: Selection) -> str:
+    return f"({select(PERIOD_END, where)} - {select(PERIOD_START, where)})"
+
+
+def _elapsed_ratio(where: Selection) -> str:
+    return f"({_elapsed(where)} / {_length(where)})"
+
+
+def _too_early(where: Selection, value: float) -> str:
+    return mark(f"{_elapsed_ratio(where)} < {PROJECTION_MIN_ELAPSED_RATIO:g}", value)
+
+
+def _projected(where: Selection) -> str:
+    return f"{select(REQUESTS, where)} / ({_elapsed_ratio(where)} >= {PROJECTION_MIN_ELAPSED_RATIO:g})"
+
+
+def projected_within(where: Selection) -> str:
+    """Requests at the period's end at the present pace, where that is no more than the limit; TOO_EARLY."""
+    projected = _projected(where)
+    fits = f"{projected} <= {select(LIMIT, where)}"
+    boundless = f"{projected} unless {select(LIMIT, where)}"
+    return by_scope(first_of(fits, boundless, _too_early(where, Mark.TOO_EARLY)))
+
+
+def projected_over(where: Selection) -> str:
+    """As projected_within, where it is more than the limit."""
+    return by_scope(f"{_projected(where)} > {select(LIMIT, where)}")
+
+
+def exhausted_at(where: Selection) -> str:
+    """When the limit is reached at the present pace, in milliseconds, or a mark that stands for a time."""
+    used, most, end = select(REQUESTS, where), select(LIMIT, where), select(PERIOD_END, where)
+    at = f"{select(PERIOD_START, where)} + {_elapsed(where)} * {most} / {used}"
+    return by_scope(
+        first_of(
+            mark(f"{used} >= ({most} > 0)", Mark.REACHED),
+            _unlimited(where, Mark.TIME_UNLIMITED),
+            mark(f"{most} == 0", Mark.TIME_LIMIT_ZERO),
+            _too_early(where, Mark.TIME_TOO_EARLY),
+            f"1000 * ({at} <= {end})",
+            mark(f"{at} > {end}", Mark.NOT_IN_PERIOD),
+        )
+    )
+
+
+def even_pace(where: Selection) -> str:
+    """Requests made by then if the limit were used evenly over the period."""
+    passed = f"(time() - {select(PERIOD_START, where)})"
+    return by_scope(f"{select(LIMIT, where)} * {passed} / {_length(where)}")
+
+
+def _request_rate(where: Selection) -> str:
+    # Not rate(): the gauge falls on corrections, and jumps after a poll outage; this is right through both.
+    made = f"clamp_min(delta({select(REQUESTS, where, window=RATE_WINDOW)}), 0)"
+    seconds = f"delta({select(LAST_SUCCESS, where, window=RATE_WINDOW)})"
+    same_period = f"changes({select(PERIOD_START, where, window=RATE_WINDOW)}) == 0"
+    polled_often = f"{select(POLL_INTERVAL, where)} <= {RATE_MAX_POLL_INTERVAL_SECONDS}"
+    rate = f"60 * {made} / ignoring ({SCOPE}) group_left () ({seconds} > 0)"
+    return f"({rate} and {same_period} and ignoring ({SCOPE}) {polled_often})"
+
+
+def request_rate(where: Selection) -> str:
+    """Requests a minute, averaged over RATE_WINDOW."""
+    return by_scope(_request_rate(where))
+
+
+def rate_limit_percent(where: Selection) -> str:
+    """The averaged request rate in percent of the rate limit."""
+    return by_scope(f"100 * {_request_rate(where)} / {select(RATE_LIMIT, where)}")
+
+
+def daily_total(where: Selection) -> str:
+    return aggregate("sum", (DATE,), daily_by_scope(where))
+
+
+def daily_by_scope(where: Selection) -> str:
+    return aggregate("max", DAY_KEYS, select(DAILY, where))
+
+
+def _even_day(where: Selection) -> str:
+    """Requests a day that use the limit evenly; none for a limit of 0."""
+    return f"({select(LIMIT, where)} > 0) / ({_length(where)} / {DAY_SECONDS})"
+
+
+def even_day(where: Selection) -> str:
+    return by_scope(first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+
+
+def average_day(where: Selection) -> str:
+    return by_scope(f"avg without ({DATE}) ({select(DAILY, where)})")
+
+
+def _days_near(where: Selection) -> str:
+    near = f"{NEAR_LIMIT_RATIO:g} * {_even_day(where)}"
+    return f"sum without ({DATE}) ({select(DAILY, where)} >= bool ignoring ({DATE}) group_left () ({near}))"
+
+
+def days_near(where: Selection) -> str:
+    """Of the days known, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
+    return by_scope(first_of(_days_near(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+
+
+def scopes_near(where: Selection) -> str:
+    """How many scopes of an organisation are consistently near their limits; absent without daily history."""
+    near = f"{by_scope(_days_near(where))} >= {NEAR_LIMIT_DAYS}"
+    counted = aggregate("count", ORGANISATION_KEYS, near)
+    return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(DAILY, where)), 0))
+
+
+def advice(where: Selection, whole_organisation: Selection) -> str:
+    """By scope: 0 where its plan fits, else 1 for an add-on, 2 for part of a plan upgrade; UNLIMITED."""
+    near = f"({by_scope(_days_near(where))} >= bool {NEAR_LIMIT_DAYS})"
+    keys = ", ".join(ORGANISATION_KEYS)
+    several = f"clamp_max({scopes_near(whole_organisation)}, 2)"
+    without = by_scope(first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return first_of(f"{near} * on ({keys}) group_left () {several}", without)
+
+
+def stale_since(where: Selection) -> str:
+    """By organisation: 0 where its data is fresh in any replica, else when it was last read, in milliseconds."""
+    stale = f"1000 * {select(LAST_SUCCESS, where)} and {select(STALE, where)} == 1"
+    return aggregate("min", ORGANISATION_KEYS, first_of(mark(f"{select(STALE, where)} == 0", 0), stale))
+
+
+def last_success_at(where: Selection) -> str:
+    """By organisation: when a poll last brought data, in milliseconds."""
+    return aggregate("max", ORGANISATION_KEYS, f"1000 * {select(LAST_SUCCESS, where)}")
+
+
+def data_age(where: Selection) -> str:
+    """By scope: whole seconds since its organisation's data was read."""
+    last = f"{mark(select(REQUESTS, where), 0)} + ignoring ({SCOPE}) group_left () {select(LAST_SUCCESS, where)}"
+    return f"floor(time() - {by_scope(last)})"
+
+
+def without_scopes(where: Selection) -> str:
+    """Organisations that are polled and have no scope to show, each with the mark NO_DATA."""
+    keys = ", ".join(ORGANISATION_KEYS)
+    polled = aggregate("max", ORGANISATION_KEYS, select(POLL_INTERVAL, where))
+    return mark(f"{polled} unless on ({keys}) {select(REQUESTS, where)}", Mark.NO_DATA)
+
+
+def count_of(query: str, where: Selection) -> str:
+    """How many series the query has; 0 if none, but nothing if there is no data at all."""
+    return first_of(f"count({query})", f"0 * count({select(REQUESTS, where)})")

@@ -1,0 +1,1 @@
+"""`api-usage-exporter usage`: the usage cards in a terminal."""

@@ -1,0 +1,213 @@
+"""The command `usage`."""
+
+import io
+import os
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import click
+import requests
+from click.core import ParameterSource
+from rich.console import Console
+
+from exporter.clock import SystemClock
+from exporter.config import load_config
+from exporter.errors import ConfigError
+from exporter.terminal.draw import draw, print_plain, trouble_lines
+from exporter.terminal.once import Trouble, poll_once
+from exporter.thresholds import CRITICAL, WARNING, Band
+from exporter.web.usage_json import UsageDocument, from_json, to_json
+
+DEFAULT_URL = "http://localhost:10190"
+_TIMEOUT_SECONDS = 15
+
+EXAMPLE = """\b
+Examples:
+  api-usage-exporter usage
+  api-usage-exporter usage --url=http://exporter:10190 --organisation='Example Logistics'
+  api-usage-exporter usage --once --config.file=config.yaml
+  api-usage-exporter usage --exit-code >/dev/null || echo 'an allowance runs out'
+"""
+
+
+class ExitCode(IntEnum):
+    """What --exit-code ends with, from the worst of what is known."""
+
+    NORMAL = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+class _Unavailable(Exception):  # noqa: N818 - the message is for the user
+    """There is nothing to show; the message says why."""
+
+
+@click.command(epilog=EXAMPLE)
+@click.option(
+    "--url",
+    default=DEFAULT_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The running exporter to ask; may hold USER:PASSWORD@.",
+)
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Poll the vendors directly, by this config file; the same as with --once.",
+)
+@click.option("--once", is_flag=True, help="Poll the vendors directly, without a running exporter; tries a mapping.")
+@click.option(
+    "--organisation",
+    "organisations",
+    multiple=True,
+    help="Only this organisation, by name or id; may be given several times.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Cards (plain lines without a terminal), or the document of /api/v1/usage.",
+)
+@click.option(
+    "--exit-code",
+    "with_exit_code",
+    is_flag=True,
+    help=f"Exit with the worst band: 0 under {WARNING.ratio:.0%}, 1 up to {CRITICAL.ratio:.0%}, 2 above; "
+    "3 if nothing is near a limit but something is unknown or stale.",
+)
+@click.pass_context
+def usage(
+    context: click.Context,
+    *,
+    url: str,
+    config_file: Path | None,
+    once: bool,
+    organisations: tuple[str, ...],
+    output: str,
+    with_exit_code: bool,
+) -> None:
+    """Show the usage cards in the terminal.
+
+    Asks the exporter at --url, or with --once or --config.file the vendors themselves.
+    """
+    config_file = config_file or _of_group(context)
+    direct = once or config_file is not None
+    if direct and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
+    troubles: tuple[Trouble, ...] = ()
+    try:
+        if direct:
+            document, troubles = _polled(config_file or _default_file(context), organisations)
+        else:
+            document = _asked(url, organisations)
+    except (ConfigError, _Unavailable) as error:
+        click.echo(str(error), err=True)
+        sys.exit(ExitCode.UNKNOWN if with_exit_code else 1)
+    _show(document, troubles, output)
+    if with_exit_code:
+        sys.exit(exit_code(document))
+    sys.exit(1 if troubles else 0)
+
+
+class _Terminal(Console):
+    """Where the readers have seen enough (`| head`), the rest goes nowhere and the exit code stays what it is."""
+
+    def on_broken_pipe(self) -> None:
+        _write_nowhere()
+
+
+def _write_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show(document: UsageDocument, troubles: tuple[Trouble, ...], output: str) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal has no letters for is no reason to fail
+    if output == "table":
+        draw(document, troubles, _Terminal())
+        return
+    try:
+        click.echo(to_json(document, indent=2))
+    except BrokenPipeError:
+        _write_nowhere()
+    for trouble in troubles:
+        lines = [f"{trouble.organisation} ({trouble.api}):", *trouble_lines(trouble)]
+        print_plain(Console(stderr=True), lines)
+
+
+def exit_code(document: UsageDocument) -> ExitCode:
+    """By the worst band; unknown is not normal."""
+    cards = [card for organisation in document.organisations for card in organisation.scopes]
+    bands = {card.band for card in cards}
+    if Band.CRITICAL in bands:
+        return ExitCode.CRITICAL
+    if Band.WARNING in bands:
+        return ExitCode.WARNING
+    known = all(cards.scopes and not cards.stale and cards.up is not False for cards in document.organisations)
+    return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
+
+
+def _of_group(context: click.Context) -> Path | None:
+    """--config.file where it was given before the command's name. From the environment it is the exporter's own."""
+    group = context.parent
+    if group is None or group.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:
+        return None
+    return _default_file(context)
+
+
+def _default_file(context: click.Context) -> Path:
+    file = context.parent.params["config_file"] if context.parent is not None else Path("config.yaml")
+    return Path(file)
+
+
+def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+    targets = load_config(config_file).targets
+    known = {name for target in targets for name in (target.organisation.label, target.organisation.id)}
+    _refuse_unknown(organisations, known, f"in {config_file}")
+    wanted = [
+        target
+        for target in targets
+        if not organisations or {target.organisation.label, target.organisation.id} & set(organisations)
+    ]
+    return poll_once(wanted, SystemClock())
+
+
+def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:
+    where = _without_credentials(url)
+    try:
+        response = requests.get(
+            f"{url.rstrip('/')}/api/v1/usage", params={"organisation": organisations}, timeout=_TIMEOUT_SECONDS
+        )
+    except requests.RequestException:
+        raise _Unavailable(f"no exporter answers at {where}; --url names another, --once polls without one") from None
+    if response.status_code != requests.codes.ok:
+        raise _Unavailable(f"{where} answered {response.status_code} {response.reason}")
+    try:
+        document = from_json(response.content)
+    except ValueError as error:
+        raise _Unavailable(f"{where} is no api-usage-exporter of this version: {error}") from None
+    known = {name for found in document.organisations for name in (found.organisation, found.organisation_id)}
+    _refuse_unknown(organisations, known, f"watched at {where}")
+    return document
+
+
+def _refuse_unknown(organisations: tuple[str, ...], known: set[str], where: str) -> None:
+    for organisation in organisations:
+        if organisation not in known:
+            _unavailable(f"no organisation called {organisation!r} is {where}")
+
+
+def _unavailable(message: str) -> NoReturn:
+    raise _Unavailable(message)
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

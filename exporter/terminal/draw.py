@@ -1,0 +1,229 @@
+"""Usage cards drawn with rich on a terminal, and as plain aligned lines anywhere else."""
+
+import io
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from exporter import words
+from exporter.cards import Card, OrganisationCards, days_shown
+from exporter.terminal.once import Trouble
+from exporter.thresholds import Band
+from exporter.web.usage_json import UsageDocument
+
+_STYLES = MappingProxyType(
+    {Band.NORMAL: "bright_blue", Band.WARNING: "yellow", Band.CRITICAL: "bright_red", None: "default"}
+)
+_QUIET = "bright_black"
+_LEAST_WIDTH = 40
+_MOST_WIDTH = 56
+_PLAIN_WIDTH = 2000
+_PLAIN_BAR = 20
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Characters to draw with. levels: of a sparkline, from nothing to most. unknown: a day not known."""
+
+    full: str
+    empty: str
+    levels: str
+    unknown: str
+    bands: MappingProxyType[Band | None, str]
+
+
+_UNICODE = Signs(
+    "█",
+    "░",
+    "▁▂▃▄▅▆▇█",
+    "·",
+    MappingProxyType({Band.NORMAL: "●", Band.WARNING: "▲", Band.CRITICAL: "■", None: "○"}),
+)
+_ASCII = Signs(
+    "#",
+    "-",
+    "_.-=+*%#",
+    "?",
+    MappingProxyType({Band.NORMAL: "o", Band.WARNING: "!", Band.CRITICAL: "X", None: "-"}),
+)
+
+
+def draw(document: UsageDocument, troubles: Iterable[Trouble], console: Console) -> None:
+    """Cards on a terminal; without one, or on a dumb one, a line a scope without colours or escapes.
+
+    troubles: of polls made just now; they stand in place of what a running exporter tells of its last poll.
+    """
+    signs = _ASCII if console.options.ascii_only else _UNICODE
+    on_terminal = console.is_terminal and not console.is_dumb_terminal
+    told: dict[tuple[str, str], list[Trouble]] = {}
+    for trouble in troubles:
+        told.setdefault((trouble.api, trouble.organisation), []).append(trouble)
+    for cards in document.organisations:
+        own = told.get((cards.api, cards.organisation), [])
+        notices = [line for trouble in own for line in trouble_lines(trouble)] or _poll_notices(cards, document.time)
+        if on_terminal:
+            console.print(*_organisation(cards, notices, document.time, console.width, signs), sep="\n")
+        else:
+            print_plain(console, _plain(cards, notices, document.time, signs))
+
+
+def _poll_notices(cards: OrganisationCards, now: datetime) -> list[str]:
+    return [line for line in (words.failure(cards, now), "" if cards.scopes else words.no_cards(cards)) if line]
+
+
+def print_plain(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.out(safe(line), highlight=False)
+
+
+def safe(text: str) -> str:
+    """Without control characters, which a terminal would obey; line breaks stay."""
+    return "".join("\ufffd" if unicodedata.category(char) == "Cc" and char != "\n" else char for char in text)
+
+
+def _text(value: str, style: str = "") -> Text:
+    return Text(safe(value), style)
+
+
+def _joined(*parts: Text) -> Text:
+    return Text.assemble(*parts)
+
+
+def _organisation(
+    cards: OrganisationCards, notices: Iterable[str], now: datetime, width: int, signs: Signs
+) -> Iterator[RenderableType]:
+    yield _joined(_text(cards.organisation, "bold"), _text(f"  {cards.api} · {words.data_age(cards, now)}", _QUIET))
+    for notice in notices:
+        yield _text(notice, "bright_red")
+    if cards.scopes:
+        columns = max(1, width // (_LEAST_WIDTH + 1))
+        size = min(_MOST_WIDTH, (width - columns + 1) // columns)
+        yield Columns(
+            (_card(card, now, ZoneInfo(cards.time_zone), size, signs) for card in cards.scopes), padding=(0, 1)
+        )
+    for advice in cards.advice:
+        yield _joined(_text(f"{words.advice_title(advice)}: ", "bold"), _text(words.advice_reason(advice)))
+    yield Text()
+
+
+def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -> Panel:
+    style = _STYLES[card.band]
+    figures = Table.grid(expand=True)
+    figures.add_column(ratio=1)
+    figures.add_column(justify="right")
+    used = _joined(_text(words.number(card.requests), "bold"), _text(_of_limit(card)))
+    figures.add_row(used, _text(card.used_percentage or "", f"bold {style}"))
+    lines: list[RenderableType] = [figures]
+    if card.filled is not None:
+        lines.append(_bar(card.filled, width - 4, style, signs))
+    lines.append(_text(f"{signs.bands[card.band]} {words.status(card)}", style))
+    if card.stale_since is not None:
+        lines.append(_text(words.stale(card, now, zone), "yellow"))
+    lines += [_text(line) for line in _facts(card, now, zone)]
+    if exhaustion := words.exhaustion(card, now, zone):
+        lines.append(_text(exhaustion, "bright_red"))
+    lines += [_text(sparkline(card, signs), "bright_blue"), _text(_days(card), _QUIET)]
+    plan = _text(f" {card.plan} ", _QUIET) if card.plan else None
+    return Panel(
+        Group(*lines),
+        title=_text(card.scope, "bold"),
+        title_align="left",
+        subtitle=plan,
+        subtitle_align="right",
+        width=width,
+    )
+
+
+def _of_limit(card: Card) -> str:
+    return f" of {words.limit(card)} {card.unit}" if card.band else f" {card.unit}"
+
+
+def _facts(card: Card, now: datetime, zone: ZoneInfo) -> Iterator[str]:
+    refused = words.rejected(card)
+    yield f"Rate limit {words.rate_limit(card)}{f', {refused}' if refused else ''}"
+    yield f"{words.time_left(card.period, now)}{f' ({words.period(card.period, zone)})' if card.period else ''}"
+    yield f"Projection: {words.projection(card, zone)}"
+
+
+def _bar(filled: float, width: int, style: str, signs: Signs) -> Text:
+    full = _filled_cells(filled, width)
+    return _joined(Text(signs.full * full, style), Text(signs.empty * (width - full), _QUIET))
+
+
+def _filled_cells(filled: float, width: int) -> int:
+    """Rounded, but a bar is empty, or full, only where the usage is nothing, or the limit."""
+    if filled in (0.0, 1.0):
+        return round(filled * width)
+    return min(width - 1, max(1, round(filled * width)))
+
+
+def sparkline(card: Card, signs: Signs) -> str:
+    """A character a day for the last 30, up to the newest known; "" where none is."""
+    days = days_shown(card.daily)
+    most = max((day.requests for _, day in days if day), default=0.0)
+    last = len(signs.levels) - 1
+    return "".join(
+        signs.unknown if day is None else signs.levels[round(day.requests / most * last) if most else 0]
+        for _, day in days
+    )
+
+
+def _days(card: Card) -> str:
+    if not card.daily:
+        return "No day known yet"
+    most = max(card.daily, key=lambda day: day.requests)
+    partly = sum(not day.exact for day in card.daily)
+    return (
+        f"Most {words.number(most.requests)} on {words.day(most.date)}{f'; {partly} partly seen' if partly else ''}"
+    )
+
+
+def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, signs: Signs) -> Iterator[str]:
+    yield f"{cards.organisation} ({cards.api}): {words.data_age(cards, now)}"
+    yield from notices
+    zone = ZoneInfo(cards.time_zone)
+    table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
+    for name in ("SCOPE", "USED", "BAR", "REQUESTS", "STATUS", "RATE LIMIT", "PERIOD", "PROJECTION", "LAST 30 DAYS"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "USED" else "left")
+    for card in cards.scopes:
+        full = _filled_cells(card.filled or 0.0, _PLAIN_BAR)
+        cells = (
+            card.scope,
+            card.used_percentage or "",
+            "" if card.filled is None else f"[{'#' * full}{'-' * (_PLAIN_BAR - full)}]",
+            f"{words.number(card.requests)}{_of_limit(card)}",
+            words.stale(card, now, zone) or words.status(card),
+            words.rate_limit(card) + (f", {words.rejected(card)}" if words.rejected(card) else ""),
+            words.time_left(card.period, now),
+            words.exhaustion(card, now, zone) or words.projection(card, zone),
+            sparkline(card, signs),
+        )
+        table.add_row(*map(_text, cells))
+    if cards.scopes:
+        yield from _lines(table)
+    for advice in cards.advice:
+        yield f"{words.advice_title(advice)}: {words.advice_reason(advice)}"
+    yield ""
+
+
+def _lines(table: Table) -> list[str]:
+    console = Console(file=io.StringIO(), width=_PLAIN_WIDTH, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def trouble_lines(trouble: Trouble) -> Iterator[str]:
+    yield trouble.message
+    if trouble.part:
+        yield "  met on this part of the answer:"
+        yield from (f"    {line}" for line in trouble.part.splitlines())

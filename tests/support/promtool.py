@@ -1,0 +1,72 @@
+"""promtool's unit tests, from YAML files and from tables in Python."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.programs import ROOT, required
+
+RULES = ROOT / "alert_rules"
+RULE_FILES = (RULES / "recording.yaml", RULES / "alerts.yaml")
+
+
+def groups(*files: Path) -> list[dict[str, Any]]:
+    """The rule groups of the files, in their order; of both rule files if none are given."""
+    return [group for file in files or RULE_FILES for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+
+
+def rules(kind: str) -> dict[str, dict[str, Any]]:
+    """Rules by name. kind: `alert` or `record`."""
+    return {rule[kind]: rule for group in groups() for rule in group["rules"] if kind in rule}
+
+
+def selector(metric: str, **labels: str) -> str:
+    """A series as promtool's input names it."""
+    values = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return f"{metric}{{{values}}}"
+
+
+def run_rules_test(
+    folder: Path,
+    series: Mapping[str, str],
+    *,
+    samples: Mapping[tuple[str, str], Mapping[str, float]] | None = None,
+    alerts: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Run one unit test with samples and evaluations a minute apart from 1970-01-01 00:00 UTC; fails with its output.
+
+    series: promtool's values (such as 1x60) by series. samples: by (query, time), the value of each series expected.
+    alerts: promtool's alert_rule_test entries.
+    """
+    queries = [
+        {
+            "expr": query,
+            "eval_time": at,
+            "exp_samples": [{"labels": name, "value": value} for name, value in expected.items()],
+        }
+        for (query, at), expected in (samples or {}).items()
+    ]
+    document = {
+        "rule_files": [str(file) for file in RULE_FILES],
+        "group_eval_order": [group["name"] for group in groups()],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": queries,
+                "alert_rule_test": list(alerts),
+            }
+        ],
+    }
+    file = folder / "rules_test.yaml"
+    file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    promtool("test", "rules", str(file))
+
+
+def promtool(*arguments: str) -> None:
+    """Run promtool; fails the test with its output unless it succeeds."""
+    ran = subprocess.run([required("promtool"), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
