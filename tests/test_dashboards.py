@@ -25,7 +25,6 @@ from dashboards.queries import Mark
 from dashboards.theme import Bands
 from exporter import metrics
 from exporter.demo.accounts import ACCOUNTS
-from exporter.links import RUNBOOKS_URL
 from exporter.metrics import CATALOGUE, LAST_SUCCESS, LIMIT, REQUESTS
 from exporter.thresholds import CRITICAL, WARNING
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
