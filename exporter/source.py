@@ -1,7 +1,7 @@
 """A vendor's usage endpoints, asked for one target: sign in, ask, limit time and size, name the failure."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -77,13 +77,6 @@ class _Received:
     validators: Mapping[str, str]
 
 
-class _Session(requests.Session):
-    """Leaves redirects alone: requests would read a redirect's body whole, even if it is not to follow."""
-
-    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
-        return iter(())
-
-
 class Source:
     """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
@@ -103,7 +96,7 @@ class Source:
         api = self._target.api
         try:
             # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-            with _Session() as session, self._watchdog.session(session):
+            with requests.Session() as session, self._watchdog.session(session):
                 session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
                 return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
