@@ -1,6 +1,7 @@
-"""What every request passes before the Flask app: basic authentication and the configured headers."""
+"""What every request passes before the Flask app: its form, basic authentication and the configured headers."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
+
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%\[\]:-]*")
 
 
 class Guard:
@@ -42,6 +45,8 @@ class Guard:
                 await self._app(scope, receive, sending)
 
     async def _refusal(self, scope: Scope, config: WebConfig) -> tuple[HTTPStatus, Headers] | None:
+        if _is_malformed(scope):
+            return HTTPStatus.BAD_REQUEST, [(b"connection", b"close")]
         if not config.basic_auth_users:
             return None
         given = b",".join(value for name, value in scope["headers"] if name == b"authorization")
@@ -52,6 +57,12 @@ class Guard:
         if verdict is Verdict.OUT:
             return HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b'Basic realm="api-usage-exporter"')]
         return None
+
+
+def _is_malformed(scope: Scope) -> bool:
+    """What h11 lets pass: versions to come, and hosts that are none (RFC 9112, section 3.2)."""
+    hosts = (value for name, value in scope["headers"] if name == b"host")
+    return scope["http_version"] not in ("1.0", "1.1") or not all(map(_HOST.fullmatch, hosts))
 
 
 def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
