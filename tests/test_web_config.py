@@ -9,9 +9,10 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bcrypt
 import pytest
@@ -29,6 +30,8 @@ from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import eventually, query, start_exporter, start_prometheus
+
+T = TypeVar("T")
 
 PASSWORD = "correct horse"
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -268,6 +271,12 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return asked
 
 
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: playwright keeps an event loop in this one once a browser test has run."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def test_bcrypt_is_asked_once_for_each_credential(checks: list[bytes]) -> None:
     async def scenario() -> None:
         auth = BasicAuth()
@@ -276,7 +285,7 @@ def test_bcrypt_is_asked_once_for_each_credential(checks: list[bytes]) -> None:
         assert await judged(auth, wrong, stranger) == [Verdict.OUT] * 2
         assert await judged(auth, right, wrong, stranger) == [Verdict.IN, Verdict.OUT, Verdict.OUT]
 
-    asyncio.run(scenario())
+    run_async(scenario())
     # The stranger's costs one as well: who exists cannot be told by the time.
     assert checks == [PASSWORD.encode(), b"x", PASSWORD.encode()]
 
@@ -295,20 +304,20 @@ def test_a_flood_of_guesses_waits_in_a_short_queue_and_shuts_nobody_out(checks: 
         assert verdicts.count(Verdict.OUT) == 4
         assert verdicts.count(Verdict.BUSY) == 496
 
-    asyncio.run(scenario())
+    run_async(scenario())
     assert len(checks) == 5
 
 
 @pytest.mark.parametrize("header", ["", "Basic !", "Basic ÿ", "Bearer x", "Digest a=b", basic("anna", "p" * 5000)])
 def test_other_headers_are_out_without_work(checks: list[bytes], header: str) -> None:
-    assert asyncio.run(judged(BasicAuth(), header)) == [Verdict.OUT]
+    assert run_async(judged(BasicAuth(), header)) == [Verdict.OUT]
     assert checks == []
 
 
 def test_long_passwords_count_to_72_bytes_as_in_go() -> None:
     long = "p" * 72
     hashed = bcrypt.hashpw(long.encode(), bcrypt.gensalt(4)).decode()
-    assert asyncio.run(BasicAuth().judge(basic("a", long + "q"), {"a": hashed}, "")) is Verdict.IN
+    assert run_async(BasicAuth().judge(basic("a", long + "q"), {"a": hashed}, "")) is Verdict.IN
 
 
 def test_silent_and_half_sent_connections_do_not_hold_up_a_scrape(
