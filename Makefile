@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := exporter tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-grafana screenshots soak lint format lock audit generate clean system-tools
+.PHONY: help demo test test-grafana screenshots soak bench lint format lock audit generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ format: $(READY) ## Put the code into its one format.
 
 soak: $(READY) ## Hold a load with random faults for minutes, and judge it (DURATION=seconds).
 	$(BIN)/python -m benchmarks.soak
+
+bench: $(READY) ## Measure what a scrape costs, as ratios in one run (needs nginx and wrk).
+	@$(BIN)/python -m benchmarks.scrape
 
 lock: $(READY) ## Choose newer dependencies and lock them, with hashes, in requirements.lock.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,0 +1,41 @@
+"""Load over HTTP, by wrk (https://github.com/wg/wrk)."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds. errors: answers that were no 2xx, and connections that failed."""
+
+    median: float
+    p99: float
+    errors: int
+
+
+def wrk(url: str, *, connections: int = 8, seconds: int = 8, gzip: bool = True) -> Latency:
+    """Ask for the URL over so many connections, for so long."""
+    command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s", url]
+    if gzip:
+        command[1:1] = ["-H", "Accept-Encoding: gzip"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    failed = re.findall(r"(?:Non-2xx or 3xx responses:|connect|read|write|timeout) (\d+)", text)
+    return Latency(_percentile(text, 50), _percentile(text, 99), sum(map(int, failed)))
+
+
+def _percentile(text: str, percent: int) -> float:
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s)$", text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"wrk tells no {percent}th percentile:\n{text}")
+    return float(found.group(1)) * _UNITS[found.group(2)]
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise SystemExit(f"{name} is missing; to get it on Debian: apt-get install {name}")
+    return path
