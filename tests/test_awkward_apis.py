@@ -11,37 +11,20 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
 from exporter.config import Target
-from exporter.errors import ConfigError, PollError
+from exporter.errors import ConfigError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
 from exporter.periods import calendar_period
 from exporter.poller import Outcome, Poller, poll
 from exporter.schema import Api
 from exporter.source import Source
 from exporter.templates import Values, check, expand
+from tests.support.asking import failure, read
 from tests.support.clock import FakeClock
 from tests.support.factories import load, make_target
 from tests.support.http import Vendor
 
 MAPPING = {"scopes": "scopes", "name": "name", "requests": "used", "limit": "limit"}
 SCOPE = {"name": "A", "used": 1, "limit": 10}
-
-
-def ask(target: Target) -> Outcome:
-    clock = FakeClock()
-    return poll(target, Source(target, clock), clock)
-
-
-def read(target: Target) -> UsageSnapshot:
-    outcome = ask(target)
-    assert isinstance(outcome, UsageSnapshot), outcome
-    assert outcome.misfits == ()
-    return outcome
-
-
-def failure(target: Target) -> PollError:
-    outcome = ask(target)
-    assert isinstance(outcome, PollError), outcome
-    return outcome
 
 
 def target_of(tmp_path: Path, vendor: Vendor, **api: Any) -> Target:

@@ -22,26 +22,14 @@ from exporter.config import Target, preset_names
 from exporter.demo.processes import Processes
 from exporter.errors import PollError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
-from exporter.poller import Outcome, poll
+from exporter.poller import poll
 from exporter.source import Source
-from tests.support.clock import FakeClock
+from tests.support.asking import ask, read
 from tests.support.factories import answer, make_target
 from tests.support.http import Vendor, serve
 from tests.support.programs import ROOT, eventually, query, start_prometheus
 
 ANSWERS = ROOT / "tests/answers"
-
-
-def ask(target: Target, clock: FakeClock | None = None) -> Outcome:
-    clock = clock or FakeClock()
-    return poll(target, Source(target, clock), clock)
-
-
-def read(target: Target) -> UsageSnapshot:
-    outcome = ask(target)
-    assert isinstance(outcome, UsageSnapshot), outcome
-    assert outcome.misfits == ()
-    return outcome
 
 
 def recorded(name: str) -> Any:
