@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := exporter tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-grafana screenshots soak bench lint format lock audit generate clean system-tools

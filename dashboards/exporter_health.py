@@ -1,6 +1,6 @@
 """The exporter itself: whether it polls, how old its data is, what it costs."""
 
-from grafanalib.core import Dashboard, Templating, Time
+from grafanalib.core import Dashboard
 
 from exporter.metrics import (
     API,
@@ -19,18 +19,16 @@ from exporter.metrics import (
 )
 
 from .panels import (
-    TAG,
     Lines,
     Section,
     Stat,
     View,
-    arranged,
+    board,
     data_source_variable,
     fixed,
     for_query,
     instant,
     label_variable,
-    links,
     over_time,
     section,
     thresholds,
@@ -50,23 +48,17 @@ PALETTE = {"color": {"mode": "palette-classic"}}
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
     del bands
     instances = f"group by ({INSTANCE}) (last_over_time({select(BUILD_INFO, window=KNOWN_FOR)}))"
-    return Dashboard(
+    return board(
         title="API usage exporter",
         uid=UID,
         description="Whether the exporter reads usage from the vendors as it should, and what it costs to run.",
-        tags=[TAG],
-        timezone="utc",
-        time=Time("now-1h", "now"),
-        refresh="1m",
-        schemaVersion=36,
-        templating=Templating(
-            list=[
-                data_source_variable(),
-                label_variable(INSTANCE, instances, name=INSTANCE, title="Instance", many=True),
-            ]
-        ),
-        links=links(runbooks),
-        panels=arranged([*_state(), *_polls(), *_cost()]),
+        since="now-1h",
+        variables=[
+            data_source_variable(),
+            label_variable(INSTANCE, instances, name=INSTANCE, title="Instance", many=True),
+        ],
+        runbooks=runbooks,
+        panels=[*_state(), *_polls(), *_cost()],
     )
 
 

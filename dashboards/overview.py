@@ -1,24 +1,22 @@
 """Every organisation of every api: who is worst off, what is firing."""
 
-from grafanalib.core import Dashboard, Templating, Time
+from grafanalib.core import Dashboard
 
 from exporter.metrics import API, ORGANISATION, POLL_INTERVAL, SCOPE, STALE, UP
 
 from . import queries
 from .panels import (
-    TAG,
     Json,
     Stat,
     Table,
     View,
-    arranged,
+    board,
     columns,
     data_source_variable,
     fixed,
     for_field,
     instant,
     label_variable,
-    links,
     merged,
     sorted_by,
     table,
@@ -42,29 +40,23 @@ _SCOPE = "var-scope=${__data.fields.Scope:percentencode}"
 
 
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
-    return Dashboard(
+    return board(
         title="API usage overview",
         uid=UID,
         description="Every organisation's API allowances in one table, worst first, and the alerts that are firing.",
-        tags=[TAG],
-        timezone="utc",
-        time=Time("now-30d", "now"),
-        refresh="1m",
-        schemaVersion=36,
-        templating=Templating(
-            list=[
-                data_source_variable(),
-                label_variable(
-                    API,
-                    f"group by ({API}) (last_over_time({select(POLL_INTERVAL, window=KNOWN_FOR)}))",
-                    name=API,
-                    title="API",
-                    many=True,
-                ),
-            ]
-        ),
-        links=links(runbooks),
-        panels=arranged([*_counts(bands), _alerts(runbooks), _scopes(bands)]),
+        since="now-30d",
+        variables=[
+            data_source_variable(),
+            label_variable(
+                API,
+                f"group by ({API}) (last_over_time({select(POLL_INTERVAL, window=KNOWN_FOR)}))",
+                name=API,
+                title="API",
+                many=True,
+            ),
+        ],
+        runbooks=runbooks,
+        panels=[*_counts(bands), _alerts(runbooks), _scopes(bands)],
     )
 
 

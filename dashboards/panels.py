@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from grafanalib.core import (
     SHOW,
     SORT_ALPHA_ASC,
+    Dashboard,
     DashboardLink,
     GridPos,
     Panel,
@@ -18,6 +19,8 @@ from grafanalib.core import (
     RowPanel,
     Target,
     Template,
+    Templating,
+    Time,
 )
 
 from .theme import Step
@@ -382,3 +385,29 @@ def links(runbooks: str) -> list[DashboardLink]:
             targetBlank=True,
         ),
     ]
+
+
+def board(
+    *,
+    title: str,
+    uid: str,
+    description: str,
+    since: str,
+    variables: Sequence[Variable],
+    runbooks: str,
+    panels: Iterable[View | Section],
+) -> Dashboard:
+    """A dashboard with what all of them share. since: start of the time shown, such as now-30d."""
+    return Dashboard(
+        title=title,
+        uid=uid,
+        description=description,
+        tags=[TAG],
+        timezone="utc",
+        time=Time(since, "now"),
+        refresh="1m",
+        schemaVersion=36,  # below it, Grafana migrates panels away
+        templating=Templating(list=list(variables)),
+        links=links(runbooks),
+        panels=arranged(panels),
+    )

@@ -1,13 +1,12 @@
 """The vendor's usage page: one organisation, a card per scope, daily usage, limits, planning."""
 
-from grafanalib.core import Dashboard, Templating, Time
+from grafanalib.core import Dashboard
 
 from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVAL, REASON, REQUESTS, SCOPE, UP
 from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO
 
 from . import queries
 from .panels import (
-    TAG,
     BarChart,
     BarGauge,
     Json,
@@ -17,7 +16,7 @@ from .panels import (
     Table,
     Variable,
     View,
-    arranged,
+    board,
     columns,
     data_source_variable,
     fixed,
@@ -25,7 +24,6 @@ from .panels import (
     for_query,
     instant,
     label_variable,
-    links,
     merged,
     over_time,
     section,
@@ -82,18 +80,14 @@ usually `429 Too Many Requests`.
 
 
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
-    return Dashboard(
+    return board(
         title="API usage",
         uid=UID,
         description="How much of an organisation's API allowances is used, day by day, and whether it will last.",
-        tags=[TAG],
-        timezone="utc",
-        time=Time("now-30d", "now"),
-        refresh="1m",
-        schemaVersion=36,
-        templating=Templating(list=_variables()),
-        links=links(runbooks),
-        panels=arranged([*_summary(bands), *_card(bands), *_daily(), *_period(bands), *_rate(), *_planning()]),
+        since="now-30d",
+        variables=_variables(),
+        runbooks=runbooks,
+        panels=[*_summary(bands), *_card(bands), *_daily(), *_period(bands), *_rate(), *_planning()],
     )
 
 

@@ -3,14 +3,13 @@
 import contextlib
 import logging
 import sys
-from typing import Literal, TextIO, cast
+from typing import TextIO, cast
 
 import structlog
 
 from exporter.redaction import redact
 
 LEVELS = ("debug", "info", "warn", "error")
-Format = Literal["logfmt", "json"]
 
 _NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 

@@ -88,7 +88,6 @@ def answering(status: str, body: bytes = b"", *headers: str) -> Behaviour:
     return sending(http(status, body, *headers))
 
 
-SECRET_NAME = json.dumps(answer({"name": SECRETS["token"], "requests": 950})).encode()
 FAULTS = (
     Fault("reset", reset(), "connection", "Connection reset by peer"),
     Fault("reset-midway", reset(http("200 OK", GOOD)[:-5]), "connection", "connection to .* failed"),
@@ -114,7 +113,6 @@ FAULTS = (
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}
 # These are not done by what the vendor sends.
-OUTSIDE = ("refused", "tls-expired", "dns")
 
 
 @dataclass
