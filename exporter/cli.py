@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 import structlog
@@ -21,7 +20,9 @@ from exporter import log as logging
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
+from exporter.flags import ADDRESS, SHARD
 from exporter.service import Service
+from exporter.sharding import Shard
 from exporter.storage import Storage
 from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, create_app
@@ -40,18 +41,6 @@ Example:
   curl http://localhost:10190/metrics
   api-usage-exporter usage --organisation='Example Logistics'
 """
-
-
-class _AddressType(click.ParamType[Address]):
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        if isinstance(value, Address):
-            return value
-        try:
-            return Address.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -90,7 +79,7 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--web.listen-address",
     "web_listen_address",
-    type=_AddressType(),
+    type=ADDRESS,
     multiple=True,
     default=[":10190"],
     show_default=True,
@@ -129,6 +118,12 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Directory where last values and observed daily history survive a restart; without it, they do not.",
 )
 @click.option(
+    "--shard",
+    type=SHARD,
+    show_envvar=True,
+    help="Watch only this exporter's part of the organisations: 0/3, 1/3 and 2/3 share one config file.",
+)
+@click.option(
     "--log.level",
     "log_level",
     type=click.Choice(logging.LEVELS),
@@ -158,6 +153,7 @@ def main(
     web_config_file: Path | None,
     web_enable_lifecycle: bool,
     storage_path: Path | None,
+    shard: Shard | None,
     log_level: str,
     log_format: str,
 ) -> None:
@@ -170,10 +166,10 @@ def main(
         return
     try:
         if config_check:
-            _check(config_file, web_config_file)
+            _check(config_file, web_config_file, shard)
         else:
             web = _Web(web_listen_address, web_telemetry_path, web_config_file, web_enable_lifecycle)
-            _serve(config_file, web, storage_path)
+            _serve(config_file, web, storage_path, shard)
     except ConfigError as error:
         _fail(*map(str, error.problems))
     except ExporterError as error:
@@ -193,12 +189,13 @@ class _Web:
     enable_lifecycle: bool
 
 
-def _check(config_file: Path, web_config_file: Path | None) -> None:
+def _check(config_file: Path, web_config_file: Path | None, shard: Shard | None) -> None:
     config = load_config(config_file)
     if web_config_file is not None:
         load_web_config(web_config_file)
     count = len(config.targets)
-    click.echo(f"{config_file}: fine, {count} organisation{'' if count == 1 else 's'} to watch")
+    part = f", {len(shard.of(config).targets)} of them by shard {shard}" if shard else ""
+    click.echo(f"{config_file}: fine, {count} organisation{'' if count == 1 else 's'} to watch{part}")
 
 
 def _fail(*lines: str) -> None:
@@ -207,10 +204,10 @@ def _fail(*lines: str) -> None:
     sys.exit(1)
 
 
-def _serve(config_file: Path, web: _Web, storage_path: Path | None) -> None:
+def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard | None) -> None:
     clock = SystemClock()
     live = LiveWebConfig(web.config_file, clock.monotonic) if web.config_file else None
-    service = Service(config_file, clock, Storage(storage_path) if storage_path else None)
+    service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)
     app = create_app(
         store=service.store,
         exposition=service.exposition,

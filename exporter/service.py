@@ -6,10 +6,11 @@ from pathlib import Path
 import structlog
 
 from exporter.clock import Clock
-from exporter.config import load_config
+from exporter.config import Config, load_config
 from exporter.errors import ConfigError
 from exporter.exposition import Exposition, ProcessMetrics, Renderer
 from exporter.poller import Poller
+from exporter.sharding import Shard
 from exporter.storage import Storage
 from exporter.store import Store
 
@@ -17,14 +18,20 @@ log = structlog.get_logger()
 
 
 class Service:
-    """Everything but the web server. Raises ConfigError where the config file cannot be used."""
+    """Everything but the web server. Raises ConfigError where the config file cannot be used.
 
-    def __init__(self, config_file: Path, clock: Clock, storage: Storage | None = None) -> None:
+    shard: this exporter's part of the organisations; all of them if left out.
+    """
+
+    def __init__(
+        self, config_file: Path, clock: Clock, storage: Storage | None = None, shard: Shard | None = None
+    ) -> None:
         self._config_file = config_file
+        self._shard = shard
         self._clock = clock
         self._reloading = threading.Lock()
         self._threads: list[threading.Thread] = []
-        config = load_config(config_file)
+        config = self._load()
         self.store = Store(clock, storage)
         self.store.set_targets(config.targets)
         self.process = ProcessMetrics()
@@ -53,7 +60,7 @@ class Service:
         """Take over the config file whole, or raise ConfigError and change nothing but the metric that says so."""
         with self._reloading:
             try:
-                config = load_config(self._config_file)
+                config = self._load()
             except ConfigError as error:
                 self.process.config_refused()
                 self.exposition.refresh()
@@ -65,3 +72,7 @@ class Service:
             self.process.config_loaded(self._clock.now(), config.apis)
             self.exposition.refresh()
             log.info("config loaded", organisations=len(config.targets))
+
+    def _load(self) -> Config:
+        config = load_config(self._config_file)
+        return self._shard.of(config) if self._shard else config
