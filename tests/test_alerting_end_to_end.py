@@ -25,11 +25,11 @@ from tests.support.programs import (
     ALERTMANAGER_CONFIG,
     eventually,
     query,
-    required,
     start_alertmanager,
     start_exporter,
     start_prometheus,
-    start_server,
+    start_victoria_metrics,
+    start_vmalert,
 )
 from tests.support.promtool import RULE_FILES, groups
 
@@ -106,7 +106,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     ):
         exporter = start_exporter(processes, exporter_config(folder, vendor))
         alertmanager = start_alertmanager(processes, quick_alertmanager(folder, receiver), folder / "alertmanager")
-        victoria = start_victoria_metrics(processes, folder)
+        victoria = start_victoria_metrics(processes, folder / "victoria")
         rules = quick_rules(folder)
         config = prometheus_config(folder, exporter, alertmanager, victoria, rules)
         flags = ("--rules.alert.resend-delay=1s", "--storage.remote.flush-deadline=1s")
@@ -171,30 +171,6 @@ def quick_alertmanager(folder: Path, receiver: str) -> Path:
     waits = {"group_wait: 30s": "group_wait: 1s", "group_interval: 5m": "group_interval: 1s"}
     replacements = {"http://receiver:8080": receiver, **waits}
     return localised(ALERTMANAGER_CONFIG, replacements, folder / "alertmanager.yml")
-
-
-def start_victoria_metrics(processes: Processes, folder: Path) -> str:
-    command = [
-        required("victoria-metrics"),
-        f"-storageDataPath={folder / 'victoria'}",
-        "-search.latencyOffset=0s",  # by default, the newest 30 seconds do not show
-        "-search.disableCache",
-    ]
-    return start_server(processes, command, "-httpListenAddr", "/health")
-
-
-def start_vmalert(processes: Processes, victoria: str, rules: Path, notifier: str) -> str:
-    command = [
-        required("vmalert"),
-        f"-rule={rules}/*.yaml",
-        "-evaluationInterval=1s",
-        f"-datasource.url={victoria}",
-        f"-remoteWrite.url={victoria}",
-        "-remoteWrite.flushInterval=1s",
-        "-disableAlertgroupLabel",
-        f"-notifier.url={notifier}",
-    ]
-    return start_server(processes, command, "-httpListenAddr", "/health")
 
 
 Labels = tuple[tuple[str, str], ...]

@@ -71,6 +71,32 @@ def start_alertmanager(processes: Processes, config: Path, storage: Path) -> str
     return start_server(processes, command, "--web.listen-address", "/-/ready")
 
 
+def start_victoria_metrics(processes: Processes, storage: Path) -> str:
+    """Start a VictoriaMetrics that shows what it was sent at once; returns its base URL."""
+    command = [
+        required("victoria-metrics"),
+        f"-storageDataPath={storage}",
+        "-search.latencyOffset=0s",  # by default, the newest 30 seconds do not show
+        "-search.disableCache",
+    ]
+    return start_server(processes, command, "-httpListenAddr", "/health")
+
+
+def start_vmalert(processes: Processes, victoria: str, rules: Path, notifier: str) -> str:
+    """Start a vmalert on the rule files of a folder, which reads from and records into VictoriaMetrics; its base URL."""
+    command = [
+        required("vmalert"),
+        f"-rule={rules}/*.yaml",
+        "-evaluationInterval=1s",
+        f"-datasource.url={victoria}",
+        f"-remoteWrite.url={victoria}",
+        "-remoteWrite.flushInterval=1s",
+        "-disableAlertgroupLabel",
+        f"-notifier.url={notifier}",
+    ]
+    return start_server(processes, command, "-httpListenAddr", "/health")
+
+
 def query(prometheus: str, promql: str, **parameters: Any) -> list[dict[str, Any]]:
     """The result of an instant query; fails the test on an error."""
     response = requests.get(f"{prometheus}/api/v1/query", params={"query": promql, **parameters}, timeout=10)

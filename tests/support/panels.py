@@ -1,0 +1,80 @@
+"""What the dashboards' panels ask, as Grafana fills it in, and what a Prometheus or the like answers."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from tests.support.programs import ROOT
+
+Json = dict[str, Any]
+FILES = sorted((ROOT / "dashboards/json").glob("*.json"))
+BOARDS: dict[str, Json] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A panel's query, with variables filled in. key: dashboard, panel and query; about: the organisation or ""."""
+
+    key: str
+    about: str
+    expr: str
+    instant: bool
+
+
+def filled(expr: str, variables: dict[str, list[str]]) -> str:
+    """As Grafana fills in variables; `All` is `.+`, the allValue."""
+
+    def value(match: re.Match[str]) -> str:
+        name, form = match[1], match[2]
+        choice = variables[name]
+        if form == "raw" or choice == [".+"]:
+            (only,) = choice
+            return only
+        escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", one) for one in choice]
+        return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+
+    return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", "15s"))
+
+
+def questions(uid: str, organisations: list[str], scope: str = ".+") -> list[Question]:
+    board = BOARDS[uid]
+    found = []
+    for about in organisations:
+        chosen = {"api": ["demo"], "organisation": [about], "scope": [scope], "instance": [".+"]}
+        for panel in board["panels"]:
+            for target in panel.get("targets", []):
+                key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
+                found.append(Question(key, about, filled(target["expr"], chosen), target.get("instant", False)))
+    return found
+
+
+def answered(server: str, question: Question, at: float) -> dict[str, dict[float, float]]:
+    """The values of each series by their times, by its labels but `instance`; fails on an error."""
+    parameters: Json = {"query": question.expr}
+    path = "query"
+    if question.instant:
+        parameters["time"] = at
+    else:
+        path, step = "query_range", 600 if question.key.startswith("api-usage/") else 2
+        parameters |= {"start": at - step * 30, "end": at, "step": step}
+    answer = requests.post(f"{server}/api/v1/{path}", data=parameters, timeout=20).json()
+    assert answer["status"] == "success", f"{question.key}: {answer.get('error')}\n{question.expr}"
+    series = {}
+    for one in answer["data"]["result"]:
+        labels = {name: value for name, value in one["metric"].items() if name != "instance"}
+        points = [one["value"]] if question.instant else one["values"]
+        series[json.dumps(labels, sort_keys=True)] = {float(time): float(value) for time, value in points}
+    return series
+
+
+def asked(server: str, question: Question, at: float) -> dict[str, float]:
+    """The last value of each series by its labels; fails on an error."""
+    return {labels: list(values.values())[-1] for labels, values in answered(server, question, at).items()}
+
+
+def server_time(server: str) -> float:
+    answer = requests.get(f"{server}/api/v1/query", params={"query": "time()"}, timeout=10).json()
+    return float(answer["data"]["result"][1])
