@@ -60,7 +60,7 @@ def watched_demo(folder: Path, *, replicas: int) -> Iterator[WatchedDemo]:
     faults = Faults([organisation.id for organisation in meter.organisations])
     faults.set("500", "example-labs")
     with serve(create_app(meter, faults)) as vendor, Processes(folder) as processes:
-        config = _exporter_config(vendor, folder)
+        config = exporter_config(vendor, folder)
         addresses = [start_exporter(processes, config).removeprefix("http://") for _ in range(replicas)]
         (folder / "rules.yml").write_text(yaml.safe_dump(_RULES))
         past = tuple(meter.records(_STEP))
@@ -71,7 +71,7 @@ def watched_demo(folder: Path, *, replicas: int) -> Iterator[WatchedDemo]:
     faults.close()
 
 
-def _exporter_config(vendor: str, folder: Path) -> Path:
+def exporter_config(vendor: str, folder: Path) -> Path:
     config = yaml.safe_load((ROOT / "exporter/demo/config.yaml").read_text(encoding="utf-8"))
     (api,) = config["apis"]
     api |= {"url": api["url"].replace("http://vendor:8080", vendor), "poll_interval": "1s", "stale_after": "5s"}

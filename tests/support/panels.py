@@ -24,7 +24,7 @@ class Question:
     instant: bool
 
 
-def filled(expr: str, variables: dict[str, list[str]]) -> str:
+def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s") -> str:
     """As Grafana fills in variables; `All` is `.+`, the allValue."""
 
     def value(match: re.Match[str]) -> str:
@@ -36,10 +36,11 @@ def filled(expr: str, variables: dict[str, list[str]]) -> str:
         escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", one) for one in choice]
         return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
 
-    return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", "15s"))
+    return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", rate_interval))
 
 
-def questions(uid: str, organisations: list[str], scope: str = ".+") -> list[Question]:
+def questions(uid: str, organisations: list[str], scope: str = ".+", rate_interval: str = "15s") -> list[Question]:
+    """Every query of a dashboard, for each of the organisations."""
     board = BOARDS[uid]
     found = []
     for about in organisations:
@@ -47,7 +48,8 @@ def questions(uid: str, organisations: list[str], scope: str = ".+") -> list[Que
         for panel in board["panels"]:
             for target in panel.get("targets", []):
                 key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
-                found.append(Question(key, about, filled(target["expr"], chosen), target.get("instant", False)))
+                expr = filled(target["expr"], chosen, rate_interval)
+                found.append(Question(key, about, expr, target.get("instant", False)))
     return found
 
 
