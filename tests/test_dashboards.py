@@ -31,7 +31,7 @@ from tests.support.panels import BOARDS, FILES, Question, asked, filled, questio
 from tests.support.programs import ROOT
 
 Json = dict[str, Any]
-LABS = "Example Labs"
+LABS = "New Labs"
 NAMES = [one.name for one in (*ACCOUNTS, HOSTILE)]
 
 each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)

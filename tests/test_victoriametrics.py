@@ -52,7 +52,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     folder = tmp_path_factory.mktemp("victoria")
     meter = Meter([*ACCOUNTS, HOSTILE])
     faults = Faults([organisation.id for organisation in meter.organisations])
-    faults.set("500", "example-labs")
+    faults.set("500", "new-labs")
     with serve(create_app(meter, faults)) as vendor, Processes(folder) as processes:
         config = exporter_config(vendor, folder)
         address = start_exporter(processes, config).removeprefix("http://")
