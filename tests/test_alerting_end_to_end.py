@@ -15,14 +15,13 @@ import yaml
 from werkzeug.wrappers import Response
 
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
-from exporter.demo.bundle import localised
 from exporter.demo.processes import Processes
 from exporter.demo.receiver import Alert, Inbox
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.vendor import Meter, create_app, period_of
+from tests.support.alerting import quick_alertmanager, quick_rules
 from tests.support.http import serve
 from tests.support.programs import (
-    ALERTMANAGER_CONFIG,
     eventually,
     query,
     start_alertmanager,
@@ -31,7 +30,6 @@ from tests.support.programs import (
     start_victoria_metrics,
     start_vmalert,
 )
-from tests.support.promtool import RULE_FILES, groups
 
 ORGANISATION = 'O\'Brien & "Söhne" (EU)'
 SLOW, JUMPY = "Import\\Export", "Maps (v2.1)"
@@ -130,18 +128,6 @@ def exporter_config(folder: Path, vendor: str) -> Path:
     return folder / "config.yaml"
 
 
-def quick_rules(folder: Path) -> Path:
-    """The rules with 2 seconds for each `for`; returns their folder."""
-    rules = folder / "rules"
-    rules.mkdir()
-    for file in RULE_FILES:
-        quick = groups(file)
-        for rule in (rule for group in quick for rule in group["rules"] if "for" in rule):
-            rule["for"] = "2s"
-        (rules / file.name).write_text(yaml.safe_dump({"groups": quick}, allow_unicode=True), encoding="utf-8")
-    return rules
-
-
 def prometheus_config(folder: Path, exporter: str, alertmanager: str, victoria: str, rules: Path) -> Path:
     def targets(url: str) -> list[dict[str, Any]]:
         return [{"targets": [url.removeprefix("http://")]}]
@@ -164,13 +150,6 @@ def prometheus_config(folder: Path, exporter: str, alertmanager: str, victoria: 
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return folder / "prometheus.yml"
-
-
-def quick_alertmanager(folder: Path, receiver: str) -> Path:
-    """The Alertmanager config with waits of a second; returns its path."""
-    waits = {"group_wait: 30s": "group_wait: 1s", "group_interval: 5m": "group_interval: 1s"}
-    replacements = {"http://receiver:8080": receiver, **waits}
-    return localised(ALERTMANAGER_CONFIG, replacements, folder / "alertmanager.yml")
 
 
 Labels = tuple[tuple[str, str], ...]

@@ -1,7 +1,6 @@
 """provisioning/alertmanager: its config as it is and with its examples, its routes by amtool, its inhibitions."""
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,11 @@ import pytest
 import requests
 
 from exporter.demo.processes import Processes
-from tests.support.programs import ALERTMANAGER_CONFIG, eventually, required, start_alertmanager
+from tests.support.alerting import amtool
+from tests.support.programs import ALERTMANAGER_CONFIG, eventually, start_alertmanager
 from tests.support.promtool import rules
 
 ALERTS = rules("alert")
-
-
-def amtool(*arguments: str) -> str:
-    ran = subprocess.run([required("amtool"), *arguments], capture_output=True, text=True, timeout=30, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
 
 
 def with_examples(config: str) -> str:

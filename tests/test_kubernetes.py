@@ -4,8 +4,10 @@ What needs kustomize is skipped where neither kubectl nor kustomize is installed
 """
 
 import json
+import re
 import shutil
 import subprocess
+import textwrap
 import tomllib
 from functools import cache
 from importlib import import_module
@@ -319,3 +321,25 @@ def mount(folder: Path, version: str, files: dict[str, str]) -> None:
             (folder / name).symlink_to(f"..data/{name}")
     (folder / "..data_tmp").symlink_to(f"..{version}")
     (folder / "..data_tmp").replace(folder / "..data")
+
+
+# --- the docs
+
+
+def test_the_docs_replicas_have_a_volume_each(tmp_path: Path) -> None:
+    page = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"(?<=\n\n)    replicas:\n(?: {4}.*\n)+", page)
+    # A copy, since kustomize takes folders by relative paths only.
+    shutil.copytree(ROOT / "dashboards/json", tmp_path / "dashboards/json")
+    copy = shutil.copytree(FOLDER, tmp_path / "provisioning/kubernetes")
+    file = copy / "overlays/example/kustomization.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + textwrap.dedent(block), encoding="utf-8")
+    resources = built(file.parent)
+    for resource in resources:
+        check(resource)
+    (deployment,) = of_kind(resources, "Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["spec"]["strategy"] == {"type": "RollingUpdate"}
+    (storage,) = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "storage"]
+    assert storage.keys() == {"name", "ephemeral"}
+    assert not of_kind(resources, "PersistentVolumeClaim")
