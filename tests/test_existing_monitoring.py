@@ -34,7 +34,9 @@ from tests.support.promtool import RULES, promtool, rules
 
 PAGE = (ROOT / "docs/existing-monitoring.md").read_text(encoding="utf-8")
 # Indented by four or more, after an empty line.
-BLOCKS = [textwrap.dedent(block).strip() for block in re.findall(r"(?<=\n\n)(?: {4,}.*\n)+", PAGE)]
+BLOCKS = [
+    textwrap.dedent(block).strip().replace("\\\n", " ") for block in re.findall(r"(?<=\n\n)(?: {4,}.*\n)+", PAGE)
+]
 CONFIGS = [block for block in BLOCKS if re.match(r"[a-z_]+:\n", block)]
 PROMETHEUS = [block for block in CONFIGS if not block.startswith("route:")]
 COMMANDS = [block for block in BLOCKS if block not in CONFIGS]
@@ -46,7 +48,7 @@ def block_with(text: str) -> str:
     return block
 
 
-def test_whatever_is_no_config_is_a_command_in_one_line() -> None:
+def test_whatever_is_no_config_is_a_command() -> None:
     assert len(PROMETHEUS) == 5
     programs = ["api-usage-exporter bundle", "vmalert ", "MIMIR_ADDRESS="]
     for command, program in zip(COMMANDS, programs, strict=True):
