@@ -18,7 +18,7 @@ from exporter.config import load_config
 from exporter.errors import ConfigError
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
-from exporter.thresholds import CRITICAL, WARNING, Band
+from exporter.thresholds import Band
 from exporter.web.usage_json import UsageDocument, from_json, to_json
 
 DEFAULT_URL = "http://localhost:10190"
@@ -78,7 +78,7 @@ class _Unavailable(Exception):  # noqa: N818 - the message is for the user
     "--exit-code",
     "with_exit_code",
     is_flag=True,
-    help=f"Exit with the worst band: 0 under {WARNING.ratio:.0%}, 1 up to {CRITICAL.ratio:.0%}, 2 above; "
+    help="Exit with the worst card: 0 blue, 1 amber, 2 red (by default, 0 under 75%, 1 up to 90%, 2 above); "
     "3 if nothing is near a limit but something is unknown or stale.",
 )
 @click.pass_context
