@@ -10,7 +10,7 @@ from typing import Any
 from grafanalib._gen import DashboardEncoder
 
 from exporter.links import RUNBOOKS_URL
-from exporter.thresholds import Bands
+from exporter.thresholds import DEFAULT_BANDS, Bands
 
 from . import exporter_health, overview, usage
 
@@ -21,9 +21,9 @@ _OBSOLETE = frozenset({"__inputs", "gnetId", "hideControls", "id", "rows", "shar
 _MODULES = (usage, overview, exporter_health)
 
 
-def rendered(bands: Bands | None = None, runbooks: str = RUNBOOKS_URL) -> dict[str, str]:
+def rendered(bands: Bands = DEFAULT_BANDS, runbooks: str = RUNBOOKS_URL) -> dict[str, str]:
     """JSON by file name. runbooks: URL under which the runbooks can be read."""
-    made = [module.dashboard(bands or Bands(), runbooks) for module in _MODULES]
+    made = [module.dashboard(bands, runbooks) for module in _MODULES]
     return {f"{one.uid}.json": _text(one) for one in made}
 
 

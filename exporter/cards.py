@@ -11,6 +11,7 @@ from typing import Literal
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.store import Failure, OrganisationState
 from exporter.thresholds import (
+    DEFAULT_BANDS,
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_DAYS,
@@ -146,7 +147,7 @@ def card_of(
     *,
     stale_after: timedelta,
     days: int = HISTORY_DAYS,
-    bands: Bands = Bands(),  # noqa: B008 - frozen
+    bands: Bands = DEFAULT_BANDS,
 ) -> Card:
     """The card of a scope. days: how many of the newest days it shows; the advice looks at all that are known."""
     usage = scope.usage

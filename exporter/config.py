@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from exporter.config_checks import cross_checks
 from exporter.errors import ConfigError
 from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
-from exporter.thresholds import Bands
+from exporter.thresholds import DEFAULT_BANDS, Bands
 from exporter.yaml_document import Document, FieldPath, suggestion
 
 
@@ -25,7 +25,7 @@ class Target:
 
     api: Api
     organisation: Organisation
-    bands: Bands = field(default=Bands(), compare=False)
+    bands: Bands = field(default=DEFAULT_BANDS, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:

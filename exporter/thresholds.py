@@ -66,6 +66,14 @@ PROJECTION_MIN_ELAPSED_RATIO = 0.10
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
 
+def _check(name: str, ratio: float) -> None:
+    if not 0 < ratio <= 1:
+        hint = f"; {ratio:g} % is {ratio / 100:g}" if 1 < ratio <= 100 else ""  # noqa: PLR2004 - percent
+        raise ValueError(f"{name} must be a part of the limit, more than 0 and at most 1, not {ratio:g}{hint}")
+    if round(ratio, 4) != ratio:
+        raise ValueError(f"{name} must have at most 4 decimals, since percentages show two, not {ratio!r}")
+
+
 @dataclass(frozen=True)
 class Bands:
     """Where the bands begin at a site. warning, critical: ratios, of at most 4 decimals: 0.955 is 95.5 %.
@@ -95,9 +103,4 @@ class Bands:
         return Band.NORMAL
 
 
-def _check(name: str, ratio: float) -> None:
-    if not 0 < ratio <= 1:
-        hint = f"; {ratio:g} % is {ratio / 100:g}" if 1 < ratio <= 100 else ""  # noqa: PLR2004 - percent
-        raise ValueError(f"{name} must be a part of the limit, more than 0 and at most 1, not {ratio:g}{hint}")
-    if round(ratio, 4) != ratio:
-        raise ValueError(f"{name} must have at most 4 decimals, since percentages show two, not {ratio!r}")
+DEFAULT_BANDS = Bands()

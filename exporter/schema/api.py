@@ -21,7 +21,7 @@ from exporter.metrics import RESERVED_LABELS
 from exporter.schema.auth import Auth
 from exporter.schema.mapping import Length, Mapping
 from exporter.schema.request import Request
-from exporter.thresholds import HISTORY_DAYS, Bands
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
 
 
 def _count(value: Any) -> Any:
@@ -233,12 +233,12 @@ class Thresholds(Frozen):
     """Where cards change colour. Dashboards and alerts have theirs from `api-usage-exporter bundle`."""
 
     warning: float = Field(
-        Bands().warning,
+        DEFAULT_BANDS.warning,
         description="Used part of the limit from which on cards are amber.",
         json_schema_extra=_PART_OF_THE_LIMIT,
     )
     critical: float = Field(
-        Bands().critical,
+        DEFAULT_BANDS.critical,
         description="Used part of the limit over which cards are red.",
         json_schema_extra=_PART_OF_THE_LIMIT,
     )

@@ -96,7 +96,7 @@ def usage(
 
     Asks the exporter at --url, or with --once or --config.file the vendors themselves.
     """
-    config_file = config_file or _of_group(context)
+    config_file = config_file or config_file_of_group(context)
     direct = once or config_file is not None
     if direct and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
@@ -154,7 +154,7 @@ def exit_code(document: UsageDocument) -> ExitCode:
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
 
-def _of_group(context: click.Context) -> Path | None:
+def config_file_of_group(context: click.Context) -> Path | None:
     """--config.file where it was given before the command's name. From the environment it is the exporter's own."""
     group = context.parent
     if group is None or group.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:
