@@ -18,7 +18,7 @@ test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… f
 
 test-grafana: $(READY) system-tools ## Look at the dashboards in a real Grafana: make test-grafana GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make test-grafana GRAFANA_HOME=/usr/share/grafana"; exit 1; }
-	GRAFANA_HOME="$(GRAFANA_HOME)" $(BIN)/python -m pytest tests/test_grafana.py $(PYTEST_FLAGS)
+	GRAFANA_HOME="$(GRAFANA_HOME)" $(BIN)/python -m pytest tests/test_grafana.py tests/test_docker_compose_grafana.py $(PYTEST_FLAGS)
 
 screenshots: $(READY) system-tools ## Take the docs' screenshots of the demo: make screenshots GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make screenshots GRAFANA_HOME=/usr/share/grafana"; exit 1; }
@@ -39,9 +39,13 @@ soak: $(READY) ## Hold a load with random faults for minutes, and judge it (DURA
 bench: $(READY) ## Measure what a scrape costs, as ratios in one run (needs nginx and wrk).
 	@$(BIN)/python -m benchmarks.scrape
 
-lock: $(READY) ## Choose newer dependencies and lock them, with hashes, in requirements.lock.
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" --extra aws pyproject.toml --output-file requirements.lock
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command "make lock"
+
+lock: $(READY) ## Choose newer dependencies and lock them, with hashes, in requirements*.lock.
+	$(BIN)/$(LOCK) --extra aws pyproject.toml --output-file requirements.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(BIN)/$(LOCK) - --output-file requirements-build.lock
 
 audit: $(READY) ## Look for known weaknesses in the locked dependencies (asks an index over the network).
 	@$(BIN)/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 import structlog
@@ -22,6 +21,7 @@ from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
+from exporter.flags import ADDRESS, SHARD
 from exporter.service import Service
 from exporter.sharding import Shard
 from exporter.storage import Storage
@@ -42,30 +42,6 @@ Example:
   curl http://localhost:10190/metrics
   api-usage-exporter usage --organisation='Example Logistics'
 """
-
-
-class _AddressType(click.ParamType[Address]):
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        if isinstance(value, Address):
-            return value
-        try:
-            return Address.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _ShardType(click.ParamType[Shard]):
-    name = "i/n"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
-        if isinstance(value, Shard):
-            return value
-        try:
-            return Shard.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -104,7 +80,7 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--web.listen-address",
     "web_listen_address",
-    type=_AddressType(),
+    type=ADDRESS,
     multiple=True,
     default=[":10190"],
     show_default=True,
@@ -144,7 +120,7 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--shard",
-    type=_ShardType(),
+    type=SHARD,
     show_envvar=True,
     help="Watch only this exporter's part of the organisations: 0/3, 1/3 and 2/3 share one config file.",
 )

@@ -25,7 +25,7 @@ def published(tmp_path: Path) -> Published:
     ]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": scrapes}))
     config = localised(
-        ROOT / "exporter/demo/config.yaml", {"{vendor}": "http://127.0.0.1:3"}, tmp_path / "config.yaml"
+        ROOT / "exporter/demo/config.yaml", {"http://vendor:8080": "http://127.0.0.1:3"}, tmp_path / "config.yaml"
     )
     return published_by(config, tmp_path / "prometheus.yml", "127.0.0.1:2")
 

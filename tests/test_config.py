@@ -382,7 +382,7 @@ def test_the_json_schema_accepts_the_demo_s_config() -> None:
 
     root = Path(__file__).parents[1]
     schema = json.loads((root / "docs/config.schema.json").read_text())
-    text = (root / "exporter/demo/config.yaml").read_text().replace("{vendor}", "http://127.0.0.1")
+    text = (root / "exporter/demo/config.yaml").read_text().replace("http://vendor:8080", "http://127.0.0.1")
     jsonschema.validate(yaml.safe_load(text), schema)
     organisations = [{"id": 4712, "name": 365}]
     jsonschema.validate(

@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with serve(create_app(meter, faults)) as vendor, Processes(folder) as processes:
         source = ROOT / "exporter/demo/config.yaml"
         config = localised(
-            source, {"{vendor}": vendor, "poll_interval: 5s": "poll_interval: 1s"}, folder / "config.yaml"
+            source, {"http://vendor:8080": vendor, "poll_interval: 5s": "poll_interval: 1s"}, folder / "config.yaml"
         )
         exporter = start_exporter(processes, config)
         prometheus = {

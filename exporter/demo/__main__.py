@@ -14,6 +14,7 @@ from werkzeug.serving import make_server
 
 from exporter.bundle.files import PROVISIONING, RULES, Site, project_folder, rule_files
 from exporter.bundle.folder import write
+from exporter.demo.alone import serve_receiver, serve_vendor
 from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
 from exporter.demo.bundle import localised
 from exporter.demo.processes import Processes, free_port, program
@@ -40,17 +41,25 @@ class Ports:
         return f"http://{_HOST}:{getattr(self, name)}"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 @click.option("--exporter.port", "exporter", default=10190, help="Port of the exporter.")
 @click.option("--vendor.port", "vendor", default=10191, help="Port of the simulated vendor API.")
 @click.option("--prometheus.port", "prometheus", default=9090, help="Port of Prometheus.")
 @click.option("--alertmanager.port", "alertmanager", default=9093, help="Port of Alertmanager.")
 @click.option("--receiver.port", "receiver", default=10192, help="Port of the page that shows what was paged.")
-def main(*, exporter: int, vendor: int, prometheus: int, alertmanager: int, receiver: int) -> None:
+@click.pass_context
+def main(
+    context: click.Context, *, exporter: int, vendor: int, prometheus: int, alertmanager: int, receiver: int
+) -> None:
     """Run the exporter against a simulated vendor API with traffic, until Ctrl-C.
 
-    Prometheus and Alertmanager run too, where they are installed. 0 as a port means any free one.
+    Prometheus and Alertmanager run too, where they are installed. 0 as a port means any free one. The commands run
+    one part alone, for containers.
     """
+    if context.invoked_subcommand is not None:
+        return
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
@@ -67,6 +76,10 @@ def main(*, exporter: int, vendor: int, prometheus: int, alertmanager: int, rece
     except StartError as error:
         click.echo(f"demo: {error}", err=True)
         sys.exit(1)
+
+
+main.add_command(serve_vendor)
+main.add_command(serve_receiver)
 
 
 def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
@@ -100,7 +113,7 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
 
 def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
     source = Path(__file__).with_name("config.yaml")
-    config = localised(source, {"{vendor}": ports.url("vendor")}, folder / "config.yaml")
+    config = localised(source, {"http://vendor:8080": ports.url("vendor")}, folder / "config.yaml")
     command = [
         sys.executable,
         "-m",

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -26,12 +26,17 @@ class Processes:
     logs: Path
     _running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], *, quiet: bool = True) -> None:
-        """Start a program in a group of its own, so that Ctrl-C reaches only us. quiet: its log goes to a file."""
+    def start(
+        self, name: str, command: Sequence[str], *, quiet: bool = True, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a program in a group of its own, so that Ctrl-C reaches only us.
+
+        quiet: its log goes to a file. environment: the whole of it; this process's own if left out.
+        """
         with (self.logs / f"{name}.log").open("wb") as file:
             log = file if quiet else None
             process = subprocess.Popen(  # noqa: S603 - commands are ours
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment
             )
         self._running.append((name, process))
 

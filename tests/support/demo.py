@@ -74,7 +74,7 @@ def watched_demo(folder: Path, *, replicas: int) -> Iterator[WatchedDemo]:
 def _exporter_config(vendor: str, folder: Path) -> Path:
     config = yaml.safe_load((ROOT / "exporter/demo/config.yaml").read_text(encoding="utf-8"))
     (api,) = config["apis"]
-    api |= {"url": api["url"].replace("{vendor}", vendor), "poll_interval": "1s", "stale_after": "5s"}
+    api |= {"url": api["url"].replace("http://vendor:8080", vendor), "poll_interval": "1s", "stale_after": "5s"}
     api["organisations"].append({"id": HOSTILE.id, "name": HOSTILE.name})
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
