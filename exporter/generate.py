@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.metrics import CATALOGUE
 from exporter.schema import ConfigFile
 
@@ -18,7 +19,12 @@ def generated() -> dict[Path, str]:
         Path("docs/config.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),
+        PROMETHEUS_RULE: prometheus_rule(_rule_files()),
     }
+
+
+def _rule_files() -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "alert_rules").glob("*.yaml")}
 
 
 def _metrics() -> str:
