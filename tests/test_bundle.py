@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exporter import metrics
 from exporter.bundle.files import THRESHOLD_TEXTS, Site, filled, rule_files, site_files, site_url
 from exporter.cli import main
+from exporter.kubernetes import PROMETHEUS_RULE
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import DEFAULT_BANDS, Bands
 from tests.support.factories import write_config
@@ -70,6 +71,12 @@ def test_it_has_the_same_files_for_any_site_and_prometheus_takes_its_rules(writt
     rules = [str(file) for file in (written / "alert_rules").glob("*.yaml")]
     assert len(rules) == 2
     promtool("check", "rules", "--lint=all", "--lint-fatal", *rules)
+
+
+def test_the_prometheus_rule_holds_the_same_rules(written: Path) -> None:
+    rule = yaml.safe_load((written / PROMETHEUS_RULE).read_text(encoding="utf-8"))
+    files = [written / f"alert_rules/{name}.yaml" for name in ("alerts", "recording")]
+    assert rule["spec"]["groups"] == groups(*files)
 
 
 def alerts_of(folder: Path) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -31,14 +30,11 @@ _CONTENTS = {
 }
 
 
-class _UrlType(click.ParamType[str]):
-    name = "url"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return site_url(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _url(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        return site_url(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(epilog=EXAMPLE)
@@ -50,14 +46,16 @@ class _UrlType(click.ParamType[str]):
 )
 @click.option(
     "--grafana-url",
-    type=_UrlType(),
+    metavar="URL",
+    callback=_url,
     default=GRAFANA_URL,
     show_default=True,
     help="Your Grafana, to whose dashboards alerts link.",
 )
 @click.option(
     "--runbook-url",
-    type=_UrlType(),
+    metavar="URL",
+    callback=_url,
     default=RUNBOOKS_URL,
     show_default=True,
     help="Where you keep the runbooks, to which alerts and dashboards link: URL/ApiUsageHigh.md and so on.",

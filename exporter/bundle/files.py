@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import DEFAULT_BANDS, Bands
 
@@ -88,8 +89,14 @@ def site_files(site: Site) -> dict[str, str]:
     # Of the exporter, only this needs grafanalib, which takes 0.1 s to load.
     from dashboards.build import rendered  # noqa: PLC0415
 
-    dashboards = {f"{DASHBOARDS}/{name}": text for name, text in rendered(site.bands, site.runbooks).items()}
-    return {**rule_files(site), **dashboards, **dict(_project_files(PROVISIONING))}
+    rules = rule_files(site)
+    return {
+        **rules,
+        **dict(_project_files(DASHBOARDS)),
+        **{f"{DASHBOARDS}/{name}": text for name, text in rendered(site.bands, site.runbooks).items()},
+        **dict(_project_files(PROVISIONING)),
+        PROMETHEUS_RULE.as_posix(): prometheus_rule({path: rules[path] for path in rules if path.endswith(".yaml")}),
+    }
 
 
 def rule_files(site: Site) -> dict[str, str]:
