@@ -19,6 +19,7 @@ from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import DEFAULT_BANDS, Bands
 from tests.support.factories import write_config
 from tests.support.programs import ROOT
+from tests.support.project import bundled, files_in
 from tests.support.promtool import groups, promtool, run_rules_test, selector
 
 ODD = Bands(0.333, 0.955)
@@ -33,16 +34,6 @@ FLAGS = (
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["bundle", *map(str, arguments)])
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def projects_own() -> dict[str, bytes]:
-    folders = ("alert_rules", "dashboards/json", "provisioning")
-    found = {f"{folder}/{path}": content for folder in folders for path, content in files_in(ROOT / folder).items()}
-    return {path: content for path, content in found.items() if not path.startswith("alert_rules/tests/")}
 
 
 @pytest.fixture
@@ -60,14 +51,14 @@ def written(tmp_path: Path) -> Path:
 def test_the_defaults_are_the_project_s_own_files_byte_for_byte(tmp_path: Path) -> None:
     ran = run("--output", tmp_path)
     assert ran.exit_code == 0
-    assert files_in(tmp_path) == projects_own()
-    assert f"{len(projects_own())} files written" in ran.output
+    assert files_in(tmp_path) == bundled()
+    assert f"{len(bundled())} files written" in ran.output
     assert "That address is a placeholder" in ran.output
     assert "thresholds:" not in ran.output
 
 
 def test_it_has_the_same_files_for_any_site_and_prometheus_takes_its_rules(written: Path) -> None:
-    assert set(files_in(written)) == set(projects_own())
+    assert set(files_in(written)) == set(bundled())
     rules = [str(file) for file in (written / "alert_rules").glob("*.yaml")]
     assert len(rules) == 2
     promtool("check", "rules", "--lint=all", "--lint-fatal", *rules)
@@ -91,7 +82,7 @@ def test_every_link_is_the_site_s(written: Path) -> None:
     for path, content in files_in(written).items():
         assert GRAFANA_URL not in content.decode(), path
         assert RUNBOOKS_URL not in content.decode(), path
-    for file in (written / "dashboards/json").iterdir():
+    for file in (written / "dashboards/json").glob("*.json"):
         assert SITE.runbooks in {link.get("url") for link in json.loads(file.read_text())["links"]}
 
 
