@@ -55,7 +55,7 @@ class StartError(ExporterError):
 
 
 class BundleError(ExporterError):
-    """The bundle cannot be written; the message is one line that says what to change."""
+    """The bundle cannot be written; the message says why, and what to change."""
 
 
 class PollError(ExporterError):

@@ -16,7 +16,7 @@ from exporter.bundle.files import PROVISIONING, RULES, Site, project_folder, rul
 from exporter.bundle.folder import write
 from exporter.demo.alone import serve_receiver, serve_vendor
 from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
-from exporter.demo.bundle import localised
+from exporter.demo.local import localised
 from exporter.demo.processes import Processes, free_port, program
 from exporter.demo.receiver import Inbox
 from exporter.demo.receiver import create_app as create_receiver

@@ -18,7 +18,7 @@ from exporter.config import load_config
 from exporter.errors import ConfigError
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
-from exporter.thresholds import Band
+from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.web.usage_json import UsageDocument, from_json, to_json
 
 DEFAULT_URL = "http://localhost:10190"
@@ -78,7 +78,8 @@ class _Unavailable(Exception):  # noqa: N818 - the message is for the user
     "--exit-code",
     "with_exit_code",
     is_flag=True,
-    help="Exit with the worst card: 0 blue, 1 amber, 2 red (by default, 0 under 75%, 1 up to 90%, 2 above); "
+    help=f"Exit with the worst card: 0 blue (by default, under {DEFAULT_BANDS.warning:.0%}), "
+    f"1 amber (up to {DEFAULT_BANDS.critical:.0%}), 2 red; "
     "3 if nothing is near a limit but something is unknown or stale.",
 )
 @click.pass_context
