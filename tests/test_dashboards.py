@@ -30,7 +30,7 @@ from tests.support.programs import ROOT
 Json = dict[str, Any]
 FILES = sorted((ROOT / "dashboards/json").glob("*.json"))
 BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
-LABS = "Example Labs"
+LABS = "New Labs"
 NAMES = [one.name for one in (*ACCOUNTS, HOSTILE)]
 
 each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)

@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Contai
 def test_its_first_page_shows_the_cards_to_anyone(stack: dict[str, Container], browser: Browser) -> None:
     with View(browser, stack["grafana"].url, 1600) as view:
         assert view.errors() == []
-        assert len(view.gauge_values()) == 2  # of Example Labs, the first by name
+        assert len(view.gauge_values()) == 6  # of Example Logistics, the first by name
         assert view.panel("Daily Usage").count() == 1
 
 

@@ -82,7 +82,7 @@ def test_a_vendor_s_faults_show_as_reasons_and_values_stay(stack: Stack, fault: 
     eventually(lambda: stack.value(f'api_usage_poll_failing{{{of_organisation},reason="{reason}"}}') == 1)
     assert stack.value(f"api_usage_up{{{of_organisation}}}") == 0
     assert stack.value(f"count(api_usage_requests{{{of_organisation}}})") is not None
-    assert stack.value('api_usage_up{organisation="Example Labs"}') == 1
+    assert stack.value('api_usage_up{organisation="New Labs"}') == 1
     stack.faults.set("none", organisation)
     if fault != "401":
         eventually(lambda: stack.value(f"api_usage_up{{{of_organisation}}}") == 1)

@@ -81,8 +81,8 @@ ACCOUNTS: tuple[OrganisationAccount, ...] = (
         ),
     ),
     OrganisationAccount(
-        "example-labs",
-        "Example Labs",
+        "new-labs",
+        "New Labs",
         (
             ScopeAccount("sandbox", "Sandbox", "Trial", 1_000, 0, 10, has_history=False),
             ScopeAccount("partner-feed", "Partner Feed", "Trial", 0, 0, 10),  # not part of the plan: a limit of 0

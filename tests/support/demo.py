@@ -55,10 +55,10 @@ class WatchedDemo:
 
 @contextmanager
 def watched_demo(folder: Path, *, replicas: int) -> Iterator[WatchedDemo]:
-    """Runs it. The organisation Example Labs fails from the start; its vendor answers 500."""
+    """Runs it. The organisation New Labs fails from the start; its vendor answers 500."""
     meter = Meter([*ACCOUNTS, HOSTILE])
     faults = Faults([organisation.id for organisation in meter.organisations])
-    faults.set("500", "example-labs")
+    faults.set("500", "new-labs")
     with serve(create_app(meter, faults)) as vendor, Processes(folder) as processes:
         config = _exporter_config(vendor, folder)
         addresses = [start_exporter(processes, config).removeprefix("http://") for _ in range(replicas)]
