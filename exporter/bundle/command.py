@@ -26,7 +26,7 @@ Examples:
 _CONTENTS = {
     RULES: "rules for Prometheus or vmalert, and a runbook for each alert",
     DASHBOARDS: "dashboards for Grafana",
-    PROVISIONING: "settings to start from, of what runs beside the exporter",
+    PROVISIONING: "to start from: Prometheus, Alertmanager, Grafana, Kubernetes, systemd",
 }
 
 
