@@ -15,7 +15,7 @@ import yaml
 from werkzeug.wrappers import Response
 
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
-from exporter.demo.bundle import localised
+from exporter.demo.local import localised
 from exporter.demo.processes import Processes
 from exporter.demo.receiver import Alert, Inbox
 from exporter.demo.receiver import create_app as create_receiver

@@ -105,6 +105,11 @@ apis:
         ("? [a]\n: b", "config.yaml:1: has a key that is not a text"),
         ("a: !!python/object:os.system {}", "config.yaml:1: a: "),
         ("{}", "config.yaml:1: apis: is missing"),
+        (
+            "thresholds: {warning: 75}\napis: []",
+            "config.yaml:1: thresholds: warning must be a part of the limit, more than 0 and at most 1, not 75; "
+            "75 % is 0.75",
+        ),
         ("a: " + "[" * 5000 + "]" * 5000, "config.yaml: "),
     ],
 )
