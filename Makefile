@@ -67,5 +67,5 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
 	  || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@echo "Setting up $(VENV) (once, about a minute)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,dashboards]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

@@ -1,17 +1,18 @@
-"""`python -m dashboards.build`: writes every dashboard's JSON, byte for byte the same each time."""
+"""`python -m dashboards.build`: writes every dashboard's JSON, byte for byte the same each time.
 
-import argparse
+With a site's own thresholds and runbooks: `api-usage-exporter bundle`.
+"""
+
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from grafanalib._gen import DashboardEncoder
 
 from exporter.links import RUNBOOKS_URL
+from exporter.thresholds import DEFAULT_BANDS, Bands
 
 from . import exporter_health, overview, usage
-from .theme import Bands
 
 OUTPUT = Path(__file__).with_name("json")
 
@@ -20,9 +21,9 @@ _OBSOLETE = frozenset({"__inputs", "gnetId", "hideControls", "id", "rows", "shar
 _MODULES = (usage, overview, exporter_health)
 
 
-def rendered(bands: Bands | None = None, runbooks: str = RUNBOOKS_URL) -> dict[str, str]:
+def rendered(bands: Bands = DEFAULT_BANDS, runbooks: str = RUNBOOKS_URL) -> dict[str, str]:
     """JSON by file name. runbooks: URL under which the runbooks can be read."""
-    made = [module.dashboard(bands or Bands(), runbooks) for module in _MODULES]
+    made = [module.dashboard(bands, runbooks) for module in _MODULES]
     return {f"{one.uid}.json": _text(one) for one in made}
 
 
@@ -33,21 +34,9 @@ def _text(dashboard: Any) -> str:
     return json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m dashboards.build", description="Write the dashboards' JSON.")
-    default = Bands()
-    parser.add_argument("--warning", type=float, default=default.warning, help="ratio from which bars are amber")
-    parser.add_argument("--critical", type=float, default=default.critical, help="ratio over which bars are red")
-    parser.add_argument("--runbooks", default=RUNBOOKS_URL, metavar="URL", help="where the alerts' runbooks are")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help="folder to write to")
-    options = parser.parse_args(arguments)
-    try:
-        files = rendered(Bands(options.warning, options.critical), options.runbooks.rstrip("/"))
-        options.output.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (options.output / name).write_text(text, encoding="utf-8")
-    except (ValueError, OSError) as error:
-        sys.exit(f"dashboards.build: {error}")
+def main() -> None:
+    for name, text in rendered().items():
+        (OUTPUT / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

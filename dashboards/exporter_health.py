@@ -17,6 +17,7 @@ from exporter.metrics import (
     STALE_AFTER,
     Metric,
 )
+from exporter.thresholds import Bands
 
 from .panels import (
     Lines,
@@ -35,7 +36,7 @@ from .panels import (
     words,
 )
 from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, any_of_variable, select
-from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, Bands, step
+from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, step
 from .usage import KNOWN_FOR, NO_DATA
 
 UID = "api-usage-exporter"

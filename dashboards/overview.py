@@ -3,6 +3,7 @@
 from grafanalib.core import Dashboard
 
 from exporter.metrics import API, ORGANISATION, POLL_INTERVAL, SCOPE, STALE, UP
+from exporter.thresholds import Bands
 
 from . import queries
 from .panels import (
@@ -25,7 +26,7 @@ from .panels import (
 )
 from .promql import ALERTS, aggregate, any_of_variable, equal, matching, select
 from .queries import Mark
-from .theme import AMBER, COUNT, FROM_NOW, MUTED, NORMAL, PLAIN, RED, Bands, step
+from .theme import AMBER, COUNT, FROM_NOW, MUTED, NORMAL, PLAIN, RED, step
 from .usage import KNOWN_FOR, NO_DATA, percentage
 from .usage import UID as USAGE_UID
 
@@ -62,7 +63,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
 
 def _counts(bands: Bands) -> list[View]:
     used = queries.used_percent(WHERE)
-    low, high = bands.warning_percent, bands.critical_percent
+    low, high = (threshold.percent for threshold in bands.thresholds)
     failing = f"{aggregate('max', (API, ORGANISATION), select(UP, WHERE))} == 0"
     stale = f"{aggregate('min', (API, ORGANISATION), select(STALE, WHERE))} == 1"
     return [

@@ -4,10 +4,9 @@ Colours are names of Grafana's palette, which has a shade of each for the light 
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
-from exporter.thresholds import CRITICAL, RATE_LIMIT_HIGH_RATIO, WARNING
+from exporter.thresholds import RATE_LIMIT_HIGH_RATIO, Bands, Threshold
 
 NORMAL = "blue"
 AMBER = "orange"
@@ -24,43 +23,14 @@ FROM_NOW = "dateTimeFromNow"
 Step = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Bands:
-    """At which percentages the colour changes. warning, critical: ratios, 0 < warning < critical <= 1."""
-
-    warning: float = WARNING.ratio
-    critical: float = CRITICAL.ratio
-
-    def __post_init__(self) -> None:
-        if not 0 < self.warning < self.critical <= 1:
-            raise ValueError(
-                f"warning {self.warning:g} and critical {self.critical:g} do not fit: 0 < warning < critical <= 1"
-            )
-
-    @property
-    def warning_percent(self) -> float:
-        return _percent(self.warning)
-
-    @property
-    def critical_percent(self) -> float:
-        return _percent(self.critical)
-
-    def steps(self) -> list[Step]:
-        """Threshold steps for a percentage. Grafana's are all inclusive: the next double after 90 makes it `> 90`."""
-        return [
-            step(None, NORMAL),
-            step(_first(self.warning_percent, inclusive=WARNING.inclusive), AMBER),
-            step(_first(self.critical_percent, inclusive=CRITICAL.inclusive), RED),
-        ]
+def band_steps(bands: Bands) -> list[Step]:
+    """Threshold steps for a percentage. Grafana's are all inclusive: the next double after 90 makes it `> 90`."""
+    warning, critical = bands.thresholds
+    return [step(None, NORMAL), step(_first(warning), AMBER), step(_first(critical), RED)]
 
 
-def _percent(ratio: float) -> float:
-    # 0.57 * 100 is 56.99999999999999.
-    return round(ratio * 100, 10)
-
-
-def _first(boundary: float, *, inclusive: bool) -> float:
-    return boundary if inclusive else math.nextafter(boundary, math.inf)
+def _first(threshold: Threshold) -> float:
+    return threshold.percent if threshold.inclusive else math.nextafter(threshold.percent, math.inf)
 
 
 def step(value: float | None, colour: str) -> Step:
@@ -74,4 +44,4 @@ def one_colour(colour: str) -> list[Step]:
 
 def rate_steps() -> list[Step]:
     """Threshold steps for a percentage of the rate limit."""
-    return [step(None, NORMAL), step(_percent(RATE_LIMIT_HIGH_RATIO), RED)]
+    return [step(None, NORMAL), step(RATE_LIMIT_HIGH_RATIO * 100, RED)]

@@ -3,7 +3,7 @@
 from grafanalib.core import Dashboard
 
 from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVAL, REASON, REQUESTS, SCOPE, UP
-from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO
+from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, Bands
 
 from . import queries
 from .panels import (
@@ -47,7 +47,7 @@ from .theme import (
     PERCENT,
     PLAIN,
     RED,
-    Bands,
+    band_steps,
     one_colour,
     rate_steps,
     step,
@@ -118,7 +118,7 @@ def _variables() -> list[Variable]:
 def _summary(bands: Bands) -> list[View]:
     where = ORGANISATION_CHOSEN
     used = queries.used_percent(where)
-    low, high = bands.warning_percent, bands.critical_percent
+    low, high = (threshold.percent for threshold in bands.thresholds)
 
     def count(title: str, description: str, condition: str, colour: str) -> Stat:
         return Stat(
@@ -206,17 +206,17 @@ def percentage(bands: Bands) -> Json:
             words({**BOUNDLESS, Mark.NO_DATA: NO_DATA}, MUTED),
             words_from(Mark.INFINITE, BOUNDLESS[Mark.LIMIT_ZERO], RED),
         ],
-        **thresholds(bands.steps()),
+        **thresholds(band_steps(bands)),
     }
 
 
 def _progress(bands: Bands) -> BarGauge:
+    low, high = (threshold.percent for threshold in bands.thresholds)
     return BarGauge(
         title="Used of the limit",
         description=(
             "How much of the billing period's limit is used, exactly. "
-            f"The bar is blue under {bands.warning_percent:g} %, amber from {bands.warning_percent:g} % to "
-            f"{bands.critical_percent:g} %, and red over {bands.critical_percent:g} %. "
+            f"The bar is blue under {low:g} %, amber from {low:g} % to {high:g} %, and red over {high:g} %. "
             "Over 100 % it is full, and the number goes on."
         ),
         width=6,
@@ -401,7 +401,7 @@ def _period(bands: Bands) -> list[View | Section]:
 
 def _against_limit(bands: Bands) -> Lines:
     where = SCOPES_CHOSEN
-    low, high = f"{bands.warning_percent:g} %", f"{bands.critical_percent:g} %"
+    low, high = (f"{threshold.percent:g} %" for threshold in bands.thresholds)
     return Lines(
         title="$scope",
         description=(

@@ -11,6 +11,7 @@ from typing import Literal
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.store import Failure, OrganisationState
 from exporter.thresholds import (
+    DEFAULT_BANDS,
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_DAYS,
@@ -18,7 +19,7 @@ from exporter.thresholds import (
     PROJECTION_MIN_ELAPSED_RATIO,
     RATE_LIMIT_HIGH_RATIO,
     Band,
-    band_of,
+    Bands,
 )
 
 UNLIMITED: Literal["unlimited"] = "unlimited"
@@ -120,7 +121,8 @@ def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationC
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
-        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days) for scope in state.shown_scopes(now)
+        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=state.target.bands)
+        for scope in state.shown_scopes(now)
     )
     return OrganisationCards(
         api=api.name,
@@ -139,7 +141,14 @@ def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationC
     )
 
 
-def card_of(scope: FetchedScope, now: datetime, *, stale_after: timedelta, days: int = HISTORY_DAYS) -> Card:
+def card_of(
+    scope: FetchedScope,
+    now: datetime,
+    *,
+    stale_after: timedelta,
+    days: int = HISTORY_DAYS,
+    bands: Bands = DEFAULT_BANDS,
+) -> Card:
     """The card of a scope. days: how many of the newest days it shows; the advice looks at all that are known."""
     usage = scope.usage
     ratio = usage.used_ratio
@@ -152,8 +161,8 @@ def card_of(scope: FetchedScope, now: datetime, *, stale_after: timedelta, days:
         requests=usage.requests,
         limit=UNLIMITED if usage.limit is None else float(usage.limit),
         used_ratio=None if ratio == float("inf") else ratio,
-        used_percentage=None if ratio is None else percentage(ratio),
-        band=None if ratio is None else band_of(ratio),
+        used_percentage=None if ratio is None else percentage(ratio, bands),
+        band=None if ratio is None else bands.band_of(ratio),
         rate_limit_per_minute=usage.rate_limit_per_minute,
         rejected=usage.rejected,
         period=usage.period,
@@ -167,7 +176,7 @@ def card_of(scope: FetchedScope, now: datetime, *, stale_after: timedelta, days:
     )
 
 
-def percentage(ratio: float) -> str:
+def percentage(ratio: float, bands: Bands) -> str:
     """A used ratio with two decimals, such as "62.50%".
 
     Rounded to the nearest, except where that would tell another story than the unrounded value: 74.996 % is blue
@@ -177,13 +186,14 @@ def percentage(ratio: float) -> str:
     if percent == float("inf"):
         return ">100%"
     rounded = round(percent, 2)
-    if _story(rounded / 100) != _story(ratio):
+    # 33.3 / 100 is 0.33299999999999996.
+    if _story(round(rounded / 100, 4), bands) != _story(ratio, bands):
         rounded += 0.01 if rounded < percent else -0.01
     return f"{rounded:,.2f}%"
 
 
-def _story(ratio: float) -> tuple[Band, bool, bool]:
-    return band_of(ratio), ratio >= LIMIT_REACHED_RATIO, ratio > 0
+def _story(ratio: float, bands: Bands) -> tuple[Band, bool, bool]:
+    return bands.band_of(ratio), ratio >= LIMIT_REACHED_RATIO, ratio > 0
 
 
 def days_shown(daily: Sequence[DailyUsage]) -> list[tuple[date, DailyUsage | None]]:

@@ -17,6 +17,7 @@ import structlog
 from flask import Flask
 
 from exporter import log as logging
+from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
@@ -177,6 +178,7 @@ def main(
 
 
 main.add_command(usage)
+main.add_command(bundle)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 ExporterError
 ├── ConfigError          the config file cannot be used; lists every problem with file, line and field
 ├── StartError           the process cannot start (a port in use, a storage path that cannot be written)
+├── BundleError          the bundle of dashboards and rules cannot be written
 └── PollError            a poll failed; `reason` is the label value on the metrics
     ├── AuthError          auth          401, 403, or a secret that cannot be read
     ├── RateLimitedError   rate_limited  429
@@ -51,6 +52,10 @@ class ConfigError(ExporterError):
 
 class StartError(ExporterError):
     """The process cannot start; the message is one line that says what to change."""
+
+
+class BundleError(ExporterError):
+    """The bundle cannot be written; the message says why, and what to change."""
 
 
 class PollError(ExporterError):

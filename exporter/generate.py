@@ -1,10 +1,14 @@
-"""`make generate`: the files that are made from the code, so that they cannot drift from it."""
+"""`make generate`: the files, and the tables of the README, that are made from code, so that they do not drift."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
+from exporter.cli import ENVIRONMENT_PREFIX
+from exporter.cli import main as cli
 from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.metrics import CATALOGUE
 from exporter.schema import ConfigFile
@@ -20,15 +24,92 @@ def generated() -> dict[Path, str]:
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),
         PROMETHEUS_RULE: prometheus_rule(_rule_files()),
+        Path("README.md"): _readme(
+            (ROOT / "README.md").read_text(encoding="utf-8"),
+            {"metrics": _metrics_table(), "flags": _flags_table(), "config fields": _config_table(schema)},
+        ),
     }
+
+
+def _readme(text: str, tables: dict[str, list[str]]) -> str:
+    """The text with these tables between their marks. Raises ValueError where a mark is missing."""
+    for name, rows in tables.items():
+        begin, end = f"<!-- {name}, by make generate -->\n", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"README.md lacks {begin.strip()} or {end}")
+        text = "\n".join([before + begin, *rows, "", end + after])
+    return text
 
 
 def _rule_files() -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "alert_rules").glob("*.yaml")}
 
 
-def _metrics() -> str:
+def _metrics_table() -> list[str]:
     rows = (f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {m.help} |" for m in CATALOGUE)
+    return ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", *rows]
+
+
+def _flags_table() -> list[str]:
+    rows = [row for path, command in _commands("", cli) for row in _flags(path, command)]
+    return ["| flag | environment variable | default | meaning |", "| --- | --- | --- | --- |", *rows]
+
+
+def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, one in sorted(command.commands.items()):
+            yield from _commands(f"{path}{name} ", one)
+
+
+def _flags(path: str, command: click.Command) -> Iterator[str]:
+    for option in command.params:
+        if isinstance(option, click.Option) and option.expose_value:
+            names = "/".join(option.opts + option.secondary_opts)
+            variable = f"`{ENVIRONMENT_PREFIX}_{str(option.name).upper()}`" if option.show_envvar else ""
+            yield f"| `{path}{names}` | {variable} | {_flag_default(option)} | {_sentence(option.help or '')} |"
+
+
+def _flag_default(option: click.Option) -> str:
+    default = option.to_info_dict()["default"]
+    if option.is_flag or default in (None, (), ""):
+        return "on" if default is True else ""
+    return f"`{' '.join(map(str, default)) if isinstance(default, list | tuple) else default}`"
+
+
+def _config_table(schema: dict[str, Any]) -> list[str]:
+    rows = []
+    for path, shape in _shapes("", schema, schema["$defs"], set()):
+        for name, field, default in _named(shape):
+            # What chooses between kinds of objects is told by what the kind is.
+            kind = f": {field['const']}" if "const" in field else ""
+            meaning = _sentence((shape if kind else field).get("description", ""))
+            rows.append(f"| `{path}{name}{kind}` | {default} | {meaning} |")
+    return ["| field | default | meaning |", "| --- | --- | --- |", *rows]
+
+
+def _shapes(
+    path: str, model: dict[str, Any], models: dict[str, Any], seen: set[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the file, with the path of its fields; an object that stands in several places only once."""
+    if "properties" in model:
+        yield path, model
+    for name, field in model.get("properties", {}).items():
+        yield from _shapes(f"{path}{name}.", field, models, seen)
+    if "items" in model:
+        yield from _shapes(f"{path.removesuffix('.')}[].", model["items"], models, seen)
+    if isinstance(model.get("additionalProperties"), dict):
+        yield from _shapes(f"{path}NAME.", model["additionalProperties"], models, seen)
+    for option in [*model.get("anyOf", ()), *model.get("oneOf", ())]:
+        yield from _shapes(path, option, models, seen)
+    if (reference := model.get("$ref", "").rpartition("/")[2]) and reference not in seen:
+        seen.add(reference)
+        yield from _shapes(path, models[reference], models, seen)
+
+
+def _metrics() -> str:
     return "\n".join(
         [
             "# Metrics",
@@ -36,9 +117,7 @@ def _metrics() -> str:
             "Every metric of the exporter. Where `api` and `organisation` stand, the labels declared in the config's",
             "`organisation_labels` come on top. The usual `process_*` and `python_*` metrics are there as well.",
             "",
-            "| metric | type | labels | meaning |",
-            "| --- | --- | --- | --- |",
-            *rows,
+            *_metrics_table(),
             "",
             "A scope costs at most 7 series and one for each of the last 30 days (`daily_history_days` in the config",
             "says how many); an organisation costs 20 more.",
@@ -64,11 +143,14 @@ def _config_fields(schema: dict[str, Any]) -> str:
 
 
 def _fields(model: dict[str, Any]) -> Iterator[str]:
+    for name, field, default in _named(model):
+        yield f"| `{name}` | {_kind(field)} | {default} | {_sentence(field.get('description', ''))} |"
+
+
+def _named(model: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """(name, schema, default in words) of each field; without a default where it is required."""
     for name, field in model["properties"].items():
-        required = name in model.get("required", ())
-        default = "" if required else _default(field.get("default"))
-        meaning = _sentence(field.get("description", ""))
-        yield f"| `{name}` | {_kind(field)} | {default} | {meaning} |"
+        yield name, field, "" if name in model.get("required", ()) else _default(field.get("default"))
 
 
 def _default(value: Any) -> str:

@@ -5,7 +5,7 @@ shard takes over only what it bids most for, 1/N of all, and nothing moves betwe
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.config import Config, Target
 
@@ -40,7 +40,7 @@ class Shard:
 
     def of(self, config: Config) -> Config:
         """The config with this shard's organisations alone."""
-        return Config(config.file, tuple(target for target in config.targets if self.watches(_key(target))))
+        return replace(config, targets=tuple(one for one in config.targets if self.watches(_key(one))))
 
 
 def _key(target: Target) -> tuple[str, ...]:

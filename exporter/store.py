@@ -184,7 +184,8 @@ class Store:
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
         if known is not None and known.target.account == target.account:
-            return known if known.target == target else replace(known, target=target)
+            same = known.target == target and known.target.bands == target.bands
+            return known if same else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
         saved = self._storage.load(target.account) if self._storage is not None else None
         if saved is None:

@@ -1,12 +1,14 @@
 """Where a usage ratio changes colour and severity: the one home of 0.75 and 0.90.
 
 A ratio is usage / limit, unrounded. 0.7499 is below the warning, 0.75 and 0.90 are amber, 0.9001 is red: the
-warning boundary belongs to the higher band and the critical one to the lower, as on the vendors' usage pages.
+warning boundary belongs to the higher band and the critical one to the lower, as on the vendors' usage pages. A site
+may choose other ratios (`Bands`), but not other sides of the boundary.
 Standard library only: dashboards, rules' tests and docs read it without the exporter's dependencies.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 
 class Band(Enum):
@@ -34,6 +36,11 @@ class Threshold:
         """The PromQL comparison that holds in the band: `>=` or `>`."""
         return ">=" if self.inclusive else ">"
 
+    @property
+    def percent(self) -> float:
+        """The ratio as people write it: 0.57 * 100 is 56.99999999999999."""
+        return round(self.ratio * 100, 10)
+
     def reached_by(self, ratio: float) -> bool:
         return ratio >= self.ratio if self.inclusive else ratio > self.ratio
 
@@ -46,7 +53,8 @@ LIMIT_REACHED_RATIO = 1.0
 RATE_LIMIT_HIGH_RATIO = 0.90
 
 # Consistently near the limit: on at least NEAR_LIMIT_DAYS of the last HISTORY_DAYS days the day's requests were
-# NEAR_LIMIT_RATIO or more of limit / days in the billing period.
+# NEAR_LIMIT_RATIO or more of limit / days in the billing period. Of days, not of the period: a site's own warning
+# does not move it.
 HISTORY_DAYS = 30
 NEAR_LIMIT_DAYS = 20
 NEAR_LIMIT_RATIO = WARNING.ratio
@@ -58,9 +66,41 @@ PROJECTION_MIN_ELAPSED_RATIO = 0.10
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
 
-def band_of(ratio: float) -> Band:
-    """The band of an unrounded usage ratio."""
-    for threshold in (CRITICAL, WARNING):
-        if threshold.reached_by(ratio):
-            return threshold.band
-    return Band.NORMAL
+def _check(name: str, ratio: float) -> None:
+    if not 0 < ratio <= 1:
+        hint = f"; {ratio:g} % is {ratio / 100:g}" if 1 < ratio <= 100 else ""  # noqa: PLR2004 - percent
+        raise ValueError(f"{name} must be a part of the limit, more than 0 and at most 1, not {ratio:g}{hint}")
+    if round(ratio, 4) != ratio:
+        raise ValueError(f"{name} must have at most 4 decimals, since percentages show two, not {ratio!r}")
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Where the bands begin at a site. warning, critical: ratios, of at most 4 decimals: 0.955 is 95.5 %.
+
+    Raises ValueError, saying what would be right.
+    """
+
+    warning: float = WARNING.ratio
+    critical: float = CRITICAL.ratio
+
+    def __post_init__(self) -> None:
+        for name, ratio in (("warning", self.warning), ("critical", self.critical)):
+            _check(name, ratio)
+        if self.warning >= self.critical:
+            raise ValueError(f"warning ({self.warning:g}) must be less than critical ({self.critical:g})")
+
+    @cached_property
+    def thresholds(self) -> tuple[Threshold, Threshold]:
+        """The warning's and the critical one."""
+        return replace(WARNING, ratio=self.warning), replace(CRITICAL, ratio=self.critical)
+
+    def band_of(self, ratio: float) -> Band:
+        """The band of an unrounded usage ratio."""
+        for threshold in reversed(self.thresholds):
+            if threshold.reached_by(ratio):
+                return threshold.band
+        return Band.NORMAL
+
+
+DEFAULT_BANDS = Bands()

@@ -356,6 +356,16 @@ def test_the_docs_list_every_alert_and_recorded_series() -> None:
     assert GRAFANA_URL in page
 
 
+def test_the_readme_lists_the_alerts_as_the_docs_do() -> None:
+    row = re.compile(
+        r"^\| \[?`(\w+)`(?:\]\(alert_rules/runbooks/\w+\.md\))? \| (\w+) \| (?:\w+ \| )?(.+) \|$", re.MULTILINE
+    )
+    told = row.findall((ROOT / "README.md").read_text("utf-8"))
+    alerts = [found for found in told if found[0] in ALERTS]
+    assert len(alerts) == len(ALERTS)
+    assert alerts == row.findall((ROOT / "docs/alerts.md").read_text("utf-8"))[: len(ALERTS)]
+
+
 def test_there_is_no_runbook_or_link_of_something_else() -> None:
     assert {file.stem for file in (RULES / "runbooks").iterdir()} == set(ALERTS)
     for file in RULE_FILES:

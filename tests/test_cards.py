@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +18,7 @@ from exporter.thresholds import (
     NEAR_LIMIT_RATIO,
     PROJECTION_MIN_ELAPSED_RATIO,
     Band,
-    band_of,
+    Bands,
 )
 from exporter.web.chart import chart_of, daily_total, series_of, short
 from tests.support.watched import NOVEMBER, TODAY, days, scope
@@ -52,17 +53,54 @@ def card(usage: ScopeUsage, *, age: timedelta = timedelta()) -> Card:
     ],
 )
 def test_percentage(ratio: float, shown: str) -> None:
-    assert percentage(ratio) == shown
+    assert percentage(ratio, Bands()) == shown
 
 
-@given(st.floats(0, 20))
-@example(0.9 + 1e-16)
-@example(0.75 - 1e-16)
-def test_a_percentage_never_contradicts_its_colour(ratio: float) -> None:
-    shown = float(percentage(ratio).removesuffix("%").replace(",", "")) / 100
-    assert band_of(shown) is band_of(ratio)
+def bands_of(boundaries: set[int]) -> Bands:
+    warning, critical = sorted(boundaries)
+    return Bands(warning / 10_000, critical / 10_000)
+
+
+BANDS = st.sets(st.integers(1, 10_000), min_size=2, max_size=2).map(bands_of)
+
+
+@given(st.floats(0, 20), st.just(Bands()) | BANDS)
+@example(0.9 + 1e-16, Bands())
+@example(0.75 - 1e-16, Bands())
+@example(0.333, Bands(0.333, 0.955))  # 33.3 / 100 is less than 0.333
+@example(0.500_05, Bands(0.5, 0.5001))
+def test_a_percentage_never_contradicts_its_colour(ratio: float, bands: Bands) -> None:
+    shown = float(Decimal(percentage(ratio, bands).removesuffix("%").replace(",", "")) / 100)
+    assert bands.band_of(shown) is bands.band_of(ratio)
     assert (shown >= 1) == (ratio >= 1)
     assert shown == pytest.approx(ratio, abs=0.000_1)
+
+
+@given(BANDS)
+def test_a_boundary_shows_as_it_was_written(bands: Bands) -> None:
+    """The warning's belongs to the higher band, the critical one's to the lower, as with the defaults."""
+    warning, critical = bands.thresholds
+    assert bands.band_of(warning.ratio) is Band.WARNING
+    assert bands.band_of(critical.ratio) is Band.WARNING
+    assert percentage(warning.ratio, bands) == f"{warning.percent:.2f}%"
+    assert percentage(critical.ratio, bands) == f"{critical.percent:.2f}%"
+    assert Decimal(f"{warning.percent:g}") == Decimal(f"{warning.ratio:.4f}") * 100
+
+
+@pytest.mark.parametrize(
+    ("warning", "critical", "message"),
+    [
+        (75, 0.9, "warning must be a part of the limit, more than 0 and at most 1, not 75; 75 % is 0.75"),
+        (0.75, 90, "critical must be a part of the limit, more than 0 and at most 1, not 90; 90 % is 0.9"),
+        (0, 0.9, "warning must be a part of the limit, more than 0 and at most 1, not 0"),
+        (float("nan"), 0.9, "warning must be a part of the limit, more than 0 and at most 1, not nan"),
+        (0.9, 0.9, r"warning \(0.9\) must be less than critical \(0.9\)"),
+        (0.33333, 0.9, "warning must have at most 4 decimals, since percentages show two, not 0.33333"),
+    ],
+)
+def test_thresholds_that_do_not_fit(warning: float, critical: float, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Bands(warning, critical)
 
 
 @pytest.mark.parametrize(

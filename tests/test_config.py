@@ -105,6 +105,11 @@ apis:
         ("? [a]\n: b", "config.yaml:1: has a key that is not a text"),
         ("a: !!python/object:os.system {}", "config.yaml:1: a: "),
         ("{}", "config.yaml:1: apis: is missing"),
+        (
+            "thresholds: {warning: 75}\napis: []",
+            "config.yaml:1: thresholds: warning must be a part of the limit, more than 0 and at most 1, not 75; "
+            "75 % is 0.75",
+        ),
         ("a: " + "[" * 5000 + "]" * 5000, "config.yaml: "),
     ],
 )
@@ -365,7 +370,7 @@ def test_whatever_a_file_holds_the_answer_is_a_config_error(
     assert caught.value.problems
 
 
-def test_the_committed_json_schema_is_the_models_own() -> None:
+def test_what_is_made_from_the_code_is_up_to_date() -> None:
     from exporter.generate import ROOT, generated  # noqa: PLC0415
 
     for path, content in generated().items():

@@ -3,12 +3,9 @@
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import grafana_foundation_sdk.cog.plugins as grafana_plugins
@@ -21,11 +18,11 @@ from dashboards import build, queries
 from dashboards.panels import arranged, text
 from dashboards.promql import FOREIGN, UnknownNameError, any_of_variable, equal, select
 from dashboards.queries import Mark
-from dashboards.theme import Bands
 from exporter import metrics
 from exporter.demo.accounts import ACCOUNTS
+from exporter.links import RUNBOOKS_URL
 from exporter.metrics import CATALOGUE, LAST_SUCCESS, LIMIT, REQUESTS
-from exporter.thresholds import CRITICAL, WARNING
+from exporter.thresholds import CRITICAL, WARNING, Bands
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
 from tests.support.panels import BOARDS, FILES, Question, asked, filled, questions, server_time
 from tests.support.programs import ROOT
@@ -164,25 +161,16 @@ def test_colours_change_at_the_project_s_thresholds() -> None:
         assert steps_of((ROOT / f"dashboards/json/{name}.json").read_text()) == {expected}
 
 
-def test_other_thresholds_by_options(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dashboards.build", "--warning", "0.8", "--critical", "0.95"]
-    subprocess.run([*command, "--output", str(tmp_path / "new")], check=True, cwd=ROOT)
-    written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new").iterdir()}
-    assert set(written) == {path.name for path in FILES}
+def test_a_site_s_own_thresholds_and_runbooks() -> None:
+    made = build.rendered(Bands(0.333, 0.955), "https://wiki.example.org/runbooks")
+    assert set(made) == {path.name for path in FILES}
     for name in ("api-usage.json", "api-usage-overview.json"):
-        assert steps_of(written[name]) == {(None, 80, math.nextafter(95, math.inf))}
-        assert "75 %" not in written[name].replace("used 75 % or more", "").replace("75 % or more of an", "")
-
-
-@pytest.mark.parametrize("options", [("0.9", "0.8"), ("0", "0.5"), ("0.5", "1.1"), ("nan", "0.9")])
-def test_thresholds_that_do_not_fit_are_refused(options: tuple[str, str], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="0 < warning < critical <= 1"):
-        build.main(["--warning", options[0], "--critical", options[1], "--output", str(tmp_path)])
-    assert not list(tmp_path.iterdir())
-
-
-def test_percentages_are_those_that_people_write() -> None:
-    assert Bands(0.57, 0.58).warning_percent == 57
+        assert steps_of(made[name]) == {(None, 33.3, math.nextafter(95.5, math.inf))}
+        assert "90 %" not in made[name]
+        assert "75 %" not in made[name].replace("used 75 % or more", "").replace("75 % or more of an", "")
+    for board in made.values():
+        assert "https://wiki.example.org/runbooks" in board
+        assert RUNBOOKS_URL not in board
 
 
 # --- PromQL

@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 from exporter.demo.accounts import ACCOUNTS, OrganisationAccount, ScopeAccount
 from exporter.demo.traffic import Traffic
 from exporter.demo.vendor import DEMO_TOKEN, Accepted, Faults, Meter, RecordPoint, create_app
-from exporter.thresholds import Band, band_of
+from exporter.thresholds import Band, Bands
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 BEARER = {"Authorization": f"Bearer {DEMO_TOKEN}"}
@@ -500,7 +500,7 @@ def test_no_earlier_month_was_over_a_hard_limit(now: datetime) -> None:
 def test_the_first_organisation_shows_every_kind_of_card() -> None:
     scopes = ACCOUNTS[0].scopes
     ratios = [scope.used / scope.limit for scope in scopes if scope.limit]
-    assert {band_of(ratio) for ratio in ratios} == set(Band)
+    assert {Bands().band_of(ratio) for ratio in ratios} == set(Band)
     assert {0.75, 0.90} <= set(ratios)
     assert any(ratio > 1 for ratio in ratios)
     assert any(scope.limit is None for scope in scopes)

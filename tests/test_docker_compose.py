@@ -20,10 +20,25 @@ FILE = ROOT / "docker-compose.yml"
 VOLUMES = set(yaml.safe_load(FILE.read_text("utf-8"))["volumes"])
 
 
-def test_it_is_a_compose_file() -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+def check_schema(file: Path) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_it_is_a_compose_file() -> None:
+    check_schema(FILE)
+
+
+def test_the_docs_override_is_a_compose_file_for_services_that_there_are(tmp_path: Path) -> None:
+    page = (ROOT / "docs/docker-compose.md").read_text("utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    override = text.replace("!override ", "")  # a tag of Compose's own
+    (tmp_path / "docker-compose.override.yml").write_text(override, encoding="utf-8")
+    check_schema(tmp_path / "docker-compose.override.yml")
+    own = services()["grafana"]["environment"]
+    changed = yaml.safe_load(override)["services"]["grafana"]["environment"]
+    assert set(changed) - set(own) == {"GF_SECURITY_ADMIN_PASSWORD__FILE"}
 
 
 def test_the_dockerfile_has_no_known_faults() -> None:
@@ -73,14 +88,31 @@ def test_without_the_demo_s_line_it_watches_the_site_s_own_config() -> None:
     known = services({})
     assert set(known) == {"exporter", "prometheus", "alertmanager", "grafana"}
     assert "--config.file=/etc/api-usage-exporter/site/config.yaml" in known["exporter"]["command"]
-    assert "./config:/etc/api-usage-exporter/site:ro" in known["exporter"]["volumes"]
+    assert "./config/exporter:/etc/api-usage-exporter/site:ro" in known["exporter"]["volumes"]
     # It needs the demo's services only while they are there.
     for service in known.values():
         assert all(other in known or not one["required"] for other, one in service.get("depends_on", {}).items())
 
 
+def test_a_site_s_bundle_has_all_that_is_mounted_of_one(tmp_path: Path) -> None:
+    bundle = tmp_path / "site"
+    command = [sys.executable, "-m", "exporter", "bundle", f"--output={bundle}"]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    mounted = [
+        Path(volume.split(":")[0]) for one in services({"BUNDLE": str(bundle)}).values() for volume in one["volumes"]
+    ]
+    of_the_bundle = [source for source in mounted if source.is_relative_to(bundle)]
+    assert len(of_the_bundle) == 5
+    assert all(source.exists() for source in of_the_bundle)
+
+
 def test_a_site_s_config_and_secrets_are_kept_out_of_the_repository_and_the_image() -> None:
-    for path in ("config/config.yaml", "config/secrets/maps-token"):
+    for path in (
+        "config/exporter/config.yaml",
+        "config/exporter/maps-token",
+        "config/alertmanager/slack-url",
+        "config/grafana/admin-password",
+    ):
         assert subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT, timeout=10, check=False).returncode == 0
     assert (ROOT / ".dockerignore").read_text("utf-8").splitlines()[1] == "*"
 

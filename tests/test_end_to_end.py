@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.demo.bundle import localised
+from exporter.demo.local import localised
 from exporter.demo.processes import Processes
 from exporter.demo.vendor import DEMO_TOKEN, Faults, Meter, create_app
 from tests.support.http import serve

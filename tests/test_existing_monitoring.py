@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from click.testing import CliRunner
 
+from exporter.cli import main
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
 from exporter.demo.processes import Processes
 from exporter.demo.receiver import Inbox
@@ -54,6 +56,16 @@ def test_whatever_is_no_config_is_a_command() -> None:
     for command, program in zip(COMMANDS, programs, strict=True):
         assert command.startswith(program)
         assert "\n" not in command
+
+
+def test_the_bundle_is_written_with_the_site_s_thresholds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, *arguments = block_with("api-usage-exporter bundle").split()
+    ran = CliRunner().invoke(main, arguments)
+    assert ran.exit_code == 0, ran.output
+    (written,) = tmp_path.iterdir()
+    assert "ratio >= 0.8\n" in (written / "alert_rules/alerts.yaml").read_text(encoding="utf-8")
+    promtool("check", "rules", *map(str, (written / "alert_rules").glob("*.yaml")))
 
 
 @pytest.mark.parametrize("block", PROMETHEUS, ids=lambda block: block.partition(":")[0])

@@ -265,6 +265,18 @@ def exporter_of(deployment: Json) -> Json:
     return container
 
 
+def test_an_overlay_in_a_bundle_has_the_site_s_thresholds(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(main, ["bundle", f"--output={tmp_path}", "--warning=0.8"])
+    assert ran.exit_code == 0, ran.output
+    resources = built(tmp_path / "provisioning/kubernetes/overlays/example")
+    assert names(resources) == names(built(FOLDER / "overlays/example"))
+    (rule,) = of_kind(resources, "PrometheusRule")
+    (high,) = [
+        one for group in rule["spec"]["groups"] for one in group["rules"] if one.get("alert") == "ApiUsageHigh"
+    ]
+    assert "ratio >= 0.8\n" in high["expr"]
+
+
 # --- the pod as it runs
 
 

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import yaml
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
@@ -217,3 +219,26 @@ def test_the_landing_page_links_to_the_rest(running: Running) -> None:
     assert page.headers["Content-Type"].startswith("text/html")
     for path in ("/metrics", "/api/v1/usage", "/-/healthy", "/-/ready"):
         assert f'href="{path}"' in page.text
+
+
+def test_a_site_s_thresholds_colour_cards_and_take_effect_without_a_poll(running: Running, vendor: Vendor) -> None:
+    def shown() -> tuple[str, list[float]]:
+        (organisation,) = running.get("/api/v1/usage").json()["organisations"]
+        page = running.get("/?organisation=acme").text
+        return organisation["scopes"][0]["band"], [float(x) for x in re.findall(r'<line x1="([\d.]+)%"', page)]
+
+    vendor.answer = lambda _: Response(json.dumps(answer({"requests": 333})))
+    running.poll()
+    assert shown() == ("normal", [75, 90])
+    config = yaml.safe_load(running.config.read_text())
+    for thresholds, band in (
+        ({"warning": 0.333, "critical": 0.955}, "warning"),
+        ({"warning": 0.3331, "critical": 0.955}, "normal"),
+        ({"warning": 0.2, "critical": 0.333}, "warning"),
+        ({"warning": 0.2, "critical": 0.3329}, "critical"),
+    ):
+        running.config.write_text(yaml.safe_dump({**config, "thresholds": thresholds}))
+        assert running.post("/-/reload").status_code == 200
+        running.poll()
+        assert shown() == (band, [round(100 * ratio, 2) for ratio in thresholds.values()])
+    assert len(vendor.requests) == 1

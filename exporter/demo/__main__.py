@@ -12,16 +12,17 @@ from pathlib import Path
 import click
 from werkzeug.serving import make_server
 
+from exporter.bundle.files import PROVISIONING, RULES, Site, project_folder, rule_files
+from exporter.bundle.folder import write
 from exporter.demo.alone import serve_receiver, serve_vendor
 from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
-from exporter.demo.bundle import PROVISIONING, RULES, localised, project_folder
+from exporter.demo.local import localised
 from exporter.demo.processes import Processes, free_port, program
 from exporter.demo.receiver import Inbox
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.traffic import Traffic
 from exporter.demo.vendor import Faults, Meter, create_app
 from exporter.errors import StartError
-from exporter.links import RUNBOOKS_URL
 
 _HOST = "127.0.0.1"
 _PROMETHEUS = ("prometheus",)
@@ -183,13 +184,8 @@ def _start_prometheus(processes: Processes, ports: Ports, folder: Path, meter: M
 
 def _rules(ports: Ports, folder: Path) -> Path:
     """A folder with the rule files, whose links to runbooks lead to the receiver page."""
-    rules = folder / "rules"
-    rules.mkdir()
-    for source in project_folder(RULES).glob("*.yaml"):
-        text = source.read_text(encoding="utf-8")
-        text = text.replace(RUNBOOKS_URL, f"{ports.url('receiver')}/runbooks")
-        (rules / source.name).write_text(text, encoding="utf-8")
-    return rules
+    write(rule_files(Site(runbooks=f"{ports.url('receiver')}/runbooks")), folder)
+    return folder / RULES
 
 
 def _prometheus_config(ports: Ports, folder: Path) -> Path:

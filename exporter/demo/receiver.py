@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, render_template, request, send_from_directory
 
-from exporter.demo.bundle import RULES, project_folder
+from exporter.bundle.files import RULES, project_folder
 
 KEPT = 200
 

@@ -21,7 +21,7 @@ from exporter.metrics import RESERVED_LABELS
 from exporter.schema.auth import Auth
 from exporter.schema.mapping import Length, Mapping
 from exporter.schema.request import Request
-from exporter.thresholds import HISTORY_DAYS
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
 
 
 def _count(value: Any) -> Any:
@@ -225,6 +225,34 @@ def _free_labels(values: tuple[str, ...], _: ValidationInfo) -> tuple[str, ...]:
     return values
 
 
+# For editors; `Bands` checks it with better words.
+_PART_OF_THE_LIMIT: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": 1}
+
+
+class Thresholds(Frozen):
+    """Where cards change colour. Dashboards and alerts have theirs from `api-usage-exporter bundle`."""
+
+    warning: float = Field(
+        DEFAULT_BANDS.warning,
+        description="Used part of the limit from which on cards are amber.",
+        json_schema_extra=_PART_OF_THE_LIMIT,
+    )
+    critical: float = Field(
+        DEFAULT_BANDS.critical,
+        description="Used part of the limit over which cards are red.",
+        json_schema_extra=_PART_OF_THE_LIMIT,
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        _ = self.bands
+        return self
+
+    @property
+    def bands(self) -> Bands:
+        return Bands(self.warning, self.critical)
+
+
 class ConfigFile(Frozen):
     """The config file of api-usage-exporter."""
 
@@ -240,6 +268,7 @@ class ConfigFile(Frozen):
     preset_folders: tuple[FolderPath, ...] = Field(
         (), strict=False, description="Folders of presets of your own, searched before the built-in ones."
     )
+    thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour.")
     apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
 
 

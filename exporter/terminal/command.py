@@ -18,7 +18,7 @@ from exporter.config import load_config
 from exporter.errors import ConfigError
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
-from exporter.thresholds import CRITICAL, WARNING, Band
+from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.web.usage_json import UsageDocument, from_json, to_json
 
 DEFAULT_URL = "http://localhost:10190"
@@ -78,7 +78,8 @@ class _Unavailable(Exception):  # noqa: N818 - the message is for the user
     "--exit-code",
     "with_exit_code",
     is_flag=True,
-    help=f"Exit with the worst band: 0 under {WARNING.ratio:.0%}, 1 up to {CRITICAL.ratio:.0%}, 2 above; "
+    help=f"Exit with the worst card: 0 blue (by default, under {DEFAULT_BANDS.warning:.0%}), "
+    f"1 amber (up to {DEFAULT_BANDS.critical:.0%}), 2 red; "
     "3 if nothing is near a limit but something is unknown or stale.",
 )
 @click.pass_context
@@ -96,7 +97,7 @@ def usage(
 
     Asks the exporter at --url, or with --once or --config.file the vendors themselves.
     """
-    config_file = config_file or _of_group(context)
+    config_file = config_file or config_file_of_group(context)
     direct = once or config_file is not None
     if direct and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
@@ -154,7 +155,7 @@ def exit_code(document: UsageDocument) -> ExitCode:
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
 
-def _of_group(context: click.Context) -> Path | None:
+def config_file_of_group(context: click.Context) -> Path | None:
     """--config.file where it was given before the command's name. From the environment it is the exporter's own."""
     group = context.parent
     if group is None or group.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:

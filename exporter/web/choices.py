@@ -6,7 +6,7 @@ from datetime import datetime
 
 from exporter.cards import percentage
 from exporter.store import OrganisationState
-from exporter.thresholds import Band, band_of
+from exporter.thresholds import Band
 
 # Enough to look through; who has more searches. What is told of each is worked out for these only.
 SHOWN = 50
@@ -71,11 +71,12 @@ def _choice(state: OrganisationState, now: datetime) -> Choice:
     ]
     worst = max(ratios, default=None)
     api, organisation = state.target.key
+    bands = state.target.bands
     return Choice(
         api=api,
         organisation=organisation,
-        band=band_of(worst[0]) if worst else None,
-        summary=f"{percentage(worst[0])} {worst[1]}" if worst else _without_ratio(state, now),
+        band=bands.band_of(worst[0]) if worst else None,
+        summary=f"{percentage(worst[0], bands)} {worst[1]}" if worst else _without_ratio(state, now),
         stale=state.is_stale(now),
         failing=state.failure is not None,
     )

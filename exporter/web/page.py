@@ -11,7 +11,7 @@ from exporter import words
 from exporter.cards import OrganisationCards, organisation_cards
 from exporter.clock import Clock
 from exporter.store import OrganisationState, Store
-from exporter.thresholds import CRITICAL, HISTORY_DAYS, WARNING
+from exporter.thresholds import HISTORY_DAYS
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
 
@@ -43,6 +43,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             "usage.html",
             HTTPStatus.OK,
             cards=cards,
+            thresholds=state.target.bands.thresholds,
             choices=None if "fragment" in request.args else choices_of(states, clock.now()),
             elsewhere=[other for other in states if _same_organisation(other, state)],
             zone=ZoneInfo(cards.time_zone),
@@ -66,7 +67,6 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             fragment="fragment" in request.args,
             now=clock.now(),
             words=words,
-            thresholds=(WARNING, CRITICAL),
             history_days=HISTORY_DAYS,
             organisation_url=organisation_url,
             **{"refresh": _REFRESH_MOST, **context},

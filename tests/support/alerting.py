@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter.demo.bundle import localised
+from exporter.demo.local import localised
 from tests.support.programs import ALERTMANAGER_CONFIG, required
 from tests.support.promtool import RULE_FILES, groups
 

@@ -27,7 +27,7 @@ _IMAGES = {"prom/prometheus": ["prometheus"], "prom/alertmanager": ["alertmanage
 def services(environment: Mapping[str, str] = DEMO) -> dict[str, dict[str, Any]]:
     """The services that `docker compose up` starts with these variables, by name."""
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    text = re.sub(r"\$\{(\w+):-(\w*)\}", lambda found: environment.get(found[1]) or found[2], text)
+    text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: environment.get(found[1]) or found[2], text)
     profiles = set(environment.get("COMPOSE_PROFILES", "").split(","))
     known = yaml.safe_load(text)["services"]
     return {name: one for name, one in known.items() if not one.get("profiles") or profiles & set(one["profiles"])}
@@ -61,7 +61,7 @@ class Container:
     def mount(self) -> None:
         """Make its volumes, and copy what is mounted, with local texts."""
         for source, target, *_ in (volume.split(":") for volume in self.service.get("volumes", ())):
-            if source.startswith("."):
+            if "/" in source:
                 self._copy(ROOT / source, self.path(target))
             else:
                 self.path(target).mkdir(parents=True, exist_ok=True)

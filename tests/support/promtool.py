@@ -35,11 +35,12 @@ def run_rules_test(
     *,
     samples: Mapping[tuple[str, str], Mapping[str, float]] | None = None,
     alerts: Sequence[Mapping[str, Any]] = (),
+    files: Sequence[Path] = RULE_FILES,
 ) -> None:
     """Run one unit test with samples and evaluations a minute apart from 1970-01-01 00:00 UTC; fails with its output.
 
     series: promtool's values (such as 1x60) by series. samples: by (query, time), the value of each series expected.
-    alerts: promtool's alert_rule_test entries.
+    alerts: promtool's alert_rule_test entries. files: the rules that are tested.
     """
     queries = [
         {
@@ -50,8 +51,8 @@ def run_rules_test(
         for (query, at), expected in (samples or {}).items()
     ]
     document = {
-        "rule_files": [str(file) for file in RULE_FILES],
-        "group_eval_order": [group["name"] for group in groups()],
+        "rule_files": [str(file) for file in files],
+        "group_eval_order": [group["name"] for group in groups(*files)],
         "tests": [
             {
                 "interval": "1m",

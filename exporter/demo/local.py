@@ -1,15 +1,7 @@
-"""The files of provisioning/, with the addresses and paths of one machine instead of the containers'."""
+"""Configs with the addresses and paths of one machine instead of the containers'."""
 
 from collections.abc import Mapping
 from pathlib import Path
-
-PROVISIONING = "provisioning"
-RULES = "alert_rules"
-
-
-def project_folder(name: str) -> Path:
-    """A top-level folder of the project; an installed package has them beside it as well."""
-    return Path(__file__).resolve().parents[2] / name
 
 
 def localised(source: Path, replacements: Mapping[str, str], destination: Path) -> Path:

@@ -1,0 +1,28 @@
+"""The project's own files, as a package or a bundle is to hold them."""
+
+from pathlib import Path
+
+from tests.support.programs import ROOT
+
+_PACKAGES = ("exporter", "dashboards", "alert_rules", "provisioning")
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder: content by path."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def packaged() -> dict[str, bytes]:
+    """What an installed package has: code, presets, templates, dashboards, rules, provisioning; no tests."""
+    found = {f"{name}/{path}": content for name in _PACKAGES for path, content in files_in(ROOT / name).items()}
+    return {
+        path: content
+        for path, content in found.items()
+        if "__pycache__" not in path and not path.startswith("alert_rules/tests/")
+    }
+
+
+def bundled() -> dict[str, bytes]:
+    """What the command `bundle` writes without options."""
+    folders = ("alert_rules/", "dashboards/json/", "provisioning/")
+    return {path: content for path, content in packaged().items() if path.startswith(folders)}
