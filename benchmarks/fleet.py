@@ -1,11 +1,13 @@
 """Organisations in any number, and a vendor that answers for them after a set time."""
 
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,28 +18,31 @@ SCOPES = 5
 DAYS = 30
 
 
-def answer(scopes: int = SCOPES, requests: int = 40_000) -> dict[str, Any]:
-    """A whole answer in the standard contract, with 30 days for each scope."""
+def answer(organisation: str = "", scopes: int = SCOPES) -> dict[str, Any]:
+    """A whole answer in the standard contract, with 30 days for each scope; as random as real numbers are, and for an
+    organisation the same each time but for what it used meanwhile."""
     now = datetime.now(UTC)
-    today = now.date()
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     period = {"start": start.isoformat(), "end": (start + timedelta(days=32)).replace(day=1).isoformat()}
-    days = [{"date": (today - timedelta(days=day)).isoformat(), "requests": 1_300 + day} for day in range(DAYS)]
+    chance = random.Random(organisation)
+    return {"scopes": [_scope(number, period, now, chance) for number in range(scopes)]}
+
+
+def _scope(number: int, period: dict[str, str], now: datetime, chance: random.Random) -> dict[str, Any]:
+    usual = chance.randint(20, 40_000)
+    days = [round(usual * chance.uniform(0.5, 1.5)) for _ in range(DAYS)]
+    today = int(usual * (now - now.replace(hour=0, minute=0, second=0)).total_seconds() / 86_400)
+    dates = [(now.date() - timedelta(days=back)).isoformat() for back in range(DAYS)]
     return {
-        "scopes": [
-            {
-                "name": f"Scope {number}",
-                "id": f"scope-{number}",
-                "plan": "Business",
-                "requests": requests + number,
-                "limit": 100_000,
-                "rate_limit_per_minute": 600,
-                "rejected": 0,
-                "period": period,
-                "daily": days,
-            }
-            for number in range(scopes)
-        ]
+        "name": f"Scope {number}",
+        "id": f"scope-{number}",
+        "plan": "Business",
+        "requests": sum(days[1 : now.day]) + today,
+        "limit": round(usual * 45, -3) + 1_000,
+        "rate_limit_per_minute": chance.choice((60, 600, 6_000)),
+        "rejected": chance.randint(0, 500),
+        "period": period,
+        "daily": [{"date": day, "requests": count} for day, count in zip(dates, [today, *days[1:]], strict=True)],
     }
 
 
@@ -62,8 +67,12 @@ def config(file: Path, organisations: int, url: str, **api: Any) -> Path:
 class _Vendor(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = True
-    body: bytes
-    delay: float
+
+    def __init__(self, delay: float, scopes: int) -> None:
+        self.delay = delay
+        # Made once, since the vendor's work must not slow down what is measured beside it.
+        self.answer = lru_cache(maxsize=None)(lambda organisation: json.dumps(answer(organisation, scopes)).encode())
+        super().__init__(("127.0.0.1", 0), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -71,12 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Vendor
 
     def do_GET(self) -> None:
+        body = self.server.answer(self.path)
         time.sleep(self.server.delay)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(self.server.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -85,8 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def vendor(delay: float = 0.0, scopes: int = SCOPES) -> Iterator[str]:
     """A vendor that answers every organisation after `delay` seconds; yields its URL."""
-    server = _Vendor(("127.0.0.1", 0), _Handler)
-    server.body, server.delay = json.dumps(answer(scopes)).encode(), delay
+    server = _Vendor(delay, scopes)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -4,7 +4,7 @@ A state is a frozen value; a poll makes a new one of it. The store holds the pre
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -143,24 +143,31 @@ def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage
     return scope if history is None else replace(scope, daily=history.days)
 
 
+Listener = Callable[[Sequence[OrganisationState]], None]
+
+
 class Store:
-    """All organisations' states, in the config's order. Thread-safe; listeners are called after every change."""
+    """All organisations' states, in the config's order. Thread-safe.
+
+    Listeners are called after every change, with the states that are new.
+    """
 
     def __init__(self, clock: Clock, storage: Storage | None = None) -> None:
         self._clock = clock
         self._storage = storage
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
 
-    def on_change(self, listener: Callable[[], None]) -> None:
+    def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
     def set_targets(self, targets: Iterable[Target]) -> None:
         """Take over a config: organisations that stay keep their data, new ones begin, others go."""
         with self._lock:
-            self._states = {target.key: self._taken_over(target) for target in targets}
-        self._changed()
+            known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
+            changed = [state for key, state in self._states.items() if state is not known.get(key)]
+        self._changed(changed)
 
     def record(self, target: Target, outcome: UsageSnapshot | PollError) -> None:
         """Take in a poll's outcome, unless the target is no longer the one in use."""
@@ -172,7 +179,7 @@ class Store:
             self._states[target.key] = state
         if self._storage is not None and isinstance(outcome, UsageSnapshot):
             self._storage.save(target.account, Saved(state.last_success, state.scopes, dict(state.histories)))
-        self._changed()
+        self._changed([state])
 
     def states(self) -> tuple[OrganisationState, ...]:
         with self._lock:
@@ -196,6 +203,6 @@ class Store:
             last_success=saved.last_success,
         )
 
-    def _changed(self) -> None:
+    def _changed(self, states: Sequence[OrganisationState]) -> None:
         for listener in self._listeners:
-            listener()
+            listener(states)
