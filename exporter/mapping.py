@@ -430,7 +430,7 @@ def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> 
     return moment.astimezone(zone).date()
 
 
-@lru_cache(maxsize=4096)  # all organisations tell the same days, which then are the same objects
+@lru_cache(maxsize=4096)
 def _calendar_day(text: str) -> date | None:
     """The date that a text of the form YYYY-MM-DD tells; None where it has another form."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
@@ -444,8 +444,13 @@ def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[Dail
     newest = max([today, *counts])
     if newest > today + timedelta(days=1):
         raise Misfit(f"daily.date: {newest.isoformat()} lies in the future; today is {today.isoformat()}")
-    days = [newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS))]
-    return tuple(DailyUsage(day, counts.get(day, 0.0)) for day in days if fill or day in counts)
+    return tuple(DailyUsage(day, counts.get(day, 0.0)) for day in _window(newest) if fill or day in counts)
+
+
+@lru_cache(maxsize=64)
+def _window(newest: date) -> tuple[date, ...]:
+    """The 30 days up to `newest`: the same objects for everybody, since there are as many days as there are scopes."""
+    return tuple(newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS)))
 
 
 def _same(value: object, declared: object) -> bool:
