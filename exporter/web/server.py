@@ -50,17 +50,23 @@ class Address:
 def listen(address: Address) -> socket.socket:
     """A listening socket. Raises StartError, in one line, where the address cannot be had."""
     try:
-        if not address.host and socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
-            )
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+        listening = _listening(address)
+        # Accepted sockets inherit it. asyncio sets it only where it sees the protocol, which create_server leaves
+        # open; without it the end of a short answer waits some 40 ms for the client's delayed acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         # create_server adds the address once more to strerror.
         known = error.errno is not None and error.errno > 0
         reason = os.strerror(error.errno) if known and error.errno else "the host is not known"
         raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
+
+
+def _listening(address: Address) -> socket.socket:
+    if not address.host and socket.has_dualstack_ipv6():
+        return socket.create_server(("", address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
 
 
 def serve(app: Flask, sockets: list[socket.socket], live: LiveWebConfig | None = None) -> None:
