@@ -1,18 +1,26 @@
-"""Organisations in any number, and a vendor that answers for them after a set time."""
+"""Organisations in any number, a vendor that answers for them after a set time, and exporters that ask it."""
 
 import json
 import random
+import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
+
+from benchmarks.load import tool
+from exporter.demo.processes import Processes, free_port
+from tests.support.programs import eventually
 
 SCOPES = 5
 DAYS = 30
@@ -90,6 +98,45 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A running one. started: by time.monotonic()."""
+
+    url: str
+    pid: int
+    started: float
+
+    def is_complete(self) -> bool:
+        """Whether every organisation was asked for, and /metrics shows it."""
+        try:
+            return requests.get(f"{self.url}/-/ready", timeout=30).ok
+        except requests.RequestException:
+            return False
+
+    def until_complete(self) -> float:
+        """Seconds from the start until then."""
+        eventually(self.is_complete, 180)
+        return time.monotonic() - self.started
+
+    def text(self) -> bytes:
+        return requests.get(f"{self.url}/metrics", headers={"Accept-Encoding": "identity"}, timeout=30).content
+
+    def polls(self) -> float:
+        """How many polls it has made."""
+        counted = re.findall(rb"^api_usage_polls_total\{.*\} (\S+)$", self.text(), re.MULTILINE)
+        return sum(map(float, counted))
+
+
+def start(processes: Processes, config_file: Path, *, core: int | None = None) -> Exporter:
+    """Start an exporter and wait for nothing. core: the only one that it may use."""
+    port = free_port(0, "")
+    pinned = [] if core is None else [tool("taskset"), "--cpu-list", str(core)]
+    flags = [f"--config.file={config_file}", f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle"]
+    began = time.monotonic()
+    processes.start(f"exporter-{port}", [*pinned, sys.executable, "-m", "exporter", *flags])
+    return Exporter(f"http://127.0.0.1:{port}", processes.pid(f"exporter-{port}"), began)
 
 
 @contextmanager

@@ -449,7 +449,7 @@ def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[Dail
 
 @lru_cache(maxsize=64)
 def _window(newest: date) -> tuple[date, ...]:
-    """The 30 days up to `newest`: the same objects for everybody, since there are as many days as there are scopes."""
+    """The 30 days up to `newest`; the same objects for all scopes, since together they have very many."""
     return tuple(newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS)))
 
 

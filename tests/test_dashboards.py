@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import combinations
 from pathlib import Path
@@ -28,11 +27,10 @@ from exporter.demo.accounts import ACCOUNTS
 from exporter.metrics import CATALOGUE, LAST_SUCCESS, LIMIT, REQUESTS
 from exporter.thresholds import CRITICAL, WARNING
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
+from tests.support.panels import BOARDS, Json, Question, filled, questions, variable_queries
 from tests.support.programs import ROOT
 
-Json = dict[str, Any]
 FILES = sorted((ROOT / "dashboards/json").glob("*.json"))
-BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
 LABS = "Example Labs"
 NAMES = [one.name for one in (*ACCOUNTS, HOSTILE)]
 
@@ -247,7 +245,7 @@ def test_every_metric_and_label_is_in_the_catalogue(board: Json) -> None:
         if metric.kind == "histogram":
             known[f"{metric.name}_bucket"] = {*metric.labels, "job", "instance", "le"}
     labels = set().union(*known.values())
-    for expr in [*_exprs(board), *_variable_queries(board)]:
+    for expr in [*_exprs(board), *dict(variable_queries(board)).values()]:
         bare = re.sub(r"`[^`]*`|\[[^\]]*\]", "", expr)
         for metric, conditions in re.findall(r"([A-Za-z_]\w*)\{([^}]*)\}", bare):
             assert set(re.findall(r"(\w+)=", conditions)) <= known[metric], expr
@@ -264,12 +262,6 @@ def _exprs(board: Json) -> Iterator[str]:
             yield target["expr"]
 
 
-def _variable_queries(board: Json) -> Iterator[str]:
-    for variable in board["templating"]["list"]:
-        if variable["type"] == "query":
-            yield variable["query"]["query"]
-
-
 # --- against a real Prometheus
 
 
@@ -277,43 +269,6 @@ def _variable_queries(board: Json) -> Iterator[str]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedDemo]:
     with watched_demo(tmp_path_factory.mktemp("dashboards"), replicas=2) as running:
         yield running
-
-
-@dataclass(frozen=True)
-class Question:
-    """A panel's query, with variables filled in. key: dashboard, panel and query; about: the organisation or ""."""
-
-    key: str
-    about: str
-    expr: str
-    instant: bool
-
-
-def filled(expr: str, variables: dict[str, list[str]]) -> str:
-    """As Grafana fills in variables; `All` is `.+`, the allValue."""
-
-    def value(match: re.Match[str]) -> str:
-        name, form = match[1], match[2]
-        choice = variables[name]
-        if form == "raw" or choice == [".+"]:
-            (only,) = choice
-            return only
-        escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", one) for one in choice]
-        return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
-
-    return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", "15s"))
-
-
-def questions(uid: str, organisations: list[str], scope: str = ".+") -> list[Question]:
-    board = BOARDS[uid]
-    found = []
-    for about in organisations:
-        chosen = {"api": ["demo"], "organisation": [about], "scope": [scope], "instance": [".+"]}
-        for panel in board["panels"]:
-            for target in panel.get("targets", []):
-                key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
-                found.append(Question(key, about, filled(target["expr"], chosen), target.get("instant", False)))
-    return found
 
 
 def asked(prometheus: str, question: Question, at: float) -> dict[str, float]:

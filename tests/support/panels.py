@@ -1,0 +1,59 @@
+"""The dashboards' queries, with variables filled in as Grafana does."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.programs import ROOT
+
+Json = dict[str, Any]
+BOARDS: dict[str, Json] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "dashboards/json").glob("*.json"))
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A panel's query, with variables filled in. key: dashboard, panel and query; about: the organisation or ""."""
+
+    key: str
+    about: str
+    expr: str
+    instant: bool
+
+
+def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s") -> str:
+    """As Grafana fills in variables; `All` is `.+`, the allValue."""
+
+    def value(match: re.Match[str]) -> str:
+        name, form = match[1], match[2]
+        choice = variables[name]
+        if form == "raw" or choice == [".+"]:
+            (only,) = choice
+            return only
+        escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", one) for one in choice]
+        return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+
+    return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", rate_interval))
+
+
+def questions(uid: str, organisations: list[str], scope: str = ".+", *, api: str = "demo") -> list[Question]:
+    """Every query of a dashboard's panels, about each of the organisations."""
+    found = []
+    for about in organisations:
+        chosen = {"api": [api], "organisation": [about], "scope": [scope], "instance": [".+"]}
+        for panel in BOARDS[uid]["panels"]:
+            for target in panel.get("targets", []):
+                key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
+                found.append(Question(key, about, filled(target["expr"], chosen), target.get("instant", False)))
+    return found
+
+
+def variable_queries(board: Json) -> Iterator[tuple[str, str]]:
+    """(name, query) of the variables that are asked for."""
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["name"], variable["query"]["query"]
