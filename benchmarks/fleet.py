@@ -54,22 +54,22 @@ def _scope(number: int, period: dict[str, str], now: datetime, chance: random.Ra
     }
 
 
-def config(file: Path, organisations: int, url: str, **api: Any) -> Path:
-    """A config file with so many organisations of one api."""
-    document = {
-        "min_poll_interval": "100ms",
-        "apis": [
-            {
-                "name": "bench",
-                "preset": "standard",
-                "url": f"{url}/{{organisation_id}}",
-                "organisations": [{"id": f"org-{number:05}"} for number in range(organisations)],
-                **api,
-            }
-        ],
-    }
-    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+def config(file: Path, organisations: int, url: str, *others: tuple[str, int, str], **api: Any) -> Path:
+    """A config file with so many organisations of the api `bench`; others: further apis as (name, organisations,
+    url)."""
+    apis = [_api("bench", organisations, url, api), *(_api(*other, api) for other in others)]
+    file.write_text(yaml.safe_dump({"min_poll_interval": "100ms", "apis": apis}), encoding="utf-8")
     return file
+
+
+def _api(name: str, organisations: int, url: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "preset": "standard",
+        "url": f"{url}/{{organisation_id}}",
+        "organisations": [{"id": f"org-{number:05}"} for number in range(organisations)],
+        **settings,
+    }
 
 
 class _Vendor(ThreadingHTTPServer):
@@ -102,11 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Exporter:
-    """A running one. started: by time.monotonic()."""
+    """A running one. started: by time.monotonic(); started_at: in Unix time."""
 
     url: str
     pid: int
     started: float
+    started_at: float
 
     def is_complete(self) -> bool:
         """Whether every organisation was asked for, and /metrics shows it."""
@@ -121,7 +122,7 @@ class Exporter:
         return time.monotonic() - self.started
 
     def text(self) -> bytes:
-        return requests.get(f"{self.url}/metrics", headers={"Accept-Encoding": "identity"}, timeout=30).content
+        return requests.get(f"{self.url}/metrics", timeout=30).content
 
     def polls(self) -> float:
         """How many polls it has made."""
@@ -134,9 +135,9 @@ def start(processes: Processes, config_file: Path, *, core: int | None = None) -
     port = free_port(0, "")
     pinned = [] if core is None else [tool("taskset"), "--cpu-list", str(core)]
     flags = [f"--config.file={config_file}", f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle"]
-    began = time.monotonic()
+    began, began_at = time.monotonic(), time.time()
     processes.start(f"exporter-{port}", [*pinned, sys.executable, "-m", "exporter", *flags])
-    return Exporter(f"http://127.0.0.1:{port}", processes.pid(f"exporter-{port}"), began)
+    return Exporter(f"http://127.0.0.1:{port}", processes.pid(f"exporter-{port}"), began, began_at)
 
 
 @contextmanager

@@ -85,8 +85,8 @@ def measure() -> Report:
         Figure("gzipped size / text", len(body.gzipped) / body.size),
     )
     about = (
-        f"Processor time in one process, median. At {MANY:,} organisations a body has {body.size / 1e6:.0f} MB of text; "
-        "text and OpenMetrics are put together at one go, at most once a second."
+        f"Processor time in one process, median. At {MANY:,} organisations a body has {body.size / 1e6:.0f} MB of "
+        "text; text and OpenMetrics are put together at one go, at most once a second."
     )
     return Report("What a poll changes", about, figures)
 

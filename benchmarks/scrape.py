@@ -45,8 +45,8 @@ class Server:
 def measure() -> Report:
     """Against rendering on each scrape, and against nginx; calm, and while polls go on."""
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes, fleet.vendor() as vendor:
-        # The first round of polls is at once and the second spreads over half to one and a half intervals, so that the
-        # busy one, asked last, is in the midst of its polls.
+        # The first round of polls is at once and the second spreads over half to one and a half intervals, so that
+        # the busy one, asked last, is in the midst of its polls.
         busy = fleet.start(
             processes, fleet.config(Path(folder) / "busy.yaml", ORGANISATIONS, vendor, poll_interval="60s")
         )

@@ -68,8 +68,8 @@ class OrganisationState:
 
     def _read(self, snapshot: UsageSnapshot) -> "OrganisationState":
         at = snapshot.fetched_at
-        before = {scope.usage.name: scope.usage.period for scope in self.scopes}
-        scopes = tuple(_with_steady_period(scope, before.get(scope.name)) for scope in snapshot.scopes)
+        before = {scope.usage.name: scope.usage for scope in self.scopes}
+        scopes = tuple(_beside(before.get(scope.name), scope) for scope in snapshot.scopes)
         histories = {
             scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
             for scope in scopes
@@ -137,6 +137,19 @@ def _with_steady_period(scope: ScopeUsage, before: BillingPeriod | None) -> Scop
         return scope
     same = max(abs(told.start - before.start), abs(told.end - before.end)) < _SAME_PERIOD
     return replace(scope, period=before) if same else scope
+
+
+def _beside(before: ScopeUsage | None, scope: ScopeUsage) -> ScopeUsage:
+    """The scope as the poll found it, with what it has in common with the one before."""
+    if before is None:
+        return scope
+    scope = _with_steady_period(scope, before.period)
+    if not scope.daily or not before.daily:
+        return scope
+    # Nearly all days are as they were: kept as the same objects, they stay where they are in memory.
+    known = {day.date: day for day in before.daily}
+    daily = tuple(known[day.date] if known.get(day.date) == day else day for day in scope.daily)
+    return replace(scope, daily=daily)
 
 
 def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage:

@@ -51,15 +51,15 @@ def listen(address: Address) -> socket.socket:
     """A listening socket. Raises StartError, in one line, where the address cannot be had."""
     try:
         listening = _listening(address)
-        # Accepted sockets inherit it. asyncio sets it only where it sees the protocol, which create_server leaves
-        # open; without it the end of a short answer waits some 40 ms for the client's delayed acknowledgement.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
     except OSError as error:
         # create_server adds the address once more to strerror.
         known = error.errno is not None and error.errno > 0
         reason = os.strerror(error.errno) if known and error.errno else "the host is not known"
         raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
+    # Accepted sockets inherit it. asyncio sets it only where it sees the protocol, which create_server leaves open;
+    # without it the end of a short answer waits some 40 ms for the client's delayed acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _listening(address: Address) -> socket.socket:
