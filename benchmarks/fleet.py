@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,7 @@ class _Vendor(ThreadingHTTPServer):
 
     def __init__(self, delay: float, scopes: int) -> None:
         self.delay = delay
-        # Made once, since the vendor's work must not slow down what is measured beside it.
-        self.answer = lru_cache(maxsize=None)(lambda organisation: json.dumps(answer(organisation, scopes)).encode())
+        self.scopes = scopes
         super().__init__(("127.0.0.1", 0), _Handler)
 
 
@@ -88,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Vendor
 
     def do_GET(self) -> None:
-        body = self.server.answer(self.path)
+        body = json.dumps(answer(self.path, self.server.scopes)).encode()
         time.sleep(self.server.delay)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

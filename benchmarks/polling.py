@@ -17,12 +17,14 @@ from benchmarks import fleet
 from benchmarks.figures import Figure, Report
 from benchmarks.load import wrk
 from exporter.demo.processes import Processes
+from exporter.schema import Api
 from tests.support.programs import eventually
 
 ORGANISATIONS = 1000
 SLOW = 0.2
 # It accepts connections and does not answer within any poll's time-out.
 DEAD = 600.0
+AT_A_TIME = Api.model_fields["max_concurrent_polls"].default
 SCRAPERS = 4
 RELOADS = 6
 
@@ -44,8 +46,8 @@ def measure() -> Report:
         Figure("start to all polled, beside two dead vendors / alone", beside / alone, at_most=1.1),
     )
     about = (
-        f"{ORGANISATIONS:,} organisations whose vendor answers in {SLOW * 1e3:.0f} ms, 16 at a time (the default of "
-        f"`max_concurrent_polls`): {ORGANISATIONS * SLOW / 16:.1f} s of waiting alone. The dead vendors have 520 "
+        f"{ORGANISATIONS:,} organisations whose vendor answers in {SLOW * 1e3:.0f} ms, {AT_A_TIME} at a time (the "
+        f"default of `max_concurrent_polls`): {ORGANISATIONS * SLOW / AT_A_TIME:.1f} s of waiting alone. The dead vendors have 520 "
         "organisations more and never answer."
     )
     return Report("Polling many organisations", about, figures)
@@ -115,7 +117,8 @@ def measure_running() -> Report:
     )
     about = (
         f"{ORGANISATIONS:,} organisations; {SCRAPERS} scrapers without a pause while the config is reloaded "
-        f"{RELOADS} times, each time with another organisation more and a changed setting. Pages are asked for one after another."
+        f"{RELOADS} times, each time with another organisation more and a changed setting, so that all are polled "
+        "anew. Pages are asked for one after another."
     )
     return Report("Reloads and pages at 1,000 organisations", about, figures)
 

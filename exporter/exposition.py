@@ -185,7 +185,7 @@ class Exposition:
         """Render the text of these organisations. Bodies show it from the next `refresh`."""
         now = self._clock.now()
         for state in states:
-            self._rendered[state.target.key] = _render(state, now)
+            self._rendered[state.target.key] = _render(state, now, self._rendered.get(state.target.key))
 
     def refresh(self) -> None:
         """Put the texts together and swap the bodies in together; render what time alone has changed."""
@@ -241,11 +241,16 @@ class Renderer:
 def _current(known: _Rendered | None, state: OrganisationState, now: datetime) -> _Rendered:
     if known is not None and known.holds(state, now):
         return known
-    return _render(state, now)
+    return _render(state, now, known)
 
 
-def _render(state: OrganisationState, now: datetime) -> _Rendered:
-    return _Rendered(state, state.next_change(now), render_organisation(state, now))
+def _render(state: OrganisationState, now: datetime, before: _Rendered | None) -> _Rendered:
+    """Families that are as they were stay the same objects, which need no comparing and stay where they are."""
+    lines = render_organisation(state, now)
+    if before is not None:
+        known = before.lines
+        lines = {name: known[name] if known.get(name) == text else text for name, text in lines.items()}
+    return _Rendered(state, state.next_change(now), lines)
 
 
 def _blocks(organisations: list[_Rendered], known: Sequence[_Block]) -> list[_Block]:

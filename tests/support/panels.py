@@ -40,7 +40,9 @@ def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s
     return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", rate_interval))
 
 
-def questions(uid: str, organisations: list[str], scope: str = ".+", *, api: str = "demo") -> list[Question]:
+def questions(
+    uid: str, organisations: list[str], scope: str = ".+", *, api: str = "demo", rate_interval: str = "15s"
+) -> list[Question]:
     """Every query of a dashboard's panels, about each of the organisations."""
     found = []
     for about in organisations:
@@ -48,7 +50,9 @@ def questions(uid: str, organisations: list[str], scope: str = ".+", *, api: str
         for panel in BOARDS[uid]["panels"]:
             for target in panel.get("targets", []):
                 key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
-                found.append(Question(key, about, filled(target["expr"], chosen), target.get("instant", False)))
+                found.append(
+                    Question(key, about, filled(target["expr"], chosen, rate_interval), target.get("instant", False))
+                )
     return found
 
 
