@@ -47,9 +47,9 @@ def measure() -> Report:
         Figure("scrapes that failed", latency.errors + (not ok), at_most=0),
     )
     about = (
-        f"{ORGANISATIONS:,} organisations of {fleet.SCOPES} scopes, the exporter bound to one core (taskset), each of "
-        f"them polled once in {INTERVAL} s (by default it is 5 minutes). Wanted of the memory: at most 3 times the "
-        "text and 80 MiB."
+        f"{ORGANISATIONS:,} organisations of {fleet.SCOPES} scopes on an exporter bound to one core (taskset), each "
+        f"polled once in {INTERVAL} s (by default it is 5 minutes). Wanted of the memory: at most 3 times the text "
+        "and 80 MiB."
     )
     return Report("10,000 scopes on one core", about, figures)
 

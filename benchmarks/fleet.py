@@ -120,7 +120,9 @@ class Exporter:
         return time.monotonic() - self.started
 
     def text(self) -> bytes:
-        return requests.get(f"{self.url}/metrics", timeout=30).content
+        answer = requests.get(f"{self.url}/metrics", timeout=30)
+        answer.raise_for_status()
+        return answer.content
 
     def polls(self) -> float:
         """How many polls it has made."""

@@ -1,12 +1,12 @@
 """30 days of what Prometheus would have scraped, as real blocks made by promtool.
 
-Every 15 s for 30 days would be 36 thousand million samples for 1,000 organisations. What queries read is there at the
-scrape interval; what only stands beside it in the index, once a day:
+Every 15 s for 30 days would be 36 thousand million samples for 1,000 organisations. What panels and rules read is
+there as it would be, the rest only so that its series are in the index:
 
-- the newest 10 minutes of every series, every 15 s (instant queries, and rules over 10 minutes);
-- the newest hour of what is read over an hour, of every scope, every 15 s;
-- the newest day of what variables are read from, every 15 s;
 - 30 days of the series that are drawn over time, of one organisation, every 15 s;
+- the newest hour of what is read over an hour, of every scope, every 15 s;
+- the newest 10 minutes of everything, every 15 s; of the daily history, of which one sample is read, every minute;
+- the newest day of what variables are read from, every minute;
 - 30 days of everything, once a day: with all the dates that came and went.
 """
 
@@ -25,7 +25,7 @@ from exporter.metrics import Metric
 SCRAPE_INTERVAL = 15
 POLL_INTERVAL = 300
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-_BLOCK = "--max-block-duration=486h"
+_BLOCK = "--max-block-duration=1458h"
 OVER_AN_HOUR = (metrics.REQUESTS, metrics.PERIOD_START, metrics.LAST_SUCCESS)
 OVER_A_DAY = (metrics.POLL_INTERVAL,)
 DRAWN = (
@@ -153,5 +153,11 @@ def windows_of(one: Series, now: float, *, deep: bool) -> tuple[Window, ...]:
     month, newest = now - 30 * DAY, now - 10 * MINUTE
     if deep and one.metric in DRAWN:
         return ((month, now, SCRAPE_INTERVAL),)
-    dense = now - DAY if one.metric in OVER_A_DAY else now - HOUR if one.metric in OVER_AN_HOUR else newest
-    return ((month, dense, DAY), (dense, now, SCRAPE_INTERVAL))
+    dense, step = newest, SCRAPE_INTERVAL
+    if one.metric in OVER_AN_HOUR:
+        dense = now - HOUR
+    elif one.metric in OVER_A_DAY:
+        dense, step = now - DAY, MINUTE
+    elif one.metric is metrics.DAILY:
+        step = MINUTE
+    return ((month, dense, DAY), (dense, now, step))

@@ -217,7 +217,7 @@ class Renderer:
         self._stopped = threading.Event()
 
     def changed(self, states: Sequence[OrganisationState]) -> None:
-        """Take in what a poll changed: its text is made here, by the thread that polled."""
+        """Take in the states that are new: their text is made here, by the thread that polled. () for other news."""
         self._exposition.render(states)
         self._changed.set()
 
@@ -283,7 +283,7 @@ def _parts(blocks: Sequence[_Block], process: bytes, *, openmetrics: bool) -> It
     for metric in _FAMILIES:
         parts = [block.parts[metric.name] for block in blocks if metric.name in block.parts]
         if parts:
-            yield _Part.of(_header(metric, openmetrics=openmetrics))
+            yield _Part.of(family_header(metric, openmetrics=openmetrics))
             yield from parts
     yield _Part.of(process)
 
@@ -300,7 +300,8 @@ def _body(parts: Iterable[_Part]) -> Body:
     return Body(lines, size, b"".join((_GZIP_HEADER, deflated, _DEFLATE_END, trailer)))
 
 
-def _header(metric: Metric, *, openmetrics: bool) -> bytes:
+def family_header(metric: Metric, *, openmetrics: bool) -> bytes:
+    """The lines that begin a family in either format."""
     name = metric.name.removesuffix("_total") if openmetrics else metric.name
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     if openmetrics:

@@ -56,12 +56,12 @@ class Service:
                 config = load_config(self._config_file)
             except ConfigError as error:
                 self.process.config_refused()
-                self.exposition.refresh()
+                self.renderer.changed(())
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
             self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)
-            self.exposition.refresh()
+            self.renderer.changed(())
             log.info("config loaded", organisations=len(config.targets))

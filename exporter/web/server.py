@@ -103,8 +103,11 @@ def _allow_many_connections() -> None:
 
 
 def _give_memory_back() -> None:
-    """Keep glibc from growing holes: by itself it gives each thread a heap of its own, and puts blocks as large as the
-    largest that was ever freed there, where they cannot be returned. At 10,000 scopes this is a tenth of the memory."""
+    """Keep glibc from growing holes: a tenth of the memory at 10,000 scopes.
+
+    By itself it gives each thread a heap of its own, and puts blocks as large as the largest that was ever freed into
+    these, where they cannot be returned.
+    """
     with contextlib.suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
