@@ -23,7 +23,7 @@ def measure() -> Report:
         samples = history.write(file, ((one, window) for one in found))
         history.create_blocks(file, storage)
         disk = sum(each.stat().st_size for each in storage.rglob("*") if each.is_file())
-    live = [one for one in found if one.first <= now < one.last or one.last == float("inf")]
+    live = [one for one in found if one.first <= now <= one.last]
     scoped = [one for one in live if "scope=" in one.labels]
     scopes = len({one.labels for one in scoped if one.metric is metrics.REQUESTS})
     daily = sum(one.metric is metrics.DAILY for one in scoped) / scopes

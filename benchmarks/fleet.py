@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Vendor
 
     def do_GET(self) -> None:
-        body = json.dumps(answer(self.path, self.server.scopes)).encode()
+        body = json.dumps(answer(self.path.strip("/"), self.server.scopes)).encode()
         time.sleep(self.server.delay)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
