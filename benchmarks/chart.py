@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _TEMPLATE = Path(__file__).parent
-WIDTH, LABEL_WIDTH, ROW = 860, 330, 30
+WIDTH, LABEL_WIDTH, ROW = 960, 460, 30
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median
 from benchmarks.history import DAY, HOUR, SCRAPE_INTERVAL, Series, Window
 from exporter.demo.processes import Processes
+from exporter.fields import parse_duration
 from tests.support.panels import BOARDS, Question, filled, questions, variable_queries
 from tests.support.programs import eventually, query, start_prometheus
 from tests.support.promtool import RULE_FILES
@@ -107,9 +108,7 @@ def _ask(prometheus: str, question: Question, at: float) -> Asked:
         parameters["time"] = at
     else:
         path = "query_range"
-        # Grafana draws a point for about each pixel.
-        hour = BOARDS[question.key.partition("/")[0]]["time"]["from"] == "now-1h"
-        length, step = (HOUR, SCRAPE_INTERVAL) if hour else (30 * DAY, HOUR // 2)
+        length, step = _range(question)
         parameters |= {"start": at - length, "end": at, "step": step}
     seconds = []
     series = 0
@@ -120,6 +119,13 @@ def _ask(prometheus: str, question: Question, at: float) -> Asked:
         answer.raise_for_status()
         series = len(answer.json()["data"]["result"])
     return Asked(question.key, median(seconds), seconds[0], series)
+
+
+def _range(question: Question) -> tuple[int, int]:
+    """(the dashboard's time range, seconds between points): about a point for each pixel."""
+    if BOARDS[question.key.partition("/")[0]]["time"]["from"] == "now-1h":
+        return HOUR, max(SCRAPE_INTERVAL, int(parse_duration(question.least_step or "0")))
+    return 30 * DAY, HOUR // 2
 
 
 def _rule_seconds(prometheus: str) -> dict[str, float]:

@@ -17,12 +17,16 @@ BOARDS: dict[str, Json] = {
 
 @dataclass(frozen=True)
 class Question:
-    """A panel's query, with variables filled in. key: dashboard, panel and query; about: the organisation or ""."""
+    """A panel's query, with variables filled in.
+
+    key: dashboard, panel and query. about: the organisation, or "". least_step: such as 1m, where the panel sets one.
+    """
 
     key: str
     about: str
     expr: str
     instant: bool
+    least_step: str | None = None
 
 
 def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s") -> str:
@@ -50,9 +54,8 @@ def questions(
         for panel in BOARDS[uid]["panels"]:
             for target in panel.get("targets", []):
                 key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
-                found.append(
-                    Question(key, about, filled(target["expr"], chosen, rate_interval), target.get("instant", False))
-                )
+                expr = filled(target["expr"], chosen, rate_interval)
+                found.append(Question(key, about, expr, target.get("instant", False), target.get("interval")))
     return found
 
 
