@@ -28,12 +28,12 @@ class Figure:
     def cells(self) -> tuple[str, str, str, str]:
         """(what, measured, wanted, met)"""
         bounds = [
-            f"{word} {_number(bound)}{self._unit}"
+            f"{word} {number(bound)}{self._unit}"
             for word, bound in (("at most", self.at_most), ("at least", self.at_least))
             if bound is not None
         ]
         met = {None: "", True: "yes", False: "NO"}[self.met]
-        return self.what, f"{_number(self.value)}{self._unit}", " and ".join(bounds), met
+        return self.what, f"{number(self.value)}{self._unit}", " and ".join(bounds), met
 
     @property
     def _unit(self) -> str:
@@ -62,7 +62,7 @@ def median(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits are what such measurements are good for."""
     if value >= 100:  # noqa: PLR2004
         return f"{value:,.0f}"

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks import fleet
 from benchmarks.chart import Bar, Chart
-from benchmarks.figures import Figure, Report, median
+from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
 from exporter.demo.processes import Processes, free_port
 from exporter.web.server import Address, listen, serve
@@ -91,9 +91,14 @@ def _report(text: bytes, polled: float, latencies: Mapping[str, Latency]) -> Rep
         f"{ORGANISATIONS} organisations of {fleet.SCOPES} scopes with 30 days each: {samples:,} samples, "
         f"{len(text) / 1e6:.1f} MB of text, scraped with gzip. Ratios are of medians."
     )
-    bars = [Bar(name, latencies[name].median, f"{latencies[name].median * 1e3:.2g} ms") for name in _SHORT]
+    bars = [Bar(name, latencies[name].median, f"{number(latencies[name].median * 1e3)} ms") for name in _SHORT]
     named = tuple(replace(bar, label=_SHORT[bar.label]) for bar in bars)
-    chart = Chart("performance-scrape.svg", f"A gzip scrape of {samples:,} samples, median", named, logarithmic=True)
+    chart = Chart(
+        "performance-scrape.svg",
+        f"A gzip scrape of {samples:,} samples, median (logarithmic)",
+        named,
+        logarithmic=True,
+    )
     return Report("What a scrape costs", about, (*ratios, *rest), (chart,))
 
 
@@ -128,7 +133,7 @@ def measure_sizes() -> Report:
     for (organisations, scopes), (seconds, megabytes) in each.items():
         name = f"{organisations} organisations of {scopes} scopes"
         figures.append(Figure(f"{name}: {megabytes:.2f} MB gzipped", seconds * 1e3, "ms"))
-        bars.append(Bar(f"{name}, {megabytes:.2f} MB", seconds, f"{seconds * 1e3:.2g} ms"))
+        bars.append(Bar(f"{name}, {megabytes:.2f} MB", seconds, f"{number(seconds * 1e3)} ms"))
     (few, few_size), (many, many_size) = each[SIZES[-2]], each[SIZES[-1]]
     (small, small_size), (large, large_size) = each[SIZES[0]], each[SIZES[3]]
     ratio = Figure(
