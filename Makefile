@@ -36,8 +36,8 @@ format: $(READY) ## Put the code into its one format.
 soak: $(READY) ## Hold a load with random faults for minutes, and judge it (DURATION=seconds).
 	$(BIN)/python -m benchmarks.soak
 
-bench: $(READY) ## Measure what a scrape costs, as ratios in one run (needs nginx and wrk).
-	@$(BIN)/python -m benchmarks.scrape
+bench: $(READY) ## Measure speed and scale, for the docs (10 minutes; BENCH=scrape: only this; needs nginx and wrk).
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command "make lock"

@@ -1,69 +1,84 @@
-"""Organisations in any number, and a vendor that answers for them after a set time."""
+"""Organisations in any number, a vendor that answers for them after a set time, and exporters that ask it."""
 
 import json
+import random
+import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
+
+from benchmarks.load import tool
+from exporter.demo.processes import Processes, free_port
+from tests.support.programs import eventually
 
 SCOPES = 5
 DAYS = 30
 
 
-def answer(scopes: int = SCOPES, requests: int = 40_000) -> dict[str, Any]:
-    """A whole answer in the standard contract, with 30 days for each scope."""
+def answer(organisation: str = "", scopes: int = SCOPES) -> dict[str, Any]:
+    """A whole answer in the standard contract, with 30 days for each scope; as random as real numbers are, and for an
+    organisation the same each time but for what it used meanwhile."""
     now = datetime.now(UTC)
-    today = now.date()
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     period = {"start": start.isoformat(), "end": (start + timedelta(days=32)).replace(day=1).isoformat()}
-    days = [{"date": (today - timedelta(days=day)).isoformat(), "requests": 1_300 + day} for day in range(DAYS)]
+    chance = random.Random(organisation)
+    return {"scopes": [_scope(number, period, now, chance) for number in range(scopes)]}
+
+
+def _scope(number: int, period: dict[str, str], now: datetime, chance: random.Random) -> dict[str, Any]:
+    usual = chance.randint(20, 40_000)
+    days = [round(usual * chance.uniform(0.5, 1.5)) for _ in range(DAYS)]
+    today = int(usual * (now - now.replace(hour=0, minute=0, second=0)).total_seconds() / 86_400)
+    dates = [(now.date() - timedelta(days=back)).isoformat() for back in range(DAYS)]
     return {
-        "scopes": [
-            {
-                "name": f"Scope {number}",
-                "id": f"scope-{number}",
-                "plan": "Business",
-                "requests": requests + number,
-                "limit": 100_000,
-                "rate_limit_per_minute": 600,
-                "rejected": 0,
-                "period": period,
-                "daily": days,
-            }
-            for number in range(scopes)
-        ]
+        "name": f"Scope {number}",
+        "id": f"scope-{number}",
+        "plan": "Business",
+        "requests": sum(days[1 : now.day]) + today,
+        "limit": round(usual * 45, -3) + 1_000,
+        "rate_limit_per_minute": chance.choice((60, 600, 6_000)),
+        "rejected": chance.randint(0, 500),
+        "period": period,
+        "daily": [{"date": day, "requests": count} for day, count in zip(dates, [today, *days[1:]], strict=True)],
     }
 
 
-def config(file: Path, organisations: int, url: str, **api: Any) -> Path:
-    """A config file with so many organisations of one api."""
-    document = {
-        "min_poll_interval": "100ms",
-        "apis": [
-            {
-                "name": "bench",
-                "preset": "standard",
-                "url": f"{url}/{{organisation_id}}",
-                "organisations": [{"id": f"org-{number:05}"} for number in range(organisations)],
-                **api,
-            }
-        ],
-    }
-    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+def config(file: Path, organisations: int, url: str, *others: tuple[str, int, str], **api: Any) -> Path:
+    """A config file with so many organisations of the api `bench`; others: further apis as (name, organisations,
+    url)."""
+    apis = [_api("bench", organisations, url, api), *(_api(*other, api) for other in others)]
+    file.write_text(yaml.safe_dump({"min_poll_interval": "100ms", "apis": apis}), encoding="utf-8")
     return file
+
+
+def _api(name: str, organisations: int, url: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "preset": "standard",
+        "url": f"{url}/{{organisation_id}}",
+        "organisations": [{"id": f"org-{number:05}"} for number in range(organisations)],
+        **settings,
+    }
 
 
 class _Vendor(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = True
-    body: bytes
-    delay: float
+
+    def __init__(self, delay: float, scopes: int) -> None:
+        self.delay = delay
+        self.scopes = scopes
+        super().__init__(("127.0.0.1", 0), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -71,22 +86,64 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Vendor
 
     def do_GET(self) -> None:
+        body = json.dumps(answer(self.path.strip("/"), self.server.scopes)).encode()
         time.sleep(self.server.delay)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(self.server.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
+@dataclass(frozen=True)
+class Exporter:
+    """A running one. started: by time.monotonic(); started_at: in Unix time."""
+
+    url: str
+    pid: int
+    started: float
+    started_at: float
+
+    def is_complete(self) -> bool:
+        """Whether every organisation was asked for, and /metrics shows it."""
+        try:
+            return requests.get(f"{self.url}/-/ready", timeout=30).ok
+        except requests.RequestException:
+            return False
+
+    def until_complete(self) -> float:
+        """Seconds from the start until then."""
+        eventually(self.is_complete, 180)
+        return time.monotonic() - self.started
+
+    def text(self) -> bytes:
+        answer = requests.get(f"{self.url}/metrics", timeout=30)
+        answer.raise_for_status()
+        return answer.content
+
+    def polls(self) -> float:
+        """How many polls it has made."""
+        counted = re.findall(rb"^api_usage_polls_total\{.*\} (\S+)$", self.text(), re.MULTILINE)
+        return sum(map(float, counted))
+
+
+def start(processes: Processes, config_file: Path, *, core: int | None = None) -> Exporter:
+    """Start an exporter and wait for nothing. core: the only one that it may use."""
+    port = free_port(0, "")
+    pinned = [] if core is None else [tool("taskset"), "--cpu-list", str(core)]
+    flags = [f"--config.file={config_file}", f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle"]
+    began, began_at = time.monotonic(), time.time()
+    processes.start(f"exporter-{port}", [*pinned, sys.executable, "-m", "exporter", *flags])
+    return Exporter(f"http://127.0.0.1:{port}", processes.pid(f"exporter-{port}"), began, began_at)
+
+
 @contextmanager
 def vendor(delay: float = 0.0, scopes: int = SCOPES) -> Iterator[str]:
     """A vendor that answers every organisation after `delay` seconds; yields its URL."""
-    server = _Vendor(("127.0.0.1", 0), _Handler)
-    server.body, server.delay = json.dumps(answer(scopes)).encode(), delay
+    server = _Vendor(delay, scopes)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

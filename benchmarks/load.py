@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+WRK_SECONDS = 8
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -17,7 +18,7 @@ class Latency:
     errors: int
 
 
-def wrk(url: str, *, connections: int = 8, seconds: int = 8, gzip: bool = True) -> Latency:
+def wrk(url: str, *, connections: int = 8, seconds: int = WRK_SECONDS, gzip: bool = True) -> Latency:
     """Ask for the URL over so many connections, for so long."""
     command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s", url]
     if gzip:

@@ -3,8 +3,10 @@
 import gzip
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,21 @@ from flask import Flask, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from benchmarks import fleet
-from benchmarks.load import Latency, tool, wrk
+from benchmarks.chart import Bar, Chart
+from benchmarks.figures import Figure, Report, median, number
+from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
 from exporter.demo.processes import Processes, free_port
 from exporter.web.server import Address, listen, serve
 
 ORGANISATIONS = 200
+# (organisations, scopes of each); the last two have nearly the same text.
+SIZES = ((20, 5), (100, 5), (500, 5), (1000, 5), (40, 25), (200, 5))
 
 CALM = "exporter, 8 at a time"
-NGINX = "nginx, the same bytes as a file, 8 at a time"
 BUSY = "exporter while polls go on, 8 at a time"
+NGINX = "nginx, the same bytes as a file, 8 at a time"
 ALONE = "exporter, 1 at a time"
 RENDERING = "prometheus_client's generate_latest on each scrape, 1 at a time"
 
@@ -40,57 +43,113 @@ class Server:
     connections: int
 
 
-def measure() -> tuple[str, dict[str, Latency]]:
-    """(what was served, in words; latencies by name)."""
+def measure() -> Report:
+    """Against rendering on each scrape, and against nginx; calm, and while polls go on."""
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes, fleet.vendor() as vendor:
-        calm = _exporter(processes, Path(folder), vendor, poll_interval="10m")
-        text = requests.get(f"{calm}/metrics", headers={"Accept-Encoding": "identity"}, timeout=30).content
-        samples = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
+        # The first round of polls is at once and the second spreads over half to one and a half intervals, so that
+        # the busy one, asked last, is in the midst of its polls.
+        busy = fleet.start(
+            processes, fleet.config(Path(folder) / "busy.yaml", ORGANISATIONS, vendor, poll_interval="60s")
+        )
+        calm = fleet.start(
+            processes, fleet.config(Path(folder) / "calm.yaml", ORGANISATIONS, vendor, poll_interval="1h")
+        )
+        busy.until_complete()
+        calm.until_complete()
+        text = calm.text()
         servers = [
-            Server(CALM, calm, 8),
+            Server(CALM, calm.url, 8),
             Server(NGINX, _nginx(processes, Path(folder), text), 8),
-            Server(BUSY, _exporter(processes, Path(folder), vendor, poll_interval="60s"), 8),
-            Server(ALONE, calm, 1),
+            Server(ALONE, calm.url, 1),
             Server(RENDERING, _rendering(processes, Path(folder), text), 1),
         ]
-        latencies = {}
-        for server in track(servers, "asking", transient=True):
-            latencies[server.name] = wrk(f"{server.url}/metrics", connections=server.connections)
-        return f"{samples:,} samples, {len(text) / 1e6:.1f} MB of text", latencies
+        latencies = {server.name: wrk(f"{server.url}/metrics", connections=server.connections) for server in servers}
+        time.sleep(max(0.0, busy.started + 35 - time.monotonic()))
+        before = busy.polls()
+        latencies[BUSY] = wrk(f"{busy.url}/metrics", seconds=WRK_SECONDS)
+        polled = (busy.polls() - before) / WRK_SECONDS
+    return _report(text, polled, latencies)
 
 
-def ratios(latencies: Mapping[str, Latency]) -> list[tuple[str, float, str]]:
-    """(what, the ratio, what it should be)."""
-    calm, nginx, busy = latencies[CALM], latencies[NGINX], latencies[BUSY]
-    rendering = latencies[RENDERING].median
-    return [
-        ("rendering on each scrape / exporter, one at a time", rendering / latencies[ALONE].median, ">= 40"),
-        ("exporter / nginx, eight at a time", calm.median / nginx.median, "<= 25"),
-        ("the same while polls go on", busy.median / nginx.median, "<= 25"),
-        ("99th percentile / median while polls go on", busy.p99 / busy.median, "<= 5"),
+def _report(text: bytes, polled: float, latencies: Mapping[str, Latency]) -> Report:
+    calm, nginx, busy, alone, rendering = (latencies[name] for name in (CALM, NGINX, BUSY, ALONE, RENDERING))
+    samples = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
+    rest = [
+        Figure(f"{name}: {what}", seconds * 1e3, "ms")
+        for name, latency in latencies.items()
+        for what, seconds in (("median", latency.median), ("99th percentile", latency.p99))
     ]
+    ratios = [
+        Figure("rendering on each scrape / exporter, one at a time", rendering.median / alone.median, at_least=40),
+        Figure("exporter / nginx, eight at a time", calm.median / nginx.median, at_most=25),
+        Figure("the same while polls go on", busy.median / nginx.median, at_most=25),
+        Figure("99th percentile / median while polls go on", busy.p99 / busy.median, at_most=5),
+        Figure("polls a second meanwhile", polled, at_least=1),
+        Figure("scrapes that failed", sum(latency.errors for latency in latencies.values()), at_most=0),
+    ]
+    about = (
+        f"{ORGANISATIONS} organisations of {fleet.SCOPES} scopes with 30 days each: {samples:,} samples, "
+        f"{len(text) / 1e6:.1f} MB of text, scraped with gzip. Ratios are of medians."
+    )
+    bars = [Bar(name, latencies[name].median, f"{number(latencies[name].median * 1e3)} ms") for name in _SHORT]
+    named = tuple(replace(bar, label=_SHORT[bar.label]) for bar in bars)
+    chart = Chart(
+        "performance-scrape.svg",
+        f"A gzip scrape of {samples:,} samples, median (logarithmic)",
+        named,
+        logarithmic=True,
+    )
+    return Report("What a scrape costs", about, (*ratios, *rest), (chart,))
 
 
-def report(served: str, latencies: Mapping[str, Latency]) -> None:
-    console = Console(width=110)
-    table = Table("gzip scrape", "median ms", "99th ms", "errors", title=f"{ORGANISATIONS} organisations: {served}")
-    for name, latency in latencies.items():
-        table.add_row(name, f"{latency.median * 1e3:.2f}", f"{latency.p99 * 1e3:.2f}", str(latency.errors))
-    console.print(table)
-    compared = Table("ratio of medians", "measured", "target")
-    for name, ratio, target in ratios(latencies):
-        compared.add_row(name, f"{ratio:.1f}", target)
-    console.print(compared)
+_SHORT = {
+    NGINX: "nginx, a static file, 8 at a time",
+    CALM: "exporter, 8 at a time",
+    BUSY: "exporter, 8 at a time, polling",
+    ALONE: "exporter, alone",
+    RENDERING: "rendering on each scrape, alone",
+}
 
 
-def _exporter(processes: Processes, folder: Path, vendor: str, **api: Any) -> str:
-    port = free_port(0, "")
-    url = f"http://127.0.0.1:{port}"
-    config = fleet.config(folder / f"{port}.yaml", ORGANISATIONS, vendor, **api)
-    command = [sys.executable, "-m", "exporter", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"]
-    processes.start(f"exporter-{port}", command)
-    processes.wait_ready(f"exporter-{port}", f"{url}/-/ready")
-    return url
+def measure_sizes() -> Report:
+    """The time of a scrape by its size, one scraper at a time."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        processes = stack.enter_context(Processes(folder))
+        exporters = {}
+        for organisations, scopes in SIZES:
+            vendor = stack.enter_context(fleet.vendor(scopes=scopes))
+            config = fleet.config(folder / f"{organisations}.yaml", organisations, vendor, poll_interval="1h")
+            exporters[organisations, scopes] = fleet.start(processes, config)
+        for exporter in exporters.values():
+            exporter.until_complete()
+        # In turns, so that what else the machine does weighs on all alike.
+        taken: dict[tuple[int, int], list[float]] = {size: [] for size in SIZES}
+        for _ in range(5):
+            for size, exporter in exporters.items():
+                taken[size].append(wrk(f"{exporter.url}/metrics", connections=1, seconds=1).median)
+        each = {size: (median(taken[size]), _megabytes(exporter)) for size, exporter in exporters.items()}
+    figures, bars = [], []
+    for (organisations, scopes), (seconds, megabytes) in each.items():
+        name = f"{organisations} organisations of {scopes} scopes"
+        figures.append(Figure(f"{name}: {megabytes:.2f} MB gzipped", seconds * 1e3, "ms"))
+        bars.append(Bar(f"{name}, {megabytes:.2f} MB", seconds, f"{number(seconds * 1e3)} ms"))
+    (few, few_size), (many, many_size) = each[SIZES[-2]], each[SIZES[-1]]
+    (small, small_size), (large, large_size) = each[SIZES[0]], each[SIZES[3]]
+    ratio = Figure(
+        "200 organisations of 5 scopes / 40 of 25, for the same bytes",
+        many / few * few_size / many_size,
+        at_most=1.25,
+    )
+    slope = Figure("each further MB", (large - small) / (large_size - small_size) * 1e3, "ms")
+    about = "The median gzip scrape, one at a time: it grows with the bytes and with nothing else."
+    chart = Chart("performance-size.svg", "A scrape by its size, median", tuple(bars[:4]))
+    return Report("A scrape by its size", about, (ratio, slope, *figures), (chart,))
+
+
+def _megabytes(exporter: fleet.Exporter) -> float:
+    """Of a gzipped scrape."""
+    return int(requests.head(f"{exporter.url}/metrics", timeout=30).headers["Content-Length"]) / 1e6
 
 
 def _nginx(processes: Processes, folder: Path, text: bytes) -> str:
@@ -145,7 +204,4 @@ def serve_rendering(file: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        serve_rendering(Path(sys.argv[1]), int(sys.argv[2]))
-    else:
-        report(*measure())
+    serve_rendering(Path(sys.argv[1]), int(sys.argv[2]))

@@ -35,11 +35,13 @@ from .panels import (
     thresholds,
     words,
 )
-from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, any_of_variable, select
+from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, aggregate, any_of_variable, select
 from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, step
 from .usage import KNOWN_FOR, NO_DATA
 
 UID = "api-usage-exporter"
+# Points closer than this tell no more of polls, and cost as many times more where there are thousands of series.
+A_MINUTE = "1m"
 INSTANCE = "instance"
 WHERE = {INSTANCE: any_of_variable(INSTANCE)}
 RATE = "$__rate_interval"
@@ -124,13 +126,15 @@ def _state() -> list[View]:
     ]
 
 
-def _lines(title: str, description: str, *targets: tuple[str, str], **defaults: object) -> Lines:
+def _lines(
+    title: str, description: str, *targets: tuple[str, str], least_step: str = "", **defaults: object
+) -> Lines:
     return Lines(
         title=title,
         description=description,
         width=8,
         height=8,
-        targets=[over_time(expr, legend) for expr, legend in targets],
+        targets=[over_time(expr, legend, least_step) for expr, legend in targets],
         defaults={"min": 0, "noValue": NO_DATA, **PALETTE, **defaults},
     )
 
@@ -147,6 +151,7 @@ def _polls() -> list[View | Section]:
             "Polls per minute",
             "How often the exporter asks each vendor's usage endpoint.",
             (f"60 * sum by ({INSTANCE}, {API}) (rate({select(POLLS, WHERE, window=RATE)}))", "{{api}}, {{instance}}"),
+            least_step=A_MINUTE,
             unit=PER_MINUTE,
         ),
         _lines(
@@ -157,6 +162,7 @@ def _polls() -> list[View | Section]:
                 f"60 * sum by ({API}, {REASON}) (rate({select(POLL_FAILURES, WHERE, window=RATE)})) > 0",
                 "{{api}}: {{reason}}",
             ),
+            least_step=A_MINUTE,
             unit=PER_MINUTE,
             noValue="No poll has failed",
             custom={"showPoints": "auto"},
@@ -172,13 +178,13 @@ def _polls() -> list[View | Section]:
         Lines(
             title="Data age against the poll interval",
             description=(
-                "How old each organisation's data was when Prometheus scraped it. It saws between 0 and the poll "
-                "interval; above the stale line cards and alerts call the data stale."
+                "How old each API's oldest data was when Prometheus scraped it. It stays about the poll interval; "
+                "above the stale line cards and alerts call the data stale, and the overview tells whose it is."
             ),
             width=24,
             height=9,
             targets=[
-                over_time(_age(), "{{api}}: {{organisation}}, {{instance}}"),
+                over_time(_age(), "Oldest of {{api}}, {{instance}}"),
                 over_time(f"max by ({API}) ({select(POLL_INTERVAL, WHERE)})", "Poll interval of {{api}}"),
                 over_time(f"max by ({API}) ({select(STALE_AFTER, WHERE)})", "Stale after, of {{api}}"),
             ],
@@ -192,8 +198,11 @@ def _polls() -> list[View | Section]:
 
 
 def _age() -> str:
-    # At the time of the scrape: the scrape interval is not the exporter's delay.
-    return f"timestamp({select(LAST_SUCCESS, WHERE)}) - {select(LAST_SUCCESS, WHERE)}"
+    # At the time of the scrape: the scrape interval is not the exporter's delay. It is the same for all series of a
+    # scrape, and timestamp() of each would take seconds for a thousand organisations.
+    scraped = f"timestamp({select(BUILD_INFO, WHERE)})"
+    oldest = aggregate("min", (API, "job", INSTANCE), select(LAST_SUCCESS, WHERE))
+    return f"{scraped} - on (job, {INSTANCE}) group_right () {oldest}"
 
 
 def _dashed() -> dict[str, object]:

@@ -72,8 +72,9 @@ def table(expr: str) -> Query:
     return Query(expr=expr, format="table", instant=True)
 
 
-def over_time(expr: str, legend: str) -> Query:
-    return Query(expr=expr, legendFormat=legend)
+def over_time(expr: str, legend: str, least_step: str = "") -> Query:
+    """least_step: between two points, however far one zooms in."""
+    return Query(expr=expr, legendFormat=legend, interval=least_step)
 
 
 class View(Panel):  # type: ignore[misc]

@@ -149,7 +149,8 @@ def exhausted_at(where: Selection) -> str:
             mark(f"{most} == 0", Mark.TIME_LIMIT_ZERO),
             _too_early(where, Mark.TIME_TOO_EARLY),
             f"1000 * ({at} <= {end})",
-            mark(f"{at} > {end}", Mark.NOT_IN_PERIOD),
+            # What is left is later; asking for it in full would be a third of the whole query's work.
+            mark(end, Mark.NOT_IN_PERIOD),
         )
     )
 

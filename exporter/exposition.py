@@ -1,15 +1,21 @@
 """Store -> exposition text, rendered when a poll changes it, not when a scrape asks.
 
-Each organisation's sample lines are rendered when its state changes and kept; a body is put together from them and
-compressed by one renderer, and a scrape is handed the finished bytes. Formats:
+Each organisation's sample lines are rendered when its state changes and kept. One renderer puts them together, at
+most once a second, and a scrape is handed what it finished. Formats:
 https://prometheus.io/docs/instrumenting/exposition_formats/ (text 0.0.4 and OpenMetrics 1.0.0). Sample lines are the
-same in both; headers, and the end, differ.
+same in both, and so is what they compress to; headers, and the end, differ.
+
+Organisations are compressed some at a time, in blocks, and a block again only when one of its organisations changed.
+The blocks' compressed parts, one after another, are one gzip member: deflate allows for that where each part is
+flushed to a whole byte and refers to nothing before it (RFC 1951, section 3.2; RFC 1952, section 2.3).
 """
 
-import gzip
+import operator
 import platform
+import struct
 import threading
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -37,7 +43,14 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _GZIP_LEVEL = 3
-_OPENMETRICS_END = b"# EOF\n"
+# No name, time 0, an unknown system: the same samples give the same bytes.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+# An empty block that is the last one, and ends the deflated data.
+_DEFLATE_END = b"\x03\x00"
+# Few, so that a change costs little; enough that there is something to compress in families of one line a scope.
+_BLOCK_ORGANISATIONS = 16
+# Plain text is handed out in pieces of about this size, so that a scrape of it copies little at a time.
+_PIECE_BYTES = 256 * 1024
 
 # A time of creation beside every histogram would double what is to be read, and nothing here uses it.
 disable_created_metrics()
@@ -48,13 +61,32 @@ _FAMILIES: tuple[Metric, ...] = tuple(metric for metric in CATALOGUE if metrics.
 
 @dataclass(frozen=True)
 class Body:
-    """A finished answer to a scrape."""
+    """A finished answer to a scrape. lines: the text in many small parts; size: its bytes; gzipped: one member."""
 
-    plain: bytes
+    lines: tuple[bytes, ...]
+    size: int
     gzipped: bytes
 
+    @property
+    def plain(self) -> bytes:
+        """The whole text. Large: kept by nobody."""
+        return b"".join(self.lines)
 
-@dataclass(frozen=True)
+    def pieces(self) -> Iterator[bytes]:
+        """The text, in few parts."""
+        piece: list[bytes] = []
+        size = 0
+        for part in self.lines:
+            piece.append(part)
+            size += len(part)
+            if size >= _PIECE_BYTES:
+                yield b"".join(piece)
+                piece, size = [], 0
+        if piece:
+            yield b"".join(piece)
+
+
+@dataclass(frozen=True, slots=True)
 class _Rendered:
     """An organisation's sample lines by family, the state they show, and until when they hold."""
 
@@ -64,6 +96,28 @@ class _Rendered:
 
     def holds(self, state: OrganisationState, now: datetime) -> bool:
         return self.state is state and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a body: lines, and what they are compressed to."""
+
+    lines: tuple[bytes, ...]
+    deflated: bytes
+
+    @classmethod
+    def of(cls, *lines: bytes) -> "_Part":
+        # Raw deflate, flushed in full: it begins and ends at a whole byte and refers to nothing outside of it.
+        deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return cls(lines, deflate.compress(b"".join(lines)) + deflate.flush(zlib.Z_FULL_FLUSH))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some organisations, and their parts by family."""
+
+    organisations: tuple[_Rendered, ...]
+    parts: dict[str, _Part]
 
 
 class ProcessMetrics:
@@ -106,13 +160,14 @@ class ProcessMetrics:
 
 
 class Exposition:
-    """Holds the bodies of /metrics. `refresh` renders what has changed; `body` is what a scrape gets."""
+    """Holds the bodies of /metrics: `render` what a poll changed, `refresh` puts together what a scrape gets."""
 
     def __init__(self, store: Store, process: ProcessMetrics, clock: Clock) -> None:
         self._store = store
         self._process = process
         self._clock = clock
         self._rendered: dict[Key, _Rendered] = {}
+        self._blocks: list[_Block] = []
         self._bodies: dict[str, Body] = {}
         self._refreshing = threading.Lock()
         self.refresh()
@@ -123,20 +178,32 @@ class Exposition:
 
     def shows_all_tried(self) -> bool:
         """Whether every organisation has been asked for once, and the bodies show it."""
-        rendered = self._rendered.values()
-        return self._store.all_tried() and all(item.state.last_poll is not None for item in rendered)
+        shown = (item.state for block in self._blocks for item in block.organisations)
+        return self._store.all_tried() and all(state.last_poll is not None for state in shown)
+
+    def render(self, states: Iterable[OrganisationState]) -> None:
+        """Render the text of these organisations. Bodies show it from the next `refresh`."""
+        now = self._clock.now()
+        for state in states:
+            self._rendered[state.target.key] = _render(state, now, self._rendered.get(state.target.key))
 
     def refresh(self) -> None:
-        """Render what has changed since the last time, and swap the bodies in together."""
+        """Put the texts together and swap the bodies in together; render what time alone has changed."""
         with self._refreshing:
             now = self._clock.now()
-            states = self._store.states()
             known = self._rendered
-            self._rendered = {state.target.key: _current(known.get(state.target.key), state, now) for state in states}
-            lines = [rendered.lines for rendered in self._rendered.values()]
-            text = b"".join(_families(lines, openmetrics=False)) + generate_text(self._process.registry)
-            open_text = b"".join(_families(lines, openmetrics=True)) + generate_openmetrics(self._process.registry)
-            self._bodies = {TEXT: _finished(text), OPENMETRICS: _finished(open_text)}
+            rendered = {
+                state.target.key: _current(known.get(state.target.key), state, now) for state in self._store.states()
+            }
+            # What `render` puts into the one before until here is lost, and made up for the next time.
+            self._rendered = dict(rendered)
+            blocks = _blocks(list(rendered.values()), self._blocks)
+            registry = self._process.registry
+            self._bodies = {
+                TEXT: _body(_parts(blocks, generate_text(registry), openmetrics=False)),
+                OPENMETRICS: _body(_parts(blocks, generate_openmetrics(registry), openmetrics=True)),
+            }
+            self._blocks = blocks
 
 
 class Renderer:
@@ -149,7 +216,9 @@ class Renderer:
         self._changed = threading.Event()
         self._stopped = threading.Event()
 
-    def changed(self) -> None:
+    def changed(self, states: Sequence[OrganisationState]) -> None:
+        """Take in the states that are new: their text is made here, by the thread that polled. () for other news."""
+        self._exposition.render(states)
         self._changed.set()
 
     def stop(self) -> None:
@@ -169,26 +238,70 @@ class Renderer:
             self._stopped.wait(self._pause)
 
 
-def _finished(plain: bytes) -> Body:
-    # mtime 0: the same samples give the same bytes.
-    return Body(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
-
-
 def _current(known: _Rendered | None, state: OrganisationState, now: datetime) -> _Rendered:
     if known is not None and known.holds(state, now):
         return known
-    return _Rendered(state, state.next_change(now), render_organisation(state, now))
+    return _render(state, now, known)
 
 
-def _families(organisations: list[dict[str, bytes]], *, openmetrics: bool) -> Iterator[bytes]:
+def _render(state: OrganisationState, now: datetime, before: _Rendered | None) -> _Rendered:
+    """Families that are as they were stay the same objects, which need no comparing and stay where they are."""
+    lines = render_organisation(state, now)
+    if before is not None:
+        known = before.lines
+        lines = {name: known[name] if known.get(name) == text else text for name, text in lines.items()}
+    return _Rendered(state, state.next_change(now), lines)
+
+
+def _blocks(organisations: list[_Rendered], known: Sequence[_Block]) -> list[_Block]:
+    """The organisations in blocks; a known one is taken as it is where nothing in it changed."""
+    blocks = []
+    for number, start in enumerate(range(0, len(organisations), _BLOCK_ORGANISATIONS)):
+        members = tuple(organisations[start : start + _BLOCK_ORGANISATIONS])
+        before = known[number] if number < len(known) else None
+        same = before is not None and len(before.organisations) == len(members)
+        if before is not None and same and all(map(operator.is_, before.organisations, members)):
+            blocks.append(before)
+        else:
+            blocks.append(_block(members, before))
+    return blocks
+
+
+def _block(members: tuple[_Rendered, ...], before: _Block | None) -> _Block:
+    """A family whose lines did not change with the others keeps its part."""
+    parts = {}
     for metric in _FAMILIES:
-        samples = [lines[metric.name] for lines in organisations if metric.name in lines]
-        if samples:
-            yield _header(metric, openmetrics=openmetrics)
-            yield from samples
+        lines = tuple(member.lines[metric.name] for member in members if metric.name in member.lines)
+        known = before.parts.get(metric.name) if before else None
+        if lines:
+            parts[metric.name] = known if known is not None and known.lines == lines else _Part.of(*lines)
+    return _Block(members, parts)
 
 
-def _header(metric: Metric, *, openmetrics: bool) -> bytes:
+def _parts(blocks: Sequence[_Block], process: bytes, *, openmetrics: bool) -> Iterator[_Part]:
+    """A whole body; process: the process's own metrics, and the body's end."""
+    for metric in _FAMILIES:
+        parts = [block.parts[metric.name] for block in blocks if metric.name in block.parts]
+        if parts:
+            yield _Part.of(family_header(metric, openmetrics=openmetrics))
+            yield from parts
+    yield _Part.of(process)
+
+
+def _body(parts: Iterable[_Part]) -> Body:
+    parts = tuple(parts)
+    lines = tuple(line for part in parts for line in part.lines)
+    checksum = 0
+    for line in lines:
+        checksum = zlib.crc32(line, checksum)
+    size = sum(map(len, lines))
+    deflated = b"".join(part.deflated for part in parts)
+    trailer = struct.pack("<LL", checksum, size % 2**32)
+    return Body(lines, size, b"".join((_GZIP_HEADER, deflated, _DEFLATE_END, trailer)))
+
+
+def family_header(metric: Metric, *, openmetrics: bool) -> bytes:
+    """The lines that begin a family in either format."""
     name = metric.name.removesuffix("_total") if openmetrics else metric.name
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     if openmetrics:

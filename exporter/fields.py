@@ -3,9 +3,11 @@
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -240,16 +242,49 @@ UrlTemplate = Annotated[str, AfterValidator(_check_url)]
 AbsoluteUrl = Annotated[str, AfterValidator(_check_absolute)]
 
 
+class Search(Protocol):
+    """A compiled expression."""
+
+    def search(self, value: Any) -> Any:
+        """What the expression gives on a JSON value; null is None."""
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names one within the other, as in `period.start`: nearly all that mappings hold, without the interpreter."""
+
+    names: tuple[str, ...]
+
+    def search(self, value: Any) -> Any:
+        for name in self.names:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(name)
+        return value
+
+
 @lru_cache(maxsize=4096)
-def compile_jmespath(expression: str) -> ParsedResult:
+def compile_jmespath(expression: str) -> Search:
     """Compile a JMESPath expression (https://jmespath.org/specification.html). Raises ValueError."""
     try:
-        return jmespath.compile(expression)
+        compiled: ParsedResult = jmespath.compile(expression)
     except jmespath.exceptions.JMESPathError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f'is not JMESPath: {reason} (names with a hyphen or a dot need quotes: "rate-limit")'
         ) from None
+    names = _names(compiled.parsed)
+    return _Names(names) if names is not None else compiled
+
+
+def _names(node: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The names that a parsed expression consists of; None where it holds anything else."""
+    if node["type"] == "field":
+        return (node["value"],)
+    if node["type"] != "subexpression":
+        return None
+    parts = [_names(child) for child in node["children"]]
+    return None if None in parts else tuple(name for part in parts if part for name in part)
 
 
 def _check_jmespath(value: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping as MappingType
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
@@ -421,13 +422,21 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
 
 def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> date:
     value = _search(expression, entry, field)
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        with suppress(ValueError):
-            return date.fromisoformat(value)
+    if isinstance(value, str) and (day := _calendar_day(value)) is not None:
+        return day
     moment = _parse_time(value, zone)
     if moment is None:
         _wrong(field, expression, value, "a date (YYYY-MM-DD) or a time")
     return moment.astimezone(zone).date()
+
+
+@lru_cache(maxsize=4096)
+def _calendar_day(text: str) -> date | None:
+    """The date that a text of the form YYYY-MM-DD tells; None where it has another form."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    return None
 
 
 def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[DailyUsage, ...]:
@@ -435,8 +444,13 @@ def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[Dail
     newest = max([today, *counts])
     if newest > today + timedelta(days=1):
         raise Misfit(f"daily.date: {newest.isoformat()} lies in the future; today is {today.isoformat()}")
-    days = [newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS))]
-    return tuple(DailyUsage(day, counts.get(day, 0.0)) for day in days if fill or day in counts)
+    return tuple(DailyUsage(day, counts.get(day, 0.0)) for day in _window(newest) if fill or day in counts)
+
+
+@lru_cache(maxsize=64)
+def _window(newest: date) -> tuple[date, ...]:
+    """The 30 days up to `newest`; the same objects for all scopes, since together they have very many."""
+    return tuple(newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS)))
 
 
 def _same(value: object, declared: object) -> bool:

@@ -12,7 +12,7 @@ _MISFITS_TOLD = 10
 DailySource = Literal["vendor", "observed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BillingPeriod:
     """The time over which a limit counts: start <= t < end."""
 
@@ -26,7 +26,7 @@ class BillingPeriod:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DailyUsage:
     """One day's requests.
 
@@ -39,7 +39,7 @@ class DailyUsage:
     exact: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScopeUsage:
     """One scope of one organisation, as one poll found it.
 
@@ -76,7 +76,7 @@ class ScopeUsage:
         return self.requests / self.limit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FetchedScope:
     """A scope and when it was read."""
 

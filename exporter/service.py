@@ -63,14 +63,14 @@ class Service:
                 config = self._load()
             except ConfigError as error:
                 self.process.config_refused()
-                self.exposition.refresh()
+                self.renderer.changed(())
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
             self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)
-            self.exposition.refresh()
+            self.renderer.changed(())
             log.info("config loaded", organisations=len(config.targets))
 
     def _load(self) -> Config:

@@ -68,13 +68,24 @@ class _Asked:
 
 
 @dataclass(frozen=True)
+class _Known:
+    """An answer that can be asked for again on condition (RFC 9110, section 13). body: as it came, since what it is
+    parsed to takes many times the memory."""
+
+    asked: _Asked
+    validators: Mapping[str, str]
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class _Received:
-    """One HTTP answer, read and checked. validators: to ask for it again by (RFC 9110, section 13)."""
+    """One HTTP answer, read and checked. known: None where the vendor gave nothing to ask for it again by."""
 
     answer: Answer
     url: str
     next_link: str | None
-    validators: Mapping[str, str]
+    known: _Known | None
 
 
 class Source:
@@ -86,7 +97,7 @@ class Source:
         self._transport = _transport(target.api)
         self._sign_in = SignIn(target.auth, self._transport)
         self._watchdog = Watchdog()
-        self._known: dict[str, tuple[_Asked, _Received]] = {}
+        self._known: dict[str, _Known] = {}
 
     def fetch(self) -> dict[str, Answer]:
         """The answer of each of the api's requests, by name; the last one where the vendor says it is unchanged.
@@ -109,9 +120,12 @@ class Source:
         session.proxies = dict(requests.utils.get_environ_proxies(asked.url))
         if request.paging is not None:
             return self._all_pages(session, request, request.paging, asked)
-        before, known = self._known.get(name, (None, None))
-        received = self._signed_in(session, request, asked, known if before == asked else None)
-        self._known[name] = (asked, received)
+        known = self._known.get(name)
+        received = self._signed_in(session, request, asked, known if known and known.asked == asked else None)
+        if received.known is not None:
+            self._known[name] = received.known
+        else:
+            self._known.pop(name, None)
         return received.answer
 
     def _all_pages(self, session: requests.Session, request: Request, paging: Paging, asked: _Asked) -> Answer:
@@ -131,7 +145,7 @@ class Source:
             steps.add(step)
 
     def _signed_in(
-        self, session: requests.Session, request: Request, asked: _Asked, known: _Received | None
+        self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
     ) -> _Received:
         try:
             return self._exchange(session, request, asked, known)
@@ -141,7 +155,7 @@ class Source:
             return self._exchange(session, request, asked, known)
 
     def _exchange(
-        self, session: requests.Session, request: Request, asked: _Asked, known: _Received | None
+        self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
     ) -> _Received:
         api = self._target.api
         deadline = self._clock.monotonic() + api.timeout
@@ -164,17 +178,20 @@ class Source:
                 **self._transport,
             ) as response,
         ):
-            if response.status_code == requests.codes.not_modified and known and known.validators:
-                return known
+            if response.status_code == requests.codes.not_modified and known:
+                return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
-            return self._received(response, request, deadline)
+            return self._received(response, request, asked, deadline)
 
-    def _received(self, response: requests.Response, request: Request, deadline: float) -> _Received:
+    def _received(self, response: requests.Response, request: Request, asked: _Asked, deadline: float) -> _Received:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if request.read == "rate_limit_headers":
-            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, {})
-        answer = Answer(parse_json(self._body(response, deadline)), headers)
-        return _Received(answer, response.url, response.links.get("next", {}).get("url"), _validators(headers))
+            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, None)
+        body = self._body(response, deadline)
+        validators = _validators(headers)
+        known = _Known(asked, validators, body, headers) if validators else None
+        next_link = response.links.get("next", {}).get("url")
+        return _Received(Answer(parse_json(body), headers), response.url, next_link, known)
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         """The decoded body, read piece by piece so that neither its size nor its slowness is without end."""

@@ -4,7 +4,7 @@ A state is a frozen value; a poll makes a new one of it. The store holds the pre
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -68,8 +68,8 @@ class OrganisationState:
 
     def _read(self, snapshot: UsageSnapshot) -> "OrganisationState":
         at = snapshot.fetched_at
-        before = {scope.usage.name: scope.usage.period for scope in self.scopes}
-        scopes = tuple(_with_steady_period(scope, before.get(scope.name)) for scope in snapshot.scopes)
+        before = {scope.usage.name: scope.usage for scope in self.scopes}
+        scopes = tuple(_beside(before.get(scope.name), scope) for scope in snapshot.scopes)
         histories = {
             scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
             for scope in scopes
@@ -139,28 +139,48 @@ def _with_steady_period(scope: ScopeUsage, before: BillingPeriod | None) -> Scop
     return replace(scope, period=before) if same else scope
 
 
+def _beside(before: ScopeUsage | None, scope: ScopeUsage) -> ScopeUsage:
+    """The scope as the poll found it, with what it has in common with the one before."""
+    if before is None:
+        return scope
+    scope = _with_steady_period(scope, before.period)
+    if not scope.daily or not before.daily:
+        return scope
+    # Nearly all days are as they were: kept as the same objects, they stay where they are in memory.
+    known = {day.date: day for day in before.daily}
+    daily = tuple(known[day.date] if known.get(day.date) == day else day for day in scope.daily)
+    return replace(scope, daily=daily)
+
+
 def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage:
     return scope if history is None else replace(scope, daily=history.days)
 
 
+Listener = Callable[[Sequence[OrganisationState]], None]
+
+
 class Store:
-    """All organisations' states, in the config's order. Thread-safe; listeners are called after every change."""
+    """All organisations' states, in the config's order. Thread-safe.
+
+    Listeners are called after every change, with the states that are new.
+    """
 
     def __init__(self, clock: Clock, storage: Storage | None = None) -> None:
         self._clock = clock
         self._storage = storage
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
 
-    def on_change(self, listener: Callable[[], None]) -> None:
+    def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
     def set_targets(self, targets: Iterable[Target]) -> None:
         """Take over a config: organisations that stay keep their data, new ones begin, others go."""
         with self._lock:
-            self._states = {target.key: self._taken_over(target) for target in targets}
-        self._changed()
+            known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
+            changed = [state for key, state in self._states.items() if state is not known.get(key)]
+        self._changed(changed)
 
     def record(self, target: Target, outcome: UsageSnapshot | PollError) -> None:
         """Take in a poll's outcome, unless the target is no longer the one in use."""
@@ -172,7 +192,7 @@ class Store:
             self._states[target.key] = state
         if self._storage is not None and isinstance(outcome, UsageSnapshot):
             self._storage.save(target.account, Saved(state.last_success, state.scopes, dict(state.histories)))
-        self._changed()
+        self._changed([state])
 
     def states(self) -> tuple[OrganisationState, ...]:
         with self._lock:
@@ -197,6 +217,6 @@ class Store:
             last_success=saved.last_success,
         )
 
-    def _changed(self) -> None:
+    def _changed(self, states: Sequence[OrganisationState]) -> None:
         for listener in self._listeners:
-            listener()
+            listener(states)

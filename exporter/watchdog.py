@@ -31,16 +31,19 @@ class Watchdog:
 
     @contextlib.contextmanager
     def session(self, session: requests.Session) -> Iterator[None]:
-        """Watch every connection that the session makes meanwhile; and let it follow no redirect."""
+        """Watch every connection that the session makes meanwhile in this thread; and let it follow no redirect."""
         # Even where redirects are not allowed, requests looks where they lead, and reads the body of any size first.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign,assignment]
         self._expired = False
-        adapter = _Adapter(self)
+        around = getattr(_watching, "watchdog", self)  # a sign-in comes within the poll that needs it
+        _watching.watchdog = self
+        adapter = _Adapter()
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
         try:
             yield
         finally:
+            _watching.watchdog = around
             with self._lock:
                 for item in self._sockets:
                     item.close()
@@ -80,38 +83,47 @@ class Watchdog:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, watchdog: Watchdog) -> None:
-        self._pools = _pools(watchdog)
-        super().__init__()
-
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = self._pools
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **more: Any) -> Any:
         manager = super().proxy_manager_for(*args, **more)
         if type(manager) is ProxyManager:  # SOCKS has connections of its own
-            manager.pool_classes_by_scheme = self._pools
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
-def _pools(watchdog: Watchdog) -> dict[str, Any]:
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            connection = super()._new_conn()
-            watchdog.watch(connection)
-            return connection
+class _Watching(threading.local):
+    """The watchdog of the session that this thread uses. Connections find it here, since urllib3 makes them from
+    classes; classes made for each poll would be a fifth of its work, and garbage that is slow to be found."""
 
-    class Encrypted(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            connection = super()._new_conn()
-            watchdog.watch(connection)
-            return connection
+    watchdog: Watchdog
 
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
 
-    class EncryptedPool(HTTPSConnectionPool):
-        ConnectionCls = Encrypted
+_watching = _Watching()
 
-    return {"http": PlainPool, "https": EncryptedPool}
+
+class _Plain(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        connection = super()._new_conn()
+        _watching.watchdog.watch(connection)
+        return connection
+
+
+class _Encrypted(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        connection = super()._new_conn()
+        _watching.watchdog.watch(connection)
+        return connection
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _EncryptedPool(HTTPSConnectionPool):
+    ConnectionCls = _Encrypted
+
+
+_POOLS = {"http": _PlainPool, "https": _EncryptedPool}

@@ -24,10 +24,19 @@ from exporter.links import RUNBOOKS_URL
 from exporter.metrics import CATALOGUE, LAST_SUCCESS, LIMIT, REQUESTS
 from exporter.thresholds import CRITICAL, WARNING, Bands
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
-from tests.support.panels import BOARDS, FILES, Question, asked, filled, questions, server_time
+from tests.support.panels import (
+    BOARDS,
+    FILES,
+    Json,
+    Question,
+    asked,
+    filled,
+    questions,
+    server_time,
+    variable_queries,
+)
 from tests.support.programs import ROOT
 
-Json = dict[str, Any]
 LABS = "New Labs"
 NAMES = [one.name for one in (*ACCOUNTS, HOSTILE)]
 
@@ -233,7 +242,7 @@ def test_every_metric_and_label_is_in_the_catalogue(board: Json) -> None:
         if metric.kind == "histogram":
             known[f"{metric.name}_bucket"] = {*metric.labels, "job", "instance", "le"}
     labels = set().union(*known.values())
-    for expr in [*_exprs(board), *_variable_queries(board)]:
+    for expr in [*_exprs(board), *dict(variable_queries(board)).values()]:
         bare = re.sub(r"`[^`]*`|\[[^\]]*\]", "", expr)
         for metric, conditions in re.findall(r"([A-Za-z_]\w*)\{([^}]*)\}", bare):
             assert set(re.findall(r"(\w+)=", conditions)) <= known[metric], expr
@@ -248,12 +257,6 @@ def _exprs(board: Json) -> Iterator[str]:
     for panel in board["panels"]:
         for target in panel.get("targets", []):
             yield target["expr"]
-
-
-def _variable_queries(board: Json) -> Iterator[str]:
-    for variable in board["templating"]["list"]:
-        if variable["type"] == "query":
-            yield variable["query"]["query"]
 
 
 # --- against a real Prometheus

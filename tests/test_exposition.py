@@ -1,13 +1,14 @@
 """What stands on /metrics, held against prometheus_client's own parser and writer."""
 
 import gzip
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from subprocess import run
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -19,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter import metrics
 from exporter.config import Target, load_preset
 from exporter.errors import REASONS, ServerError
-from exporter.exposition import OPENMETRICS, TEXT, Exposition, ProcessMetrics, Renderer
+from exporter.exposition import OPENMETRICS, TEXT, Body, Exposition, ProcessMetrics, Renderer, family_header
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api, Organisation
@@ -211,6 +212,41 @@ def test_gzip_is_one_member_with_the_same_text(exporter: Exporter) -> None:
     assert gzip.decompress(body.gzipped) == body.plain
 
 
+def test_a_body_shows_who_changed_among_many(tmp_path: Path) -> None:
+    clock = FakeClock()
+    ids = [f"o{number}" for number in range(40)]
+    config = load(
+        tmp_path / "c.yaml", {"url": "http://x/{organisation_id}", "organisations": [{"id": each} for each in ids]}
+    )
+    store, process = Store(clock), ProcessMetrics()
+    store.set_targets(config.targets)
+    exposition = Exposition(store, process, clock)
+    store.on_change(exposition.render)
+    expected = dict.fromkeys(ids, 750.0)
+    for target in config.targets:
+        store.record(target, UsageSnapshot(clock.now(), (MAPS,)))
+    for changed in (None, 0, 17, 39):
+        if changed is not None:
+            expected[f"o{changed}"] = changed
+            store.record(config.targets[changed], UsageSnapshot(clock.now(), (replace(MAPS, requests=changed),)))
+        exposition.refresh()
+        for content_type, parse in ((TEXT, parse_text), (OPENMETRICS, parse_openmetrics)):
+            body = exposition.body(content_type)
+            assert gzip.decompress(body.gzipped) == b"".join(body.pieces()) == body.plain
+            assert body.size == len(body.plain)
+            (family,) = (one for one in parse(body.plain.decode()) if one.name == metrics.REQUESTS.name)
+            assert {one.labels["organisation"]: one.value for one in family.samples} == expected
+        store.set_targets(config.targets)
+    store.set_targets(config.targets[5:])
+    exposition.refresh()
+    assert exposition.body(TEXT).plain.count(b"\napi_usage_requests{") == 35
+
+
+def test_a_large_body_is_handed_out_in_pieces() -> None:
+    body = Body((b"a" * 200_000,) * 5, 1_000_000, b"")
+    assert [len(piece) for piece in body.pieces()] == [400_000, 400_000, 200_000]
+
+
 class _Fixed:
     def __init__(self, *families: Metric) -> None:
         self.families = families
@@ -254,6 +290,88 @@ def test_escaping_grouping_and_numbers_are_prometheus_client_s(
             written[written.index(b"# HELP api_usage_polls") :],
         ):
             assert family in body
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+histories = st.none() | st.lists(counts, min_size=30, max_size=30).map(
+    lambda found: tuple(
+        DailyUsage(date(2026, 10, 24) + timedelta(days=day), count) for day, count in enumerate(found)
+    )
+)
+scopes = st.builds(
+    ScopeUsage,
+    name=names,
+    requests=counts,
+    limit=st.none() | counts,
+    id=label_values,
+    plan=label_values,
+    unit=names,
+    rate_limit_per_minute=st.none() | counts,
+    rejected=st.none() | counts,
+    daily=histories,
+)
+
+
+def in_order(body: bytes) -> list[list[str]]:
+    """The lines, with labels in the order of their names: prometheus_client sorts them, and it means nothing."""
+    return [
+        re.split(r"[{}]", line)[:1] + sorted(LABEL.findall(line)) + [line.rpartition(" ")[2]]
+        for line in body.decode().split("\n")
+    ]
+
+
+LABEL = re.compile(r'\w+="(?:[^"\\]|\\.)*"')
+
+
+@settings(max_examples=25)
+@given(
+    st.dictionaries(
+        names, st.lists(scopes, max_size=3, unique_by=lambda scope: scope.name) | st.none(), min_size=1, max_size=20
+    )
+)
+def test_a_whole_body_is_what_prometheus_client_writes_of_it(
+    organisations: dict[str, list[ScopeUsage] | None],
+) -> None:
+    """None: an organisation whose poll failed."""
+    clock = FakeClock()
+    api = Api.model_validate(
+        {"name": "demo", "url": "http://x/", "organisations": [{"id": "acme"}], **load_preset("standard").api}
+    )
+    targets = [Target(api, Organisation.model_construct(id="acme", name=name, labels={})) for name in organisations]
+    store = Store(clock)
+    store.set_targets(targets)
+    for target, found in zip(targets, organisations.values(), strict=True):
+        outcome = ServerError("500") if found is None else UsageSnapshot(clock.now(), tuple(found))
+        store.record(target, outcome)
+    exposition = Exposition(store, ProcessMetrics(), clock)
+    for content_type, parse, generate in (
+        (TEXT, parse_text, generate_text),
+        (OPENMETRICS, parse_openmetrics, generate_openmetrics),
+    ):
+        body = exposition.body(content_type).plain
+        ours = body[: body.index(b"# HELP python_info")]
+        families = [family for family in parse(ours.decode() + "# EOF\n") if family.samples]
+        registry = CollectorRegistry()
+        registry.register(_Fixed(*families))
+        assert in_order(generate(registry).removesuffix(b"# EOF\n")) == in_order(ours)
+        shown = {
+            (one.labels["organisation"], one.labels["scope"]): one.value
+            for family in families
+            for one in family.samples
+            if one.name == metrics.REQUESTS.name
+        }
+        told = {(name, one.name): one.requests for name, found in organisations.items() for one in found or ()}
+        assert shown == told
+
+
+@given(label_values)
+def test_help_is_escaped_as_prometheus_client_does(text: str) -> None:
+    requests, polls = replace(metrics.REQUESTS, help=text), replace(metrics.POLLS, help=text)
+    registry = CollectorRegistry()
+    registry.register(_Fixed(GaugeMetricFamily(requests.name, text), CounterMetricFamily(polls.name, text)))
+    for openmetrics, generate in ((False, generate_text), (True, generate_openmetrics)):
+        ours = family_header(requests, openmetrics=openmetrics) + family_header(polls, openmetrics=openmetrics)
+        assert ours == generate(registry).removesuffix(b"# EOF\n")
 
 
 def test_the_renderer_refreshes_after_a_change_and_stops(exporter: Exporter) -> None:

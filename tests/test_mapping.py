@@ -5,12 +5,15 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import jmespath
+import jmespath.exceptions
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config import load_preset
 from exporter.errors import ResponseError
+from exporter.fields import compile_jmespath
 from exporter.mapping import map_answers
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api
@@ -361,3 +364,27 @@ def test_any_answer_is_read_or_refused_and_never_gives_a_number_that_is_none(dat
         assert any(
             item["name"] in (scope.name, int(scope.name) if scope.name.isdigit() else None) for item in data["scopes"]
         )
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c d", "é"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b", '"c d"', '"é"', "a[0]", "*", "@", "length(@)", "a || b"]), min_size=1, max_size=4
+    ),
+    plain,
+)
+def test_names_give_what_jmespath_gives(parts: list[str], value: Any) -> None:
+    expression = ".".join(parts)
+    try:
+        expected = jmespath.compile(expression).search(value)
+    except jmespath.exceptions.JMESPathError:  # some of the functions, and what is none when put together
+        return
+    assert compile_jmespath(expression).search(value) == expected

@@ -219,7 +219,7 @@ def test_no_more_polls_of_an_api_at_a_time_than_the_config_allows_and_other_apis
     )
     poller.set_targets(config.targets)
     poller.run_due()
-    while "q" not in recorder.organisations():
+    while "q" not in recorder.organisations() or together[0] < 2:
         release.wait(0.01)
     assert recorder.organisations() == ["q"]
     release.set()

@@ -270,6 +270,18 @@ def test_a_slow_drip_ends_at_the_timeout(tmp_path: Path) -> None:
         source(tmp_path, url, timeout="300ms").fetch()
 
 
+def test_a_drip_after_a_sign_in_ends_at_the_timeout_too(tmp_path: Path, vendor: Vendor) -> None:
+    vendor.answer = lambda _: Response(
+        '{"access_token": "t0ken-1", "token_type": "bearer"}', mimetype="application/json"
+    )
+    auth = {"type": "oauth2", "token_url": f"{vendor.url}/token", "client_id": "me", "client_secret": "s3cr3t"}
+    with (
+        raw_server(b"HTTP/1.1 200 OK\r\n", *[b"X: a\r\n"] * 100, pause=0.05) as url,
+        pytest.raises(PollTimeoutError, match="was not complete within the timeout of 0.3 s"),
+    ):
+        source(tmp_path, url, timeout="300ms", auth=auth).fetch()
+
+
 def test_an_answer_over_the_size_cap(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body="[" + "0," * 100_000 + "0]")
     with pytest.raises(ResponseError, match=r"larger than max_response_bytes \(1000\)"):

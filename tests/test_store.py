@@ -2,14 +2,14 @@
 
 import stat
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.errors import ServerError, StartError
-from exporter.model import BillingPeriod, ScopeUsage, UsageSnapshot
+from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.storage import Storage
 from exporter.store import OrganisationState, Store
 from tests.support.clock import FakeClock
@@ -47,6 +47,34 @@ def test_before_the_first_poll_nothing_is_known(tmp_path: Path, clock: FakeClock
     assert (state.last_poll, state.last_success, state.failure, state.polls) == (None, None, None, 0)
     assert not state.is_stale(clock.now())
     assert state.is_stale(clock.now() + timedelta(minutes=15))
+
+
+def test_listeners_are_told_what_is_new(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
+    told: list[OrganisationState] = []
+    store.on_change(told.extend)
+    record(store, snapshot(clock, MAPS))
+    assert told == [only(store)]
+    store.set_targets([only(store).target])
+    assert told == [only(store)]
+    store.set_targets([make_target(tmp_path, stale_after="1h")])
+    assert told[1:] == [only(store)]
+
+
+def test_days_that_did_not_change_stay_the_same_objects(tmp_path: Path, clock: FakeClock) -> None:
+    def days(*counts: float) -> tuple[DailyUsage, ...]:
+        return tuple(DailyUsage(date(2026, 11, day), count) for day, count in enumerate(counts, start=1))
+
+    store = store_of(tmp_path, clock)
+    found = []
+    for told in (days(1, 2, 3), days(1, 5, 3, 4)):
+        record(store, snapshot(clock, replace(MAPS, daily=told)))
+        found.append(only(store).scopes[0].usage.daily)
+    before, after = found
+    assert after == days(1, 5, 3, 4)
+    assert before
+    assert after
+    assert [one is other for one, other in zip(before, after, strict=False)] == [True, False, True]
 
 
 def test_a_failure_keeps_the_last_values_and_is_told(tmp_path: Path, clock: FakeClock) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from exporter.exposition import OPENMETRICS, TEXT
 from exporter.service import Service
 from exporter.web.app import create_app
 from exporter.web.negotiation import exposition_format
+from exporter.web.server import Address, listen
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor, serve
@@ -38,7 +40,9 @@ class Running:
         return requests.get(self.url + path, headers={"Accept-Encoding": "identity", **headers}, timeout=10)
 
     def post(self, path: str) -> requests.Response:
-        return requests.post(self.url + path, timeout=10)
+        response = requests.post(self.url + path, timeout=10)
+        self.service.exposition.refresh()
+        return response
 
 
 @pytest.fixture
@@ -110,6 +114,19 @@ def test_gzip_only_where_it_is_accepted(running: Running, accepted: str, gzipped
     assert (response.headers.get("Content-Encoding") == "gzip") is gzipped
     body = response.raw.read(decode_content=False)
     assert b"api_usage_polls_total" in (gzip.decompress(body) if gzipped else body)
+
+
+def test_the_whole_text_comes_with_its_length(running: Running) -> None:
+    response = requests.get(f"{running.url}/metrics", headers={"Accept-Encoding": "identity"}, timeout=5)
+    assert int(response.headers["Content-Length"]) == len(response.content)
+    assert response.content.endswith(b"\n")
+
+
+def test_short_answers_are_sent_at_once() -> None:
+    with listen(Address("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_health_and_readiness(running: Running, vendor: Vendor) -> None:

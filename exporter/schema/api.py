@@ -141,7 +141,7 @@ class Api(Request):
     max_scopes: int = Field(
         1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
     )
-    max_concurrent_polls: int = Field(16, ge=1, le=256, description="Most requests to this api at a time.")
+    max_concurrent_polls: int = Field(24, ge=1, le=256, description="Most requests to this api at a time.")
     poll_interval: Duration = Field(
         "5m", validate_default=True, description="How often an organisation is asked for."
     )

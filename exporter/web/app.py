@@ -44,7 +44,8 @@ def create_app(
         content_type = exposition_format(request.accept_mimetypes)
         body = exposition.body(content_type)
         gzipped = wants_gzip(request.accept_encodings)
-        response = Response(body.gzipped if gzipped else body.plain, content_type=content_type)
+        response = Response(body.gzipped if gzipped else body.pieces(), content_type=content_type)
+        response.content_length = len(body.gzipped) if gzipped else body.size
         response.headers["Vary"] = "Accept, Accept-Encoding"
         if gzipped:
             response.headers["Content-Encoding"] = "gzip"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,16 @@ BOARDS: dict[str, Json] = {path.stem: json.loads(path.read_text(encoding="utf-8"
 
 @dataclass(frozen=True)
 class Question:
-    """A panel's query, with variables filled in. key: dashboard, panel and query; about: the organisation or ""."""
+    """A panel's query, with variables filled in.
+
+    key: dashboard, panel and query. about: the organisation, or "". least_step: such as 1m, where the panel sets one.
+    """
 
     key: str
     about: str
     expr: str
     instant: bool
+    least_step: str | None = None
 
 
 def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s") -> str:
@@ -39,18 +44,26 @@ def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s
     return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", rate_interval))
 
 
-def questions(uid: str, organisations: list[str], scope: str = ".+", rate_interval: str = "15s") -> list[Question]:
-    """Every query of a dashboard, for each of the organisations."""
-    board = BOARDS[uid]
+def questions(
+    uid: str, organisations: list[str], scope: str = ".+", *, api: str = "demo", rate_interval: str = "15s"
+) -> list[Question]:
+    """Every query of a dashboard's panels, about each of the organisations."""
     found = []
     for about in organisations:
-        chosen = {"api": ["demo"], "organisation": [about], "scope": [scope], "instance": [".+"]}
-        for panel in board["panels"]:
+        chosen = {"api": [api], "organisation": [about], "scope": [scope], "instance": [".+"]}
+        for panel in BOARDS[uid]["panels"]:
             for target in panel.get("targets", []):
                 key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
                 expr = filled(target["expr"], chosen, rate_interval)
-                found.append(Question(key, about, expr, target.get("instant", False)))
+                found.append(Question(key, about, expr, target.get("instant", False), target.get("interval")))
     return found
+
+
+def variable_queries(board: Json) -> Iterator[tuple[str, str]]:
+    """(name, query) of the variables that are asked for."""
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["name"], variable["query"]["query"]
 
 
 def answered(server: str, question: Question, at: float) -> dict[str, dict[float, float]]:

@@ -1,0 +1,164 @@
+"""1,000 organisations: how soon all are polled, also beside dead vendors, and what reloads and pages cost."""
+
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from benchmarks import fleet
+from benchmarks.figures import Figure, Report, median
+from benchmarks.load import wrk
+from exporter.demo.processes import Processes
+from exporter.schema import Api
+from tests.support.programs import eventually
+
+ORGANISATIONS = 1000
+SLOW = 0.2
+# It accepts connections and does not answer within any poll's time-out.
+DEAD = 600.0
+AT_A_TIME = Api.model_fields["max_concurrent_polls"].default
+SCRAPERS = 4
+SCRAPED_SECONDS = 15
+
+
+def measure() -> Report:
+    """How soon all are polled, and whether a dead vendor delays the others."""
+    with tempfile.TemporaryDirectory() as folder, fleet.vendor(SLOW) as vendor, fleet.vendor(DEAD) as dead:
+        file = Path(folder) / "c.yaml"
+        fleet.config(file, ORGANISATIONS, vendor, poll_interval="1h")
+        alone, first = _until_polled(file)
+        fleet.config(file, ORGANISATIONS, vendor, ("dead", 500, dead), ("slow", 20, dead), poll_interval="1h")
+        beside, _ = _until_polled(file)
+    with tempfile.TemporaryDirectory() as folder, fleet.vendor() as vendor:
+        quick, _ = _until_polled(fleet.config(Path(folder) / "c.yaml", ORGANISATIONS, vendor, poll_interval="1h"))
+    figures = (
+        Figure("start to all polled", alone, "s", at_most=15),
+        Figure("start to first complete /metrics", first, "s"),
+        Figure("the same with a vendor that answers at once", quick, "s"),
+        Figure("start to all polled, beside two dead vendors / alone", beside / alone, at_most=1.1),
+    )
+    about = (
+        f"{ORGANISATIONS:,} organisations whose vendor answers in {SLOW * 1e3:.0f} ms, {AT_A_TIME} at a time (the "
+        f"default of `max_concurrent_polls`): {ORGANISATIONS * SLOW / AT_A_TIME:.1f} s of waiting alone. The dead "
+        "vendors have 520 organisations more, accept connections and never answer."
+    )
+    return Report("Polling many organisations", about, figures)
+
+
+def _until_polled(config: Path) -> tuple[float, float]:
+    """Seconds from the start until every organisation of the first api was polled, and until /metrics shows it."""
+    with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
+        exporter = fleet.start(processes, config)
+        eventually(lambda: _is_up(exporter), 120)
+        newest = max(map(float, re.findall(_LAST_SUCCESS, exporter.text(), re.MULTILINE)))
+        return newest - exporter.started_at, time.monotonic() - exporter.started
+
+
+_LAST_SUCCESS = rb'^api_usage_last_success_timestamp_seconds{api="bench",.*} (\S+)$'
+
+
+def _is_up(exporter: fleet.Exporter) -> bool:
+    try:
+        return exporter.text().count(b'api_usage_up{api="bench"') == ORGANISATIONS
+    except requests.RequestException:
+        return False
+
+
+@dataclass
+class _Checks:
+    made: int = 0
+    failed: int = 0
+    incomplete: int = 0
+
+
+def measure_running() -> Report:
+    """Reloads under continuous scraping, and the pages."""
+    with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes, fleet.vendor() as vendor:
+        file = fleet.config(Path(folder) / "c.yaml", ORGANISATIONS, vendor, poll_interval="1h")
+        exporter = fleet.start(processes, file)
+        exporter.until_complete()
+        pages = {
+            "usage page of an organisation": wrk(_page(exporter, "?api=bench&organisation=org-00500"), connections=1),
+            "page to choose an organisation": wrk(_page(exporter, ""), connections=1, seconds=4),
+        }
+        calm = wrk(f"{exporter.url}/metrics", connections=SCRAPERS, seconds=5)
+        reloads: list[float] = []
+        with _checking(exporter) as checks, ThreadPoolExecutor(1) as pool:
+            scraping = pool.submit(wrk, f"{exporter.url}/metrics", connections=SCRAPERS, seconds=SCRAPED_SECONDS)
+            while not scraping.done():
+                _change(file, len(reloads))
+                began = time.monotonic()
+                requests.post(f"{exporter.url}/-/reload", timeout=60).raise_for_status()
+                reloads.append(time.monotonic() - began)
+                time.sleep(0.5)
+            scraped = scraping.result()
+    figures = (
+        Figure("reloads while it is scraped", len(reloads), at_least=3),
+        Figure("scrapes dropped", scraped.errors + checks.failed, at_most=0),
+        Figure("scrapes looked into that lacked an organisation", checks.incomplete, at_most=0),
+        Figure("scrapes looked into", checks.made, at_least=5),
+        Figure("scrape while it reloads: median", scraped.median * 1e3, "ms"),
+        Figure("scrape while it reloads: 99th percentile", scraped.p99 * 1e3, "ms"),
+        Figure("scrape otherwise: median", calm.median * 1e3, "ms"),
+        Figure("scrape otherwise: 99th percentile", calm.p99 * 1e3, "ms"),
+        Figure("a reload: median", median(reloads) * 1e3, "ms"),
+        *(
+            figure
+            for name, latency in pages.items()
+            for figure in (
+                Figure(f"{name}: median", latency.median * 1e3, "ms", at_most=100),
+                Figure(f"{name}: 99th percentile", latency.p99 * 1e3, "ms", at_most=100),
+            )
+        ),
+    )
+    about = (
+        f"{ORGANISATIONS:,} organisations; {SCRAPERS} scrapers without a pause, and one that looks into what it "
+        "gets, while the config is reloaded again and again, each time with another organisation more and a changed "
+        "setting, so that all are polled anew. Pages are asked for one after another."
+    )
+    return Report("Reloads and pages at 1,000 organisations", about, figures)
+
+
+def _page(exporter: fleet.Exporter, query: str) -> str:
+    return f"{exporter.url}/{query}"
+
+
+def _change(file: Path, number: int) -> None:
+    document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    (api,) = document["apis"]
+    api["organisations"].append({"id": f"new-{number}"})
+    api["stale_after"] = f"{4 + number}h"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+@contextmanager
+def _checking(exporter: fleet.Exporter) -> Iterator[_Checks]:
+    """Scrapes all the time and looks for what is missing."""
+    checks, stopped = _Checks(), threading.Event()
+
+    def check() -> None:
+        while not stopped.wait(0.2):
+            checks.made += 1
+            try:
+                text = exporter.text()
+            except requests.RequestException:
+                checks.failed += 1
+                continue
+            checks.incomplete += text.count(b"\napi_usage_requests{") < ORGANISATIONS * fleet.SCOPES
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    try:
+        yield checks
+    finally:
+        stopped.set()
+        thread.join()
