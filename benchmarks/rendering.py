@@ -5,6 +5,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import fleet
@@ -13,7 +14,7 @@ from exporter.clock import SystemClock
 from exporter.config import Target, load_config
 from exporter.exposition import TEXT, Exposition, ProcessMetrics
 from exporter.mapping import map_answers
-from exporter.model import Answer, UsageSnapshot
+from exporter.model import Answer, ScopeUsage, UsageSnapshot
 from exporter.schema import MAIN_REQUEST
 from exporter.store import Store
 from exporter.strict_json import parse_json
@@ -25,6 +26,7 @@ class _Exporter:
     """A store and its exposition, filled by polls that ask nobody."""
 
     def __init__(self, organisations: int) -> None:
+        self._polls = 0
         clock = SystemClock()
         with tempfile.TemporaryDirectory() as folder:
             file = fleet.config(Path(folder) / "config.yaml", organisations, "http://127.0.0.1:1")
@@ -42,8 +44,17 @@ class _Exporter:
         self.exposition.refresh()
 
     def record(self, number: int) -> None:
-        """Take in what a poll brought for the organisation, as the thread that polled it does."""
-        self.store.record(self.targets[number], self.snapshots[number % len(self.snapshots)])
+        """Take in what a poll brought for the organisation, as the thread that polled it does: some more requests."""
+        self._polls += 1
+        before = self.snapshots[number % len(self.snapshots)]
+        scopes = tuple(_used_more(scope, self._polls) for scope in before.scopes)
+        self.store.record(self.targets[number], UsageSnapshot(SystemClock().now(), scopes))
+
+
+def _used_more(scope: ScopeUsage, requests: int) -> ScopeUsage:
+    *past, today = scope.daily
+    today = replace(today, requests=today.requests + requests)
+    return replace(scope, requests=scope.requests + requests, daily=(*past, today))
 
 
 def snapshot(target: Target, answers: dict[str, Answer]) -> UsageSnapshot:

@@ -22,6 +22,7 @@ from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.flags import ADDRESS, SHARD
+from exporter.heap import give_memory_back
 from exporter.service import Service
 from exporter.sharding import Shard
 from exporter.storage import Storage
@@ -207,6 +208,7 @@ def _fail(*lines: str) -> None:
 
 
 def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard | None) -> None:
+    give_memory_back()
     clock = SystemClock()
     live = LiveWebConfig(web.config_file, clock.monotonic) if web.config_file else None
     service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)

@@ -49,8 +49,6 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _DEFLATE_END = b"\x03\x00"
 # Few, so that a change costs little; enough that there is something to compress in families of one line a scope.
 _BLOCK_ORGANISATIONS = 16
-# Plain text is handed out in pieces of about this size, so that a scrape of it copies little at a time.
-_PIECE_BYTES = 256 * 1024
 
 # A time of creation beside every histogram would double what is to be read, and nothing here uses it.
 disable_created_metrics()
@@ -72,30 +70,19 @@ class Body:
         """The whole text. Large: kept by nobody."""
         return b"".join(self.lines)
 
-    def pieces(self) -> Iterator[bytes]:
-        """The text, in few parts."""
-        piece: list[bytes] = []
-        size = 0
-        for part in self.lines:
-            piece.append(part)
-            size += len(part)
-            if size >= _PIECE_BYTES:
-                yield b"".join(piece)
-                piece, size = [], 0
-        if piece:
-            yield b"".join(piece)
-
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    """An organisation's sample lines by family, the state they show, and until when they hold."""
+    """An organisation's sample lines by family, the state they show, and from when until when they hold."""
 
     state: OrganisationState
+    since: datetime
     until: datetime | None
     lines: dict[str, bytes]
 
     def holds(self, state: OrganisationState, now: datetime) -> bool:
-        return self.state is state and (self.until is None or now < self.until)
+        # A clock that is set back must not leave us with what was stale in its future.
+        return self.state is state and self.since <= now and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +94,7 @@ class _Part:
 
     @classmethod
     def of(cls, *lines: bytes) -> "_Part":
-        # Raw deflate, flushed in full: it begins and ends at a whole byte and refers to nothing outside of it.
+        # Raw deflate by a compressor of its own, so that it refers to nothing before it, and flushed to a whole byte.
         deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         return cls(lines, deflate.compress(b"".join(lines)) + deflate.flush(zlib.Z_FULL_FLUSH))
 
@@ -178,8 +165,13 @@ class Exposition:
 
     def shows_all_tried(self) -> bool:
         """Whether every organisation has been asked for once, and the bodies show it."""
-        shown = (item.state for block in self._blocks for item in block.organisations)
-        return self._store.all_tried() and all(state.last_poll is not None for state in shown)
+        shown = {
+            item.state.target.key
+            for block in self._blocks
+            for item in block.organisations
+            if item.state.last_poll is not None
+        }
+        return all(state.last_poll is not None and state.target.key in shown for state in self._store.states())
 
     def render(self, states: Iterable[OrganisationState]) -> None:
         """Render the text of these organisations. Bodies show it from the next `refresh`."""
@@ -250,7 +242,7 @@ def _render(state: OrganisationState, now: datetime, before: _Rendered | None) -
     if before is not None:
         known = before.lines
         lines = {name: known[name] if known.get(name) == text else text for name, text in lines.items()}
-    return _Rendered(state, state.next_change(now), lines)
+    return _Rendered(state, now, state.next_change(now), lines)
 
 
 def _blocks(organisations: list[_Rendered], known: Sequence[_Block]) -> list[_Block]:

@@ -422,7 +422,8 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
 
 def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> date:
     value = _search(expression, entry, field)
-    if isinstance(value, str) and (day := _calendar_day(value)) is not None:
+    # Only what has a date's length is worth remembering; the vendor may send texts of megabytes.
+    if isinstance(value, str) and len(value) == len("YYYY-MM-DD") and (day := _calendar_day(value)) is not None:
         return day
     moment = _parse_time(value, zone)
     if moment is None:

@@ -179,12 +179,14 @@ class Source:
             ) as response,
         ):
             if response.status_code == requests.codes.not_modified and known:
+                # What it tells anew holds (RFC 9111, section 3.2).
+                known = replace(known, headers={**known.headers, **_headers(response)})
                 return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
             return self._received(response, request, asked, deadline)
 
     def _received(self, response: requests.Response, request: Request, asked: _Asked, deadline: float) -> _Received:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = _headers(response)
         if request.read == "rate_limit_headers":
             return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, None)
         body = self._body(response, deadline)
@@ -204,6 +206,10 @@ class Source:
             if self._clock.monotonic() > deadline:
                 raise _too_late(api)
         return bytes(body)
+
+
+def _headers(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _too_late(api: Api) -> PollTimeoutError:

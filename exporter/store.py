@@ -198,9 +198,6 @@ class Store:
         with self._lock:
             return tuple(self._states.values())
 
-    def all_tried(self) -> bool:
-        return all(state.last_poll is not None for state in self.states())
-
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
         if known is not None and known.target.account == target.account:

@@ -66,10 +66,16 @@ PROJECTION_MIN_ELAPSED_RATIO = 0.10
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
 
+# Smaller ones could not be told from 0, since any usage at all shows as 0.01 % at least.
+LEAST_RATIO = 0.001
+
+
 def _check(name: str, ratio: float) -> None:
-    if not 0 < ratio <= 1:
+    if not LEAST_RATIO <= ratio <= 1:
         hint = f"; {ratio:g} % is {ratio / 100:g}" if 1 < ratio <= 100 else ""  # noqa: PLR2004 - percent
-        raise ValueError(f"{name} must be a part of the limit, more than 0 and at most 1, not {ratio:g}{hint}")
+        raise ValueError(
+            f"{name} must be a part of the limit, at least {LEAST_RATIO:g} and at most 1, not {ratio:g}{hint}"
+        )
     if round(ratio, 4) != ratio:
         raise ValueError(f"{name} must have at most 4 decimals, since percentages show two, not {ratio!r}")
 

@@ -35,7 +35,7 @@ class Watchdog:
         # Even where redirects are not allowed, requests looks where they lead, and reads the body of any size first.
         session.get_redirect_target = lambda _: None  # type: ignore[method-assign,assignment]
         self._expired = False
-        around = getattr(_watching, "watchdog", self)  # a sign-in comes within the poll that needs it
+        around = _watching.watchdog  # a sign-in comes within the poll that needs it
         _watching.watchdog = self
         adapter = _Adapter()
         for scheme in ("http://", "https://"):
@@ -98,24 +98,28 @@ class _Watching(threading.local):
     """The watchdog of the session that this thread uses. Connections find it here, since urllib3 makes them from
     classes; classes made for each poll would be a fifth of its work, and garbage that is slow to be found."""
 
-    watchdog: Watchdog
+    watchdog: Watchdog | None = None
 
 
 _watching = _Watching()
 
 
+def _watched(connection: socket.socket) -> socket.socket:
+    if _watching.watchdog is None:
+        connection.close()
+        raise RuntimeError("a connection of a session that is no longer watched")
+    _watching.watchdog.watch(connection)
+    return connection
+
+
 class _Plain(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        connection = super()._new_conn()
-        _watching.watchdog.watch(connection)
-        return connection
+        return _watched(super()._new_conn())
 
 
 class _Encrypted(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        connection = super()._new_conn()
-        _watching.watchdog.watch(connection)
-        return connection
+        return _watched(super()._new_conn())
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -107,7 +107,7 @@ apis:
         ("{}", "config.yaml:1: apis: is missing"),
         (
             "thresholds: {warning: 75}\napis: []",
-            "config.yaml:1: thresholds: warning must be a part of the limit, more than 0 and at most 1, not 75; "
+            "config.yaml:1: thresholds: warning must be a part of the limit, at least 0.001 and at most 1, not 75; "
             "75 % is 0.75",
         ),
         ("a: " + "[" * 5000 + "]" * 5000, "config.yaml: "),

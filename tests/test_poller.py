@@ -21,6 +21,7 @@ from exporter.poller import Outcome, Poller, next_delay
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
+from tests.support.programs import eventually
 
 OK = UsageSnapshot(FakeClock().now(), ())
 
@@ -219,8 +220,7 @@ def test_no_more_polls_of_an_api_at_a_time_than_the_config_allows_and_other_apis
     )
     poller.set_targets(config.targets)
     poller.run_due()
-    while "q" not in recorder.organisations() or together[0] < 2:
-        release.wait(0.01)
+    eventually(lambda: "q" in recorder.organisations() and together[0] == 2)
     assert recorder.organisations() == ["q"]
     release.set()
     assert poller.wait_idle(10)

@@ -24,6 +24,7 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
+from exporter.schema.api import MAIN_REQUEST
 from exporter.source import Source, retry_after
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
@@ -129,6 +130,18 @@ def test_a_secret_that_no_header_can_hold(tmp_path: Path, vendor: Vendor) -> Non
     with pytest.raises(AuthError, match="characters that a header cannot hold") as caught:
         asking.fetch()
     assert "schl" not in str(caught.value)
+
+
+def test_headers_that_come_with_an_unchanged_answer_are_new(tmp_path: Path, vendor: Vendor) -> None:
+    used = iter(["100", "200", "300"])
+
+    def answer(request: Request) -> Response:
+        status = 304 if "If-None-Match" in request.headers else 200
+        return Response("{}", status=status, headers={"ETag": '"v1"', "X-Used": next(used), "X-Plan": "Pro"})
+
+    vendor.answer = answer
+    asking = source(tmp_path, vendor)
+    assert [asking.fetch()[MAIN_REQUEST].headers["x-used"] for _ in range(3)] == ["100", "200", "300"]
 
 
 def test_an_unchanged_answer_is_not_sent_again(tmp_path: Path, vendor: Vendor) -> None:

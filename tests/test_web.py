@@ -1,10 +1,13 @@
 """The HTTP surface, over real connections."""
 
+import contextlib
 import gzip
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
+from exporter.demo.processes import Processes
 from exporter.exposition import OPENMETRICS, TEXT
 from exporter.service import Service
 from exporter.web.app import create_app
@@ -23,6 +27,7 @@ from exporter.web.server import Address, listen
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor, serve
+from tests.support.programs import eventually, start_exporter
 
 
 class Running:
@@ -133,7 +138,9 @@ def test_health_and_readiness(running: Running, vendor: Vendor) -> None:
     vendor.answer = lambda _: Response(status=500)
     assert running.get("/-/healthy").status_code == 200
     assert running.get("/-/ready").status_code == 503
-    assert running.get("/-/ready").text == "1 organisations have not been asked for yet.\n"
+    assert running.get("/-/ready").text == (
+        "Organisations that have not been asked for yet: 1; then their metrics are put together.\n"
+    )
     running.poll()
     assert running.get("/-/ready").status_code == 200
 
@@ -207,6 +214,36 @@ def test_a_reload_takes_the_new_file_over(running: Running) -> None:
     running.poll()
     assert 'organisation="other"' in running.get("/metrics").text
     assert "acme" not in running.get("/metrics").text
+
+
+def test_the_renderer_shows_a_reload_that_changes_no_organisation(running: Running) -> None:
+    service = running.service
+    thread = threading.Thread(target=service.renderer.run)
+    thread.start()
+    running.config.write_text("apis: []\n", encoding="utf-8")
+    assert requests.post(f"{running.url}/-/reload", timeout=10).status_code == 500
+    eventually(lambda: "last_reload_successful 0.0" in running.get("/metrics").text, 3)
+    service.renderer.stop()
+    thread.join()
+
+
+def test_those_who_do_not_read_hold_up_nobody(tmp_path: Path, vendor: Vendor, processes: Processes) -> None:
+    """Plain text, more than what systems keep for a socket, asked for by more clients than the server has threads."""
+    days = [{"date": f"{datetime.now(UTC) - timedelta(days=day):%Y-%m-%d}", "requests": 1} for day in range(30)]
+    scopes = [{"name": f"Scope {number} {'x' * 180}", "daily": days} for number in range(900)]
+    vendor.answer = lambda _: Response(json.dumps(answer(*scopes)))
+    url = start_exporter(processes, write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage"}))
+    address = ("127.0.0.1", int(url.rpartition(":")[2]))
+    with contextlib.ExitStack() as stack:
+        for _ in range(24):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(10)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n")
+            assert client.recv(1)
+        assert requests.get(f"{url}/-/healthy", timeout=10).ok
+        assert len(requests.get(f"{url}/metrics", timeout=10).content) > 8_000_000
 
 
 def test_a_bad_file_changes_nothing_and_is_told(running: Running) -> None:

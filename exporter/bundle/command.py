@@ -76,7 +76,7 @@ def _url(_: click.Context, __: click.Parameter, value: str) -> str:
     "--config.file",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Take the thresholds from the exporter's config file instead.",
+    help="Take the thresholds from the exporter's config file instead; it is checked whole, secrets included.",
 )
 @click.option("--force", is_flag=True, help="Write over files that differ; otherwise they are listed and stay.")
 @click.pass_context

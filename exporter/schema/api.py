@@ -21,7 +21,7 @@ from exporter.metrics import RESERVED_LABELS
 from exporter.schema.auth import Auth
 from exporter.schema.mapping import Length, Mapping
 from exporter.schema.request import Request
-from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
 
 def _count(value: Any) -> Any:
@@ -226,7 +226,7 @@ def _free_labels(values: tuple[str, ...], _: ValidationInfo) -> tuple[str, ...]:
 
 
 # For editors; `Bands` checks it with better words.
-_PART_OF_THE_LIMIT: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": 1}
+_PART_OF_THE_LIMIT: dict[str, Any] = {"minimum": LEAST_RATIO, "maximum": 1}
 
 
 class Thresholds(Frozen):

@@ -44,8 +44,8 @@ def create_app(
         content_type = exposition_format(request.accept_mimetypes)
         body = exposition.body(content_type)
         gzipped = wants_gzip(request.accept_encodings)
-        response = Response(body.gzipped if gzipped else body.pieces(), content_type=content_type)
-        response.content_length = len(body.gzipped) if gzipped else body.size
+        # Whole: an iterator would hold a thread of the server for as long as a slow client takes to read.
+        response = Response(body.gzipped if gzipped else body.plain, content_type=content_type)
         response.headers["Vary"] = "Accept, Accept-Encoding"
         if gzipped:
             response.headers["Content-Encoding"] = "gzip"
@@ -63,7 +63,7 @@ def create_app(
         if exposition.shows_all_tried():
             return Response("Every organisation has been asked for at least once.\n", content_type=_TEXT)
         waiting = sum(state.last_poll is None for state in store.states())
-        message = f"{waiting} organisations have not been asked for yet.\n"
+        message = f"Organisations that have not been asked for yet: {waiting}; then their metrics are put together.\n"
         return Response(message, HTTPStatus.SERVICE_UNAVAILABLE, content_type=_TEXT)
 
     @app.route("/-/reload", methods=["POST", "PUT"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import resource
 import socket
@@ -21,8 +20,6 @@ from exporter.web.web_config import WebConfig
 _WORKERS = 16
 _GRACE_SECONDS = 3
 _BACKLOG = 2048
-# Of malloc.h, see mallopt(3).
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 # From the first byte of a request, or the connection, to the last of the answer.
 _EXCHANGE_SECONDS = 60
 
@@ -75,7 +72,6 @@ def _listening(address: Address) -> socket.socket:
 def serve(app: Flask, sockets: list[socket.socket], live: LiveWebConfig | None = None) -> None:
     """Serve until SIGINT or SIGTERM; answers under way get a few seconds to end. live: TLS, users, headers."""
     _allow_many_connections()
-    _give_memory_back()
     without = WebConfig()
     # a2wsgi has its own names for ASGI's types.
     guarded = Guard(WSGIMiddleware(app, workers=_WORKERS), live.config if live else lambda: without)  # type: ignore[arg-type]
@@ -100,18 +96,6 @@ def _allow_many_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _give_memory_back() -> None:
-    """Keep glibc from growing holes: a tenth of the memory at 10,000 scopes.
-
-    By itself it gives each thread a heap of its own, and puts blocks as large as the largest that was ever freed into
-    these, where they cannot be returned.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
-        mallopt(_M_ARENA_MAX, 2)
 
 
 def _protocol(live: LiveWebConfig | None) -> type[asyncio.Protocol]:
