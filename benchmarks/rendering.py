@@ -52,7 +52,7 @@ class _Exporter:
 
 
 def _used_more(scope: ScopeUsage, requests: int) -> ScopeUsage:
-    *past, today = scope.daily
+    *past, today = scope.daily or ()
     today = replace(today, requests=today.requests + requests)
     return replace(scope, requests=scope.requests + requests, daily=(*past, today))
 
