@@ -86,11 +86,11 @@ def measure_running() -> Report:
         file = fleet.config(Path(folder) / "c.yaml", ORGANISATIONS, vendor, poll_interval="1h")
         exporter = fleet.start(processes, file)
         exporter.until_complete()
+        calm = wrk(f"{exporter.url}/metrics", connections=SCRAPERS, seconds=5)
         pages = {
             "usage page of an organisation": wrk(_page(exporter, "?api=bench&organisation=org-00500"), connections=1),
             "page to choose an organisation": wrk(_page(exporter, ""), connections=1, seconds=4),
         }
-        calm = wrk(f"{exporter.url}/metrics", connections=SCRAPERS, seconds=5)
         reloads: list[float] = []
         with _checking(exporter) as checks, ThreadPoolExecutor(1) as pool:
             scraping = pool.submit(wrk, f"{exporter.url}/metrics", connections=SCRAPERS, seconds=SCRAPED_SECONDS)
