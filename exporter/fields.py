@@ -1,27 +1,18 @@
-"""Field types of the config file: durations, secrets, expressions, names. Each says what would be right."""
+"""Field types of the config file: durations, names, time zones, paths, URLs. Each says what would be right."""
 
-import os
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import jmespath
-import jmespath.exceptions
-from jmespath.parser import ParsedResult
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     GetJsonSchemaHandler,
-    SecretStr,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
@@ -29,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from exporter import redaction, templates
+from exporter import templates
 
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
 _DURATION = re.compile(
@@ -113,7 +104,7 @@ Duration = Annotated[
 
 
 def at_most(longest: str, why: str = "") -> AfterValidator:
-    """A bound on a Duration, told in its own notation."""
+    """An upper bound on a Duration, in Prometheus' notation."""
 
     def check(seconds: float) -> float:
         if not 0 < seconds <= parse_duration(longest):
@@ -124,7 +115,7 @@ def at_most(longest: str, why: str = "") -> AfterValidator:
 
 
 def check_name(value: str) -> str:
-    """A name as a label value shows it. Raises ValueError where a person could not tell it from another."""
+    """A name as a label value shows it. Raises ValueError where a person would mistake it for another."""
     if not value.strip():
         raise ValueError("must not be empty")
     if value != value.strip():
@@ -240,151 +231,3 @@ def _check_absolute(value: str) -> str:
 
 UrlTemplate = Annotated[str, AfterValidator(_check_url)]
 AbsoluteUrl = Annotated[str, AfterValidator(_check_absolute)]
-
-
-class Search(Protocol):
-    """A compiled expression."""
-
-    def search(self, value: Any) -> Any:
-        """What the expression gives on a JSON value; null is None."""
-
-
-@dataclass(frozen=True)
-class _Names:
-    """Names one within the other, as in `period.start`: nearly all that mappings hold, without the interpreter."""
-
-    names: tuple[str, ...]
-
-    def search(self, value: Any) -> Any:
-        for name in self.names:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(name)
-        return value
-
-
-@lru_cache(maxsize=4096)
-def compile_jmespath(expression: str) -> Search:
-    """Compile a JMESPath expression (https://jmespath.org/specification.html). Raises ValueError."""
-    try:
-        compiled: ParsedResult = jmespath.compile(expression)
-    except jmespath.exceptions.JMESPathError as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f'is not JMESPath: {reason} (names with a hyphen or a dot need quotes: "rate-limit")'
-        ) from None
-    names = _names(compiled.parsed)
-    return _Names(names) if names is not None else compiled
-
-
-def _names(node: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The names that a parsed expression consists of; None where it holds anything else."""
-    if node["type"] == "field":
-        return (node["value"],)
-    if node["type"] != "subexpression":
-        return None
-    parts = [_names(child) for child in node["children"]]
-    return None if None in parts else tuple(name for part in parts if part for name in part)
-
-
-def _check_jmespath(value: str) -> str:
-    compile_jmespath(value)
-    return value
-
-
-JmesPath = Annotated[str, AfterValidator(_check_jmespath)]
-
-
-class Expression(ShortForm):
-    """Where a value stands in the answer: a JMESPath expression, or one with what JMESPath lacks."""
-
-    path: JmesPath | None = Field(None, description="JMESPath on the scope's own part of the answer.")
-    root: JmesPath | None = Field(None, description="JMESPath on the whole answer.")
-    key: bool = Field(False, description="true: the key under which the scope stands in an object.")
-    header: str | None = Field(None, description="A header of the answer; a number in it is read as one.")
-    request: str | None = Field(
-        None,
-        description="In the answer of which of the api's requests; with path: in its part that mapping.joins finds.",
-    )
-    minus: "Expression | None" = Field(None, description="Taken off the value (numbers only).")
-    scale: float = Field(1.0, gt=0, allow_inf_nan=False, strict=False, description="The number is multiplied by it.")
-    optional: bool = Field(False, description="true: null or missing means that the vendor does not tell.")
-
-    @classmethod
-    def short(cls) -> str:
-        return "path"
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if [self.path is not None, self.root is not None, self.key, self.header is not None].count(True) != 1:
-            raise ValueError("needs exactly one of path, root, header and key: true")
-        if self.key and self.request is not None:
-            raise ValueError("has request, which goes with path, root or header")
-        return self
-
-    @property
-    def source(self) -> str:
-        """The JMESPath expression; "" for a key or a header."""
-        return self.path or self.root or ""
-
-    def __str__(self) -> str:
-        if self.key:
-            return "the key"
-        if self.header is not None:
-            text = f"header {self.header!r}"
-        else:
-            text = f"root expression {self.root!r}" if self.root is not None else f"expression {self.path!r}"
-        return text if self.request is None else f"{text} of request {self.request!r}"
-
-
-class Secret(ShortForm):
-    """A secret: inline, from an environment variable, or from a file that is read again at every poll."""
-
-    value: SecretStr | None = Field(None, description="The secret itself.")
-    env: str | None = Field(None, description="Name of the environment variable that holds it.")
-    file: FilePath | None = Field(None, description="File that holds it; a line break at its end is left off.")
-
-    @classmethod
-    def short(cls) -> str:
-        return "value"
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        if [self.value, self.env, self.file].count(None) != 2:  # noqa: PLR2004
-            raise ValueError("needs exactly one of value, env and file")
-        self.text()
-        return self
-
-    def reveal(self) -> str:
-        """The secret's present text, which `redact` takes out from now on. Raises ValueError as `text` does."""
-        text = self.text()
-        redaction.remember(text)
-        return text
-
-    def text(self) -> str:
-        """The present text, for values that are no secret. Raises ValueError where there is none, and shows none."""
-        if self.value is not None:
-            text, origin = self.value.get_secret_value(), "the secret"
-        elif self.env is not None:
-            if self.env not in os.environ:
-                hint = f"; write {self.env.lstrip('$')} without the $" if self.env.startswith("$") else ""
-                raise ValueError(f"the environment variable {self.env} is not set{hint}")
-            text, origin = os.environ[self.env], f"the environment variable {self.env}"
-        else:
-            text, origin = self._read_file(), f"the file {self.file}"
-        if not text:
-            raise ValueError(f"{origin} is empty")
-        if any(unicodedata.category(char) == "Cc" for char in text):
-            raise ValueError(f"{origin} contains a line break or another control character")
-        if text != text.strip():
-            raise ValueError(f"{origin} begins or ends with a space")
-        return text
-
-    def _read_file(self) -> str:
-        assert self.file is not None  # noqa: S101
-        try:
-            return self.file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise ValueError(f"cannot read {self.file}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"the file {self.file} is not UTF-8 text") from None

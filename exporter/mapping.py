@@ -21,7 +21,8 @@ import jmespath.exceptions
 from dateutil.relativedelta import relativedelta
 
 from exporter.errors import ResponseError
-from exporter.fields import Expression, check_name, compile_jmespath
+from exporter.expressions import Expression, compile_jmespath
+from exporter.fields import check_name
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period
 from exporter.redaction import redact

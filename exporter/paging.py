@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from exporter.errors import RequestError, ResponseError
-from exporter.fields import compile_jmespath
+from exporter.expressions import compile_jmespath
 from exporter.schema import Paging
 
 

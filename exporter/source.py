@@ -24,13 +24,13 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
-from exporter.fields import Secret
 from exporter.model import Answer
 from exporter.paging import Page, Step, next_step, together
 from exporter.periods import calendar_period
 from exporter.rate_limit_headers import rate_limits
 from exporter.redaction import is_secret_name
 from exporter.schema import Api, Paging, Request
+from exporter.secrets import Secret
 from exporter.sign_in import SignIn
 from exporter.strict_json import parse_json
 from exporter.templates import Values, expand

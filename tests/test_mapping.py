@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.config import load_preset
 from exporter.errors import ResponseError
-from exporter.fields import compile_jmespath
+from exporter.expressions import compile_jmespath
 from exporter.mapping import map_answers
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api

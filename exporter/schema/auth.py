@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exporter.fields import AbsoluteUrl, Frozen, Secret
+from exporter.fields import AbsoluteUrl, Frozen
+from exporter.secrets import Secret
 
 
 class BearerAuth(Frozen):

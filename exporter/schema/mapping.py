@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from exporter.fields import Duration, Expression, Frozen, at_most, parse_duration
+from exporter.expressions import Expression
+from exporter.fields import Duration, Frozen, at_most, parse_duration
 
 Scalar = str | int | float | bool | None
 

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from exporter import templates
-from exporter.fields import Frozen, JmesPath, Secret, UrlTemplate
+from exporter.expressions import JmesPath
+from exporter.fields import Frozen, UrlTemplate
+from exporter.secrets import Secret
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 
