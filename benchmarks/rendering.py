@@ -12,7 +12,8 @@ from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from exporter.clock import SystemClock
 from exporter.config import Target, load_config
-from exporter.exposition import TEXT, Exposition, ProcessMetrics
+from exporter.exposition.bodies import TEXT, Exposition
+from exporter.exposition.process import ProcessMetrics
 from exporter.mapping import map_answers
 from exporter.model import Answer, ScopeUsage, UsageSnapshot
 from exporter.schema import MAIN_REQUEST
@@ -34,7 +35,7 @@ class _Exporter:
         self.store = Store(clock)
         self.store.set_targets(self.targets)
         self.exposition = Exposition(self.store, ProcessMetrics(), clock)
-        self.store.on_change(self.exposition.render)
+        self.store.on_change(self.exposition.update_lines)
         self.snapshots = [
             snapshot(target, {MAIN_REQUEST: Answer(fleet.answer(target.organisation.id))})
             for target in self.targets[:50]

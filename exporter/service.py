@@ -8,7 +8,8 @@ import structlog
 from exporter.clock import Clock
 from exporter.config import Config, load_config
 from exporter.errors import ConfigError
-from exporter.exposition import Exposition, ProcessMetrics, Renderer
+from exporter.exposition.bodies import Exposition, Refresher
+from exporter.exposition.process import ProcessMetrics
 from exporter.poller import Poller
 from exporter.sharding import Shard
 from exporter.storage import Storage
@@ -37,24 +38,24 @@ class Service:
         self.process = ProcessMetrics()
         self.process.config_loaded(clock.now(), config.apis)
         self.exposition = Exposition(self.store, self.process, clock)
-        self.renderer = Renderer(self.exposition)
-        self.store.on_change(self.renderer.changed)
+        self.refresher = Refresher(self.exposition)
+        self.store.on_change(self.refresher.changed)
         self.poller = Poller(self.store.record, clock, observe_duration=self.process.observe_poll)
         self.poller.set_targets(config.targets)
 
     def start(self) -> None:
-        for run in (self.poller.run, self.renderer.run):
+        for run in (self.poller.run, self.refresher.run):
             thread = threading.Thread(target=run, daemon=True, name=run.__qualname__)
             thread.start()
             self._threads.append(thread)
 
     def is_alive(self) -> bool:
-        """Whether polling and rendering go on."""
+        """Whether polling and refreshing /metrics go on."""
         return all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
         self.poller.stop()
-        self.renderer.stop()
+        self.refresher.stop()
 
     def reload(self) -> None:
         """Take over the config file whole, or raise ConfigError and change nothing but the metric that says so."""
@@ -63,14 +64,14 @@ class Service:
                 config = self._load()
             except ConfigError as error:
                 self.process.config_refused()
-                self.renderer.changed(())
+                self.refresher.changed(())
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
             self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)
-            self.renderer.changed(())
+            self.refresher.changed(())
             log.info("config loaded", organisations=len(config.targets))
 
     def _load(self) -> Config:

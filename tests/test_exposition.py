@@ -20,7 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter import metrics
 from exporter.config import Target, load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
-from exporter.exposition import OPENMETRICS, TEXT, Exposition, ProcessMetrics, Renderer, family_header
+from exporter.exposition.bodies import OPENMETRICS, TEXT, Exposition, Refresher
+from exporter.exposition.process import ProcessMetrics
+from exporter.exposition.samples import family_header
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api, Organisation
@@ -252,7 +254,7 @@ def test_a_body_shows_who_changed_among_many(tmp_path: Path) -> None:
     store, process = Store(clock), ProcessMetrics()
     store.set_targets(config.targets)
     exposition = Exposition(store, process, clock)
-    store.on_change(exposition.render)
+    store.on_change(exposition.update_lines)
     expected = dict.fromkeys(ids, 750.0)
     for target in config.targets:
         store.record(target, UsageSnapshot(clock.now(), (MAPS,)))
@@ -400,15 +402,15 @@ def test_help_is_escaped_as_prometheus_client_does(text: str) -> None:
         assert ours == generate(registry).removesuffix(b"# EOF\n")
 
 
-def test_the_renderer_refreshes_after_a_change_and_stops(exporter: Exporter) -> None:
+def test_the_refresher_works_after_a_change_and_stops(exporter: Exporter) -> None:
     import threading  # noqa: PLC0415
 
-    renderer = Renderer(exporter.exposition, pause=0.01, longest=60)
-    exporter.store.on_change(renderer.changed)
-    thread = threading.Thread(target=renderer.run)
+    refresher = Refresher(exporter.exposition, pause=0.01, longest=60)
+    exporter.store.on_change(refresher.changed)
+    thread = threading.Thread(target=refresher.run)
     thread.start()
     exporter.poll(MAPS)
     eventually(lambda: b'scope="Maps' in exporter.exposition.body(TEXT).plain)
-    renderer.stop()
+    refresher.stop()
     thread.join(5)
     assert not thread.is_alive()

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from exporter.clock import SystemClock
 from exporter.errors import AuthError, PollError, PollTimeoutError, RequestError, ResponseError
-from exporter.exposition import TEXT
+from exporter.exposition.bodies import TEXT
 from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
 from exporter.poller import poll

@@ -19,7 +19,7 @@ from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from exporter.demo.processes import Processes
-from exporter.exposition import OPENMETRICS, TEXT
+from exporter.exposition.bodies import OPENMETRICS, TEXT
 from exporter.service import Service
 from exporter.web.app import create_app
 from exporter.web.negotiation import exposition_format
@@ -216,14 +216,14 @@ def test_a_reload_takes_the_new_file_over(running: Running) -> None:
     assert "acme" not in running.get("/metrics").text
 
 
-def test_the_renderer_shows_a_reload_that_changes_no_organisation(running: Running) -> None:
+def test_the_refresher_shows_a_reload_that_changes_no_organisation(running: Running) -> None:
     service = running.service
-    thread = threading.Thread(target=service.renderer.run)
+    thread = threading.Thread(target=service.refresher.run)
     thread.start()
     running.config.write_text("apis: []\n", encoding="utf-8")
     assert requests.post(f"{running.url}/-/reload", timeout=10).status_code == 500
     eventually(lambda: "last_reload_successful 0.0" in running.get("/metrics").text, 3)
-    service.renderer.stop()
+    service.refresher.stop()
     thread.join()
 
 

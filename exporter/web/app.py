@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
-from exporter.exposition import Exposition
+from exporter.exposition.bodies import Exposition
 from exporter.store import Store
 from exporter.web.negotiation import exposition_format, wants_gzip
 from exporter.web.page import usage_page

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from exporter.config import Target, load_config
 from exporter.errors import PollError
-from exporter.exposition import Exposition, ProcessMetrics
+from exporter.exposition.bodies import Exposition
+from exporter.exposition.process import ProcessMetrics
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.store import Store
 from exporter.web.app import create_app
