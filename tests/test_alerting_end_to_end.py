@@ -15,10 +15,11 @@ import yaml
 from werkzeug.wrappers import Response
 
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
+from exporter.demo.meter import Meter, period_of
 from exporter.demo.processes import Processes
 from exporter.demo.receiver import Alert, Inbox
 from exporter.demo.receiver import create_app as create_receiver
-from exporter.demo.vendor import Meter, create_app, period_of
+from exporter.demo.vendor import create_app
 from tests.support.alerting import quick_alertmanager, quick_rules
 from tests.support.http import serve
 from tests.support.programs import (

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.demo.backfill import BackfillError, Published, backfill, openmetrics, published_by
 from exporter.demo.local import localised
-from exporter.demo.vendor import Meter
+from exporter.demo.meter import Meter
 from exporter.metrics import CATALOGUE
 from tests.support.programs import ROOT, required
 

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
 from exporter.demo.accounts import ACCOUNTS, OrganisationAccount, ScopeAccount
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Accepted, Meter, RecordPoint
 from exporter.demo.traffic import Traffic
-from exporter.demo.vendor import DEMO_TOKEN, Accepted, Faults, Meter, RecordPoint, create_app
+from exporter.demo.vendor import DEMO_TOKEN, create_app
 from exporter.thresholds import Band, Bands
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

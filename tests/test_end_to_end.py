@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.demo.faults import Faults
 from exporter.demo.local import localised
+from exporter.demo.meter import Meter
 from exporter.demo.processes import Processes
-from exporter.demo.vendor import DEMO_TOKEN, Faults, Meter, create_app
+from exporter.demo.vendor import DEMO_TOKEN, create_app
 from tests.support.http import serve
 from tests.support.programs import ROOT, eventually, query, start_exporter, start_prometheus
 

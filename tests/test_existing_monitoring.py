@@ -15,10 +15,11 @@ from click.testing import CliRunner
 
 from exporter.cli import main
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
+from exporter.demo.meter import Meter
 from exporter.demo.processes import Processes
 from exporter.demo.receiver import Inbox, Notification
 from exporter.demo.receiver import create_app as create_receiver
-from exporter.demo.vendor import DEMO_TOKEN, Meter, create_app
+from exporter.demo.vendor import DEMO_TOKEN, create_app
 from tests.support.alerting import amtool, quick_alertmanager, quick_rules
 from tests.support.factories import write_config
 from tests.support.http import serve

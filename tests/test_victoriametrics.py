@@ -14,8 +14,10 @@ import yaml
 
 from exporter.demo.accounts import ACCOUNTS
 from exporter.demo.backfill import STEP, backfill, openmetrics, published_by
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Meter, ScopeRecord
 from exporter.demo.processes import Processes
-from exporter.demo.vendor import Faults, Meter, ScopeRecord, create_app
+from exporter.demo.vendor import create_app
 from tests.support.demo import HOSTILE, exporter_config
 from tests.support.http import serve
 from tests.support.panels import BOARDS, Question, answered, questions, server_time

@@ -11,6 +11,8 @@ import click
 from flask import Flask
 
 from exporter.demo import receiver, vendor
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Meter
 from exporter.demo.traffic import Traffic
 from exporter.errors import StartError
 from exporter.flags import ADDRESS
@@ -26,8 +28,8 @@ _listen_address = click.option(
 def serve_vendor(address: Address) -> None:
     """Serve the simulated vendor API, with traffic."""
     sockets = _listen(address)
-    meter = vendor.Meter()
-    faults = vendor.Faults([organisation.id for organisation in meter.organisations])
+    meter = Meter()
+    faults = Faults([organisation.id for organisation in meter.organisations])
     stop = threading.Event()
     Traffic(f"http://{address if address.host else f'localhost:{address.port}'}").start(stop)
     try:

@@ -14,9 +14,8 @@ import yaml
 
 from exporter import metrics
 from exporter.config import Target, load_config
+from exporter.demo.meter import RecordPoint, ScopeRecord
 from exporter.metrics import Metric
-
-from .vendor import RecordPoint, ScopeRecord
 
 STEP = timedelta(minutes=4)
 _TIMEOUT_SECONDS = 120

@@ -13,8 +13,8 @@ from threading import Event, Thread
 
 import requests
 
-from .accounts import ACCOUNTS, OrganisationAccount
-from .vendor import DEMO_TOKEN
+from exporter.demo.accounts import ACCOUNTS, OrganisationAccount
+from exporter.demo.vendor import DEMO_TOKEN
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,10 @@ import yaml
 
 from exporter.demo.accounts import ACCOUNTS, OrganisationAccount, ScopeAccount
 from exporter.demo.backfill import backfill, published_by
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Meter, ScopeRecord
 from exporter.demo.processes import Processes
-from exporter.demo.vendor import Faults, Meter, ScopeRecord, create_app
+from exporter.demo.vendor import create_app
 from tests.support.http import serve
 from tests.support.programs import ROOT, eventually, query, required, start_exporter, start_prometheus
 
