@@ -16,13 +16,13 @@ import click
 import structlog
 from flask import Flask
 
-from exporter import log as logging
+from exporter.allocator import limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.flags import ADDRESS, SHARD
-from exporter.heap import give_memory_back
+from exporter.log_setup import LOG_LEVELS, set_up_logging
 from exporter.service import Service
 from exporter.sharding import Shard
 from exporter.storage import Storage
@@ -128,7 +128,7 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--log.level",
     "log_level",
-    type=click.Choice(logging.LEVELS),
+    type=click.Choice(LOG_LEVELS),
     default="info",
     show_default=True,
     show_envvar=True,
@@ -163,7 +163,7 @@ def main(
 
     Without a command, serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
     """
-    logging.configure(log_level, log_format)
+    set_up_logging(log_level, log_format)
     if context.invoked_subcommand is not None:
         return
     try:
@@ -208,7 +208,7 @@ def _fail(*lines: str) -> None:
 
 
 def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard | None) -> None:
-    give_memory_back()
+    limit_fragmentation()
     clock = SystemClock()
     live = LiveWebConfig(web.config_file, clock.monotonic) if web.config_file else None
     service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)

@@ -208,7 +208,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ),
         (
             {"mapping": {"scopes": "s", "name": "n", "requests": "r", "limit": "l", "period": {"end": "e"}}},
-            "apis[0].mapping.period: tells only one end, so it needs length: month, or a duration such as 1h",
+            "apis[0].mapping.period: has only one end, so it needs length: month, or a duration such as 1h",
         ),
         (
             {"mapping": {"scopes": "s", "name": {"path": "a", "key": True}, "requests": "r", "limit": "l"}},

@@ -120,7 +120,7 @@ def test_a_scope_s_samples(exporter: Exporter) -> None:
     assert value(metrics.SCOPE_INFO, **info, daily_source="vendor") == 1
 
 
-def test_unlimited_and_untold_are_absent_and_a_limit_of_0_is_not(exporter: Exporter) -> None:
+def test_unlimited_and_unreported_are_absent_and_a_limit_of_0_is_not(exporter: Exporter) -> None:
     exporter.poll(ScopeUsage("A", 1, None), ScopeUsage("B", 1, 0))
     assert exporter.value(metrics.LIMIT, scope="A") is None
     assert exporter.value(metrics.LIMIT, scope="B") == 0
@@ -388,8 +388,8 @@ def test_a_whole_body_is_what_prometheus_client_writes_of_it(
             for one in family.samples
             if one.name == metrics.REQUESTS.name
         }
-        told = {(name, one.name): one.requests for name, found in organisations.items() for one in found or ()}
-        assert shown == told
+        reported = {(name, one.name): one.requests for name, found in organisations.items() for one in found or ()}
+        assert shown == reported
 
 
 @given(label_values)

@@ -47,13 +47,13 @@ class PeriodMapping(Frozen):
     def _enough(self) -> Self:
         if self.end is not None and self.ends_in is not None:
             raise ValueError("needs only one of end and ends_in")
-        told = [self.start is not None, self.end is not None or self.ends_in is not None].count(True)
-        if told == 0:
+        ends = [self.start is not None, self.end is not None or self.ends_in is not None].count(True)
+        if ends == 0:
             raise ValueError("needs start, end or both; a fixed calendar period goes under static.period")
-        if told == 1 and self.length is None:
-            raise ValueError("tells only one end, so it needs length: month, or a duration such as 1h")
-        if told != 1 and self.length is not None:
-            raise ValueError("tells both ends, so length must be left out")
+        if ends == 1 and self.length is None:
+            raise ValueError("has only one end, so it needs length: month, or a duration such as 1h")
+        if ends != 1 and self.length is not None:
+            raise ValueError("has both ends, so length must be left out")
         return self
 
 
@@ -132,7 +132,7 @@ class Mapping(Frozen):
     )
 
     @model_validator(mode="after")
-    def _usage_told(self) -> Self:
+    def _one_usage(self) -> Self:
         if (self.requests is None) == (self.remaining is None):
             raise ValueError("needs exactly one of requests and remaining")
         if self.unlimited_when and self.limit is None:

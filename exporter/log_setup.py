@@ -9,9 +9,9 @@ import structlog
 
 from exporter.redaction import redact
 
-LEVELS = ("debug", "info", "warn", "error")
+LOG_LEVELS = ("debug", "info", "warn", "error")
 
-_NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_SEVERITIES = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
 def _redacted(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -34,7 +34,7 @@ class _Unfailing:
             self._stream.flush()
 
 
-def configure(level: str, style: str) -> None:
+def set_up_logging(level: str, style: str) -> None:
     """Set up structlog and the standard library's logging (uvicorn's) alike."""
     processors: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -45,7 +45,7 @@ def configure(level: str, style: str) -> None:
     ]
     structlog.configure(
         processors=[*processors, _renderer(style)],
-        wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_SEVERITIES[level]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )

@@ -1,4 +1,4 @@
-"""How the C library hands memory back."""
+"""How the C library's allocator (glibc's malloc) gives memory back to the system."""
 
 import contextlib
 import ctypes
@@ -9,7 +9,7 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 
-def give_memory_back() -> None:
+def limit_fragmentation() -> None:
     """Keep glibc from growing holes: a tenth of the memory at 10,000 scopes. To be called before threads are started.
 
     By itself it gives each thread a heap of its own, and puts blocks as large as the largest that was ever freed into
