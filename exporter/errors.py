@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from exporter import redaction
+from exporter.model import Misfit
 
 
 class ExporterError(Exception):
@@ -101,8 +102,17 @@ class RequestError(PollError):
 
 
 class ResponseError(PollError):
+    """An answer came, and no usage can be read from it.
+
+    misfits: where the mapping does not fit it; () where the answer is none that a mapping could be tried on.
+    """
+
     reason = "response"
     retryable = False
+
+    def __init__(self, message: str, *, misfits: tuple[Misfit, ...] = ()) -> None:
+        super().__init__(message)
+        self.misfits = misfits
 
 
 POLL_ERRORS: tuple[type[PollError], ...] = (

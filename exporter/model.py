@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from exporter.redaction import message
+from exporter import redaction
 
-_MISFITS_TOLD = 10
+_MISFITS_LISTED = 10
 
 DailySource = Literal["vendor", "observed"]
 
@@ -84,22 +84,36 @@ class FetchedScope:
     fetched_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Something in an answer that the mapping does not fit.
+
+    message: one sentence that names the field, its expression and what it met.
+    part: the JSON value that it was met on: a scope's, or the whole answer. It may be large and hold secrets, so it
+        is for showing at once, and no state keeps it.
+    """
+
+    message: str
+    part: Any = field(repr=False)
+
+
 @dataclass(frozen=True)
 class UsageSnapshot:
     """One organisation's scopes, as one poll found them.
 
-    misfits: what the mapping could not read, one sentence each; the scopes that fit are here all the same.
+    misfits: what the mapping could not read; the scopes that fit are here all the same.
     """
 
     fetched_at: datetime
     scopes: tuple[ScopeUsage, ...]
-    misfits: tuple[str, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
 
     @property
     def misfit_text(self) -> str:
         """The misfits on one line, of a length that a log can bear."""
-        more = len(self.misfits) - _MISFITS_TOLD
-        return "; ".join(map(message, self.misfits[:_MISFITS_TOLD])) + (f"; and {more} more" if more > 0 else "")
+        listed = "; ".join(redaction.message(misfit.message) for misfit in self.misfits[:_MISFITS_LISTED])
+        more = len(self.misfits) - _MISFITS_LISTED
+        return f"{listed}; and {more} more" if more > 0 else listed
 
 
 @dataclass(frozen=True)
