@@ -8,10 +8,10 @@ ExporterError
     ├── AuthError          auth          401, 403, or a secret that cannot be read
     ├── RateLimitedError   rate_limited  429
     ├── PollTimeoutError   timeout       no whole answer within the timeout
-    ├── ConnectionFailed   connection    refused, reset, DNS, TLS
+    ├── ConnectionFailed   connection    refused, reset, DNS, TLS, proxy
     ├── ServerError        server_error  5xx
     ├── RequestError       request       other 4xx, and redirects
-    └── ResponseError      response      an answer that the mapping does not fit
+    └── ResponseError      response      an answer that is no JSON, too large, or that the mapping does not fit
 """
 
 from dataclasses import dataclass
@@ -76,27 +76,39 @@ class PollError(ExporterError):
 
 
 class AuthError(PollError):
+    """The vendor refuses our credentials, or a secret that they need cannot be read."""
+
     reason = "auth"
     retryable = False
 
 
 class RateLimitedError(PollError):
+    """The vendor was asked too often."""
+
     reason = "rate_limited"
 
 
 class PollTimeoutError(PollError):
+    """No whole answer came within the timeout."""
+
     reason = "timeout"
 
 
 class ConnectionFailed(PollError):  # noqa: N818 - "ConnectionError" is Python's own
+    """No answer came, since the way to the vendor failed: refused, reset, DNS, TLS, proxy."""
+
     reason = "connection"
 
 
 class ServerError(PollError):
+    """The vendor answered that the fault is its own."""
+
     reason = "server_error"
 
 
 class RequestError(PollError):
+    """The vendor does not answer this request: the address or what is asked for is wrong."""
+
     reason = "request"
     retryable = False
 

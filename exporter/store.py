@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from exporter.clock import Clock
 from exporter.config import Target
-from exporter.errors import REASONS, PollError
+from exporter.errors import REASONS, PollError, ResponseError
 from exporter.history import ObservedHistory, observe
 from exporter.model import BillingPeriod, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.storage import Saved, Storage
@@ -59,7 +59,7 @@ class OrganisationState:
             return state._failed(outcome.reason, str(outcome), now)
         state = state._read(outcome)
         if outcome.misfits:
-            return state._failed("response", outcome.misfit_text, now)
+            return state._failed(ResponseError.reason, outcome.misfit_text, now)
         return replace(state, failure=None)
 
     def _failed(self, reason: str, message: str, now: datetime) -> "OrganisationState":

@@ -13,8 +13,9 @@ from werkzeug.wrappers import Request, Response
 from exporter.config import Target
 from exporter.errors import ConfigError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
+from exporter.one_poll import Outcome, poll
 from exporter.periods import calendar_period
-from exporter.poller import Outcome, Poller, poll
+from exporter.poller import Poller
 from exporter.schema import Api
 from exporter.source import Source
 from exporter.templates import Values, check, expand

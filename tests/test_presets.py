@@ -22,7 +22,7 @@ from exporter.config import Target, preset_names
 from exporter.demo.processes import Processes
 from exporter.errors import PollError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
-from exporter.poller import poll
+from exporter.one_poll import poll
 from exporter.source import Source
 from tests.support.asking import ask, read
 from tests.support.factories import answer, make_target

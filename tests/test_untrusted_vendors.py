@@ -19,7 +19,7 @@ from exporter.errors import AuthError, PollError, PollTimeoutError, RequestError
 from exporter.exposition import TEXT
 from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
-from exporter.poller import poll
+from exporter.one_poll import poll
 from exporter.service import Service
 from exporter.source import Source
 from exporter.storage import Storage

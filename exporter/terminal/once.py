@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import UsageSnapshot
-from exporter.poller import Outcome, poll
+from exporter.one_poll import Outcome, poll
 from exporter.redaction import redact, redact_value
 from exporter.source import Source
 from exporter.store import Store

@@ -3,7 +3,7 @@
 from exporter.config import Target
 from exporter.errors import PollError
 from exporter.model import UsageSnapshot
-from exporter.poller import Outcome, poll
+from exporter.one_poll import Outcome, poll
 from exporter.source import Source
 from tests.support.clock import FakeClock
 
