@@ -15,6 +15,7 @@ ExporterError
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from exporter import redaction
@@ -59,15 +60,27 @@ class BundleError(ExporterError):
     """The bundle cannot be written; the message says why, and what to change."""
 
 
+class FailureReason(StrEnum):
+    """Why a poll failed: the values of the `reason` label, in the order of their series."""
+
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    SERVER_ERROR = "server_error"
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
 class PollError(ExporterError):
     """A poll failed.
 
-    reason: the value of the `reason` label.
+    reason: a class has one of its own.
     retryable: whether asking again soon may help; if not, the next poll waits its regular interval or longer.
     retry_after: seconds that the vendor asked to wait, where it did.
     """
 
-    reason: ClassVar[str]
+    reason: ClassVar[FailureReason]
     retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -78,38 +91,38 @@ class PollError(ExporterError):
 class AuthError(PollError):
     """The vendor refuses our credentials, or a secret that they need cannot be read."""
 
-    reason = "auth"
+    reason = FailureReason.AUTH
     retryable = False
 
 
 class RateLimitedError(PollError):
     """The vendor was asked too often."""
 
-    reason = "rate_limited"
+    reason = FailureReason.RATE_LIMITED
 
 
 class PollTimeoutError(PollError):
     """No whole answer came within the timeout."""
 
-    reason = "timeout"
+    reason = FailureReason.TIMEOUT
 
 
 class ConnectionFailed(PollError):  # noqa: N818 - "ConnectionError" is Python's own
     """No answer came, since the way to the vendor failed: refused, reset, DNS, TLS, proxy."""
 
-    reason = "connection"
+    reason = FailureReason.CONNECTION
 
 
 class ServerError(PollError):
     """The vendor answered that the fault is its own."""
 
-    reason = "server_error"
+    reason = FailureReason.SERVER_ERROR
 
 
 class RequestError(PollError):
     """The vendor does not answer this request: the address or what is asked for is wrong."""
 
-    reason = "request"
+    reason = FailureReason.REQUEST
     retryable = False
 
 
@@ -119,7 +132,7 @@ class ResponseError(PollError):
     misfits: where the mapping does not fit it; () where the answer is none that a mapping could be tried on.
     """
 
-    reason = "response"
+    reason = FailureReason.RESPONSE
     retryable = False
 
     def __init__(self, message: str, *, misfits: tuple[Misfit, ...] = ()) -> None:
@@ -136,4 +149,4 @@ POLL_ERRORS: tuple[type[PollError], ...] = (
     RequestError,
     ResponseError,
 )
-REASONS: tuple[str, ...] = tuple(error.reason for error in POLL_ERRORS)
+REASONS: tuple[FailureReason, ...] = tuple(FailureReason)

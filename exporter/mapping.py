@@ -21,7 +21,7 @@ from dateutil.relativedelta import relativedelta
 
 from exporter.errors import ResponseError
 from exporter.fields import Expression, check_name, compile_jmespath
-from exporter.model import Answer, BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period
 from exporter.redaction import redact
 from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
@@ -193,7 +193,7 @@ class _Reader:
             rejected=self._count(mapping.rejected, element, "rejected"),
             period=self._period(element, override),
             daily=daily,
-            daily_source="observed" if daily is None else "vendor",
+            daily_source=DailySource.OBSERVED if daily is None else DailySource.VENDOR,
         )
 
     def _count(self, expression: Expression | None, element: Element, field: str) -> float | None:

@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from exporter import redaction
 
 _MISFITS_LISTED = 10
 
-DailySource = Literal["vendor", "observed"]
+
+class DailySource(StrEnum):
+    """Where a scope's days come from: the vendor's own history, or what the exporter saw from poll to poll."""
+
+    VENDOR = "vendor"
+    OBSERVED = "observed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,8 @@ class ScopeUsage:
 
     requests: made in the current billing period.
     limit: most requests in the period; None is unlimited (never unknown).
-    rate_limit_per_minute, rejected, period: None where there is none or the vendor does not tell.
-    daily: ascending by date, at most 30; None where the vendor tells no history and none is kept.
+    rate_limit_per_minute, rejected, period: None where there is none or the vendor does not report it.
+    daily: ascending by date, at most 30; None where the vendor reports no history and none is kept.
     unit: what is counted: requests, credits, tokens…
     """
 
@@ -60,7 +66,7 @@ class ScopeUsage:
     rejected: float | None = None
     period: BillingPeriod | None = None
     daily: tuple[DailyUsage, ...] | None = None
-    daily_source: DailySource = "vendor"
+    daily_source: DailySource = DailySource.VENDOR
 
     def last_days(self, count: int) -> tuple[DailyUsage, ...]:
         """The newest `count` days known, ascending; () where no day is known."""

@@ -15,7 +15,7 @@ from exporter.config import load_preset
 from exporter.errors import ResponseError
 from exporter.fields import compile_jmespath
 from exporter.mapping import map_answers
-from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api
 from exporter.strict_json import parse_json
 from tests.support.factories import STANDARD_SCOPE, answer
@@ -87,7 +87,7 @@ def test_a_whole_scope_of_the_standard_contract() -> None:
                     datetime(2026, 10, 31, 23, 0, tzinfo=UTC), datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
                 ),
                 daily=(DailyUsage(date(2026, 11, 21), 3), DailyUsage(date(2026, 11, 22), 5)),
-                daily_source="vendor",
+                daily_source=DailySource.VENDOR,
             ),
         ),
     )

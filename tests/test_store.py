@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from exporter.errors import PollError, ResponseError, ServerError, StartError
-from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
+from exporter.errors import FailureReason, PollError, ResponseError, ServerError, StartError
+from exporter.model import BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.storage import Storage
 from exporter.store import OrganisationState, Store
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
 
 MAPS = ScopeUsage("Maps", 750, 1000)
-OBSERVED = replace(MAPS, daily_source="observed")
+OBSERVED = replace(MAPS, daily_source=DailySource.OBSERVED)
 
 
 def snapshot(clock: FakeClock, *scopes: ScopeUsage, misfits: tuple[Misfit, ...] = ()) -> UsageSnapshot:
@@ -89,10 +89,10 @@ def test_a_failure_keeps_the_last_values_and_is_told(tmp_path: Path, clock: Fake
     assert state.last_success == succeeded
     assert state.failure is not None
     assert (state.failure.reason, state.failure.message) == ("server_error", "the vendor answered 500")
-    assert (state.polls, state.failures["server_error"], sum(state.failures.values())) == (2, 1, 1)
+    assert (state.polls, state.failures[FailureReason.SERVER_ERROR], sum(state.failures.values())) == (2, 1, 1)
     record(store, snapshot(clock, MAPS))
     assert only(store).failure is None
-    assert only(store).failures["server_error"] == 1
+    assert only(store).failures[FailureReason.SERVER_ERROR] == 1
 
 
 def test_data_is_stale_at_stale_after_and_stays_shown(tmp_path: Path, clock: FakeClock) -> None:
