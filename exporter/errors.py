@@ -61,7 +61,7 @@ class BundleError(ExporterError):
 
 
 class FailureReason(StrEnum):
-    """Why a poll failed: the values of the `reason` label, in the order of their series."""
+    """Why a poll failed: the values of the `reason` label."""
 
     AUTH = "auth"
     RATE_LIMITED = "rate_limited"
@@ -149,4 +149,4 @@ POLL_ERRORS: tuple[type[PollError], ...] = (
     RequestError,
     ResponseError,
 )
-REASONS: tuple[FailureReason, ...] = tuple(FailureReason)
+REASONS: tuple[FailureReason, ...] = tuple(error.reason for error in POLL_ERRORS)

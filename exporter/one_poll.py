@@ -8,29 +8,29 @@ from datetime import datetime
 
 import structlog
 
+from exporter.client import VendorClient
 from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import PollError, ResponseError
 from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
-from exporter.source import Source
 
 log = structlog.get_logger()
 
 Outcome = UsageSnapshot | PollError
 
 
-def poll(target: Target, source: Source, clock: Clock) -> Outcome:
+def poll(target: Target, client: VendorClient, clock: Clock) -> Outcome:
     """Ask for one organisation once. Never raises: a failure is an outcome."""
-    ((_, outcome),) = poll_all((target,), source, clock)
+    ((_, outcome),) = poll_all((target,), client, clock)
     return outcome
 
 
-def poll_all(targets: tuple[Target, ...], source: Source, clock: Clock) -> list[tuple[Target, Outcome]]:
+def poll_all(targets: tuple[Target, ...], client: VendorClient, clock: Clock) -> list[tuple[Target, Outcome]]:
     """Ask once, for all organisations that the answer holds. Never raises: a failure is an outcome, and so is a fault
     of our own, since an organisation must not go unwatched for it."""
     try:
-        answers = source.fetch()
+        answers = client.fetch()
         now = clock.now()
     except Exception as error:
         failure = _failure(targets[0], error)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from exporter.client import VendorClient
 from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.model import UsageSnapshot
 from exporter.one_poll import Outcome, poll_all
 from exporter.schema import Api
-from exporter.source import Source
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ class _Job:
     """
 
     targets: tuple[Target, ...]
-    source: Source
+    client: VendorClient
     first: bool = True
     failures_in_a_row: int = 0
 
@@ -151,7 +151,7 @@ class Poller:
         known = self._jobs.get(key)
         if known is not None and known.targets == targets:
             return known
-        job = _Job(targets, Source(targets[0], self._clock))
+        job = _Job(targets, VendorClient(targets[0], self._clock))
         self._schedule(job, 0.0)
         return job
 
@@ -174,7 +174,7 @@ class Poller:
 
     def _poll(self, job: _Job) -> None:
         started = self._clock.monotonic()
-        outcomes = poll_all(job.targets, job.source, self._clock)
+        outcomes = poll_all(job.targets, job.client, self._clock)
         try:
             if self._observe_duration is not None:
                 self._observe_duration(job.api.name, self._clock.monotonic() - started)

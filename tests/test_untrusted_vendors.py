@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.wrappers import Request, Response
 
+from exporter.client import VendorClient
 from exporter.clock import SystemClock
 from exporter.errors import AuthError, PollError, PollTimeoutError, RequestError, ResponseError
 from exporter.exposition import TEXT
@@ -21,7 +22,6 @@ from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
 from exporter.one_poll import poll
 from exporter.service import Service
-from exporter.source import Source
 from exporter.storage import Storage
 from exporter.store import Store
 from exporter.strict_json import parse_json
@@ -41,7 +41,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetch(tmp_path: Path, url: str, **api: Any) -> Any:
-    return Source(make_target(tmp_path, url=url, **api), SystemClock()).fetch()["main"].body
+    return VendorClient(make_target(tmp_path, url=url, **api), SystemClock()).fetch()["main"].body
 
 
 def silent_tls(connection: Any, stop: threading.Event) -> None:
@@ -158,7 +158,7 @@ def test_redirects_are_never_followed(tmp_path: Path, status: int, location: str
 
     with raw_server(behave) as url:
         target = make_target(tmp_path, url=url)
-        outcome = poll(target, Source(target, SystemClock()), SystemClock())
+        outcome = poll(target, VendorClient(target, SystemClock()), SystemClock())
     assert isinstance(outcome, PollError)
     assert (outcome.reason, len(asked)) == ("request", 1)
 

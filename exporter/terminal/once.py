@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.client import VendorClient
 from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import UsageSnapshot
 from exporter.one_poll import Outcome, poll
 from exporter.redaction import redact, redact_value
-from exporter.source import Source
 from exporter.store import Store
 from exporter.web.usage_json import UsageDocument, usage_document
 
@@ -39,9 +39,9 @@ def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, t
     """Ask for each target once. Never raises for a vendor's fault: that is a trouble."""
     store = Store(clock)
     store.set_targets(targets)
-    sources = [Source(target, clock) for target in targets]
+    clients = [VendorClient(target, clock) for target in targets]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        outcomes = list(pool.map(poll, targets, sources, [clock] * len(targets)))
+        outcomes = list(pool.map(poll, targets, clients, [clock] * len(targets)))
     for target, outcome in zip(targets, outcomes, strict=True):
         store.record(target, outcome)
     troubles = (

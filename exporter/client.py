@@ -85,7 +85,7 @@ class _Received:
     known: _Known | None
 
 
-class Source:
+class VendorClient:
     """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
     def __init__(self, target: Target, clock: Clock) -> None:
@@ -279,9 +279,8 @@ def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool
             raise ResponseError(f"{message}, to a request that set no condition")
         case _ if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             host = _host(response.headers.get("Location", ""))
-            raise RequestError(
-                f"{message}, a redirect{f' to {host}' if host else ''}; put the final address into url"
-            )
+            where = f" to {host}" if host else ""
+            raise RequestError(f"{message}, a redirect{where}; put the final address into url")
         case _ if status >= requests.codes.bad_request:
             raise RequestError(message)
     raise ResponseError(f"{message}, which is no usage answer")
