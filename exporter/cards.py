@@ -6,6 +6,7 @@ The dataclasses are the JSON document too: a field's name here is its name there
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Literal
 
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
@@ -41,14 +42,19 @@ class Projection:
     limit_reached_at: datetime | None
 
 
+class AdviceKind(StrEnum):
+    """rate_limit: slow down. add_on: one scope is consistently near its limit. plan_upgrade: several are."""
+
+    RATE_LIMIT = "rate_limit"
+    ADD_ON = "add_on"
+    PLAN_UPGRADE = "plan_upgrade"
+
+
 @dataclass(frozen=True)
 class Advice:
-    """What to do about the usage, and for which scopes.
+    """What to do about the usage, and for which scopes."""
 
-    rate_limit: slow down. add_on: one scope is consistently near its limit. plan_upgrade: several are.
-    """
-
-    kind: Literal["rate_limit", "add_on", "plan_upgrade"]
+    kind: AdviceKind
     scopes: tuple[str, ...]
 
 
@@ -179,7 +185,7 @@ def card_of(
 def percentage(ratio: float, bands: Bands) -> str:
     """A used ratio with two decimals, such as "62.50%".
 
-    Rounded to the nearest, except where that would tell another story than the unrounded value: 74.996 % is blue
+    Rounded to the nearest, except where that would contradict the unrounded value: 74.996 % is blue
     and stays "74.99%", 90.001 % is red and becomes "90.01%", 99.996 % is not "100.00%", and used is not "0.00%".
     """
     percent = ratio * 100
@@ -245,5 +251,5 @@ def _advice(cards: Iterable[Card]) -> tuple[Advice, ...]:
     cards = tuple(cards)
     near = tuple(card.scope for card in cards if card.near_limit)
     hurried = tuple(card.scope for card in cards if card.near_rate_limit)
-    growth = Advice("add_on" if len(near) == 1 else "plan_upgrade", near)
-    return tuple(advice for advice in (growth, Advice("rate_limit", hurried)) if advice.scopes)
+    growth = Advice(AdviceKind.ADD_ON if len(near) == 1 else AdviceKind.PLAN_UPGRADE, near)
+    return tuple(advice for advice in (growth, Advice(AdviceKind.RATE_LIMIT, hurried)) if advice.scopes)

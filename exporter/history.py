@@ -30,7 +30,7 @@ class ObservedHistory:
 
     since: when watching began; its day is only partly known.
     last_at, last_requests, period: the last poll, from which the next difference is taken.
-    before_rollover: the last count before a new period was told, while it is open whether the vendor has set its
+    before_rollover: the last count before a new period was reported, while it is open whether the vendor has set its
         count to 0 already; None when nothing is open.
     days: ascending by date, at most 31 (the last may be one that the first 30 push out).
     """
@@ -77,7 +77,7 @@ def observe(history: ObservedHistory | None, scope: ScopeUsage, now: datetime, z
 
 
 def _begin(scope: ScopeUsage, now: datetime, zone: ZoneInfo) -> ObservedHistory:
-    """Nothing is known of the days before; but a period that began today tells today's count in full."""
+    """Nothing is known of the days before; but the count of a period that began today is today's in full."""
     today = now.astimezone(zone).date()
     start = scope.period.start if scope.period else None
     if start and start <= now and start == _midnight(today, zone):
@@ -94,7 +94,7 @@ def _difference(history: ObservedHistory, scope: ScopeUsage, now: datetime) -> _
         if history.before_rollover is not None:
             return _after_rollover(history, history.before_rollover, scope, new, open_still)
         if new.start >= history.last_at:
-            # A vendor may tell the new period before it sets its count to 0: what has not fallen may be either's.
+            # A vendor may report the new period before it sets its count to 0: what has not fallen may be either's.
             if open_still:
                 return _Difference(0.0, history.last_at, old, last)
             return _Difference(scope.requests, min(new.start, now), new)

@@ -1,12 +1,11 @@
 """A vendor's JSON answer -> UsageSnapshot, by JMESPath (https://jmespath.org/specification.html). Pure.
 
 What does not fit is a misfit: it names the field, the expression and what was met. A scope that does not fit is
-left out and told; the others come through. Only when nothing fits is the whole answer a ResponseError.
+left out and reported; the others come through. Only when nothing fits is the whole answer a ResponseError.
 """
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 from contextlib import suppress
@@ -23,7 +22,7 @@ from dateutil.relativedelta import relativedelta
 from exporter.errors import ResponseError
 from exporter.expressions import Expression, compile_jmespath
 from exporter.fields import check_name
-from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period
 from exporter.redaction import redact
 from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
@@ -36,7 +35,7 @@ _MILLISECONDS_FROM = 1e11
 _MAX_DAILY_ENTRIES = 44_640
 
 
-class Misfit(Exception):  # noqa: N818 - a finding, told and collected; not an error of ours
+class _Unreadable(Exception):  # noqa: N818 - a finding, collected as a Misfit; not an error of ours
     """A field that could not be read; the message names it, its expression and what was met."""
 
 
@@ -60,45 +59,49 @@ def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: st
     organisation: its id, where one answer holds them all. Raises ResponseError where the answer is an error or no
     scope fits.
     """
+    reader, whole = _Reader(api, now), answers[MAIN_REQUEST].body
     try:
-        found = [scope for scope, _ in _read_scopes(answers, _Reader(api, now), organisation)]
-    except Misfit as misfit:
-        raise ResponseError(str(misfit)) from None
-    read = found[: api.max_scopes]
-    names = Counter(scope.name for scope in read if isinstance(scope, ScopeUsage))
-    # Of two scopes with one name neither is trusted: which of them would be right?
-    twice = tuple(f"scope {name!r}: the name comes {count} times" for name, count in names.items() if count > 1)
-    scopes = tuple(scope for scope in read if isinstance(scope, ScopeUsage) and names[scope.name] == 1)
-    over = (f"scopes: there are more than max_scopes ({api.max_scopes})",) if len(found) > api.max_scopes else ()
-    misfits = (*over, *(misfit for misfit in read if isinstance(misfit, str)), *twice)
+        elements = _scope_elements(answers, api, organisation)
+    except _Unreadable as error:
+        raise ResponseError(str(error), misfits=(Misfit(str(error), whole),)) from None
+    misfits: list[Misfit] = []
+    if len(elements) > api.max_scopes:
+        misfits.append(Misfit(f"scopes: there are more than max_scopes ({api.max_scopes})", whole))
+    read: list[tuple[ScopeUsage, Element]] = []
+    for index, element in enumerate(elements[: api.max_scopes]):
+        try:
+            read.append((_scope(reader, element, index), element))
+        except _Unreadable as error:
+            misfits.append(Misfit(str(error), element.value))
+    twice = _of_one_name(read)
+    misfits += twice.values()
+    scopes = tuple(scope for scope, _ in read if scope.name not in twice)
     if misfits and not scopes:
-        raise ResponseError("; ".join(misfits[:3]))
-    return UsageSnapshot(now, scopes, misfits)
+        raise ResponseError("; ".join(misfit.message for misfit in misfits[:3]), misfits=tuple(misfits))
+    return UsageSnapshot(now, scopes, tuple(misfits))
 
 
-def unread_parts(
-    answers: MappingType[str, Answer], *, api: Api, organisation: str, now: datetime
-) -> tuple[tuple[str, Any], ...]:
-    """Each misfit with the part of the answer that it was met on: a scope's, or the whole."""
-    try:
-        read = _read_scopes(answers, _Reader(api, now), organisation)
-    except Misfit as misfit:
-        return ((str(misfit), answers[MAIN_REQUEST].body),)
-    return tuple((scope, element.value) for scope, element in read if isinstance(scope, str))
-
-
-def _read_scopes(
-    answers: MappingType[str, Answer], reader: "_Reader", organisation: str
-) -> list[tuple[ScopeUsage | str, Element]]:
-    """Each scope, or why it could not be read, and where it stands. Raises Misfit where there are none to be had."""
-    mapping = reader.mapping
+def _scope_elements(answers: MappingType[str, Answer], api: Api, organisation: str) -> list[Element]:
+    """Where the scopes stand. Raises _Unreadable where there are none to be had."""
+    mapping = api.mapping
     root = Element(answers[MAIN_REQUEST].body, answers)
     _refuse_error(mapping, root)
     part = _part_of(organisation, mapping, root)
     elements = _with_joined(list(_elements(mapping.scopes, part, "scopes")), mapping, root)
-    # One more than are allowed, to tell that there are too many.
-    kept = islice((element for element in elements if _wanted(mapping, element)), reader.api.max_scopes + 1)
-    return [(_scope_or_misfit(reader, element, index), element) for index, element in enumerate(kept)]
+    # One more than are allowed, to see that there are too many.
+    return list(islice((element for element in elements if _wanted(mapping, element)), api.max_scopes + 1))
+
+
+def _of_one_name(read: list[tuple[ScopeUsage, Element]]) -> dict[str, Misfit]:
+    """By name, the scopes of one name: of them none is trusted, since which of them would be right?"""
+    parts: dict[str, list[Any]] = {}
+    for scope, element in read:
+        parts.setdefault(scope.name, []).append(element.value)
+    return {
+        name: Misfit(f"scope {name!r}: the name comes {len(same)} times", same)
+        for name, same in parts.items()
+        if len(same) > 1
+    }
 
 
 def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
@@ -108,7 +111,7 @@ def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
     for element in _elements(mapping.organisations, root, "organisations"):
         if _text(mapping.organisation_id, element, "organisation_id") == organisation:
             return element
-    raise Misfit(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
+    raise _Unreadable(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
 
 
 def _with_joined(elements: list[Element], mapping: Mapping, root: Element) -> list[Element]:
@@ -132,7 +135,7 @@ def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
     for element in _elements(source, root, f"joins.{request}.scopes"):
         name = _text(join.name, element, f"joins.{request}.name")
         if name in parts:
-            raise Misfit(f"joins.{request}.name: {join.name} gave {shown(name)} twice")
+            raise _Unreadable(f"joins.{request}.name: {join.name} gave {shown(name)} twice")
         parts[name] = element.value
     return parts
 
@@ -141,15 +144,16 @@ def _wanted(mapping: Mapping, element: Element) -> bool:
     return mapping.filter is None or bool(_search(mapping.filter, element, "filter"))
 
 
-def _scope_or_misfit(reader: "_Reader", element: Element, index: int) -> ScopeUsage | str:
+def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
+    """One scope. Raises _Unreadable, with the scope's name, or its place where the name itself cannot be read."""
     where = f"scope {element.key if isinstance(element.key, str) else index + 1}"
     try:
         where = f"scope {reader.name(element)!r}"
         return reader.scope(element)
-    except Misfit as misfit:
-        return f"{where}: {misfit}"
+    except _Unreadable as error:
+        raise _Unreadable(f"{where}: {error}") from None
     except OverflowError as error:  # dates near the years 1 and 9999 leave the calendar in another time zone
-        return f"{where}: a date is out of range: {_line(error)}"
+        raise _Unreadable(f"{where}: a date is out of range: {_line(error)}") from None
 
 
 def _refuse_error(mapping: Mapping, root: Element) -> None:
@@ -157,7 +161,7 @@ def _refuse_error(mapping: Mapping, root: Element) -> None:
         return
     found = _search(mapping.error_when, root, "error_when")
     if found:
-        raise Misfit(f"the answer holds an error: {mapping.error_when} gave {shown(found)}")
+        raise _Unreadable(f"the answer holds an error: {mapping.error_when} gave {shown(found)}")
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ class _Reader:
             rejected=self._count(mapping.rejected, element, "rejected"),
             period=self._period(element, override),
             daily=daily,
-            daily_source="observed" if daily is None else "vendor",
+            daily_source=DailySource.OBSERVED if daily is None else DailySource.VENDOR,
         )
 
     def _count(self, expression: Expression | None, element: Element, field: str) -> float | None:
@@ -211,7 +215,7 @@ class _Reader:
             if value is not None:
                 return self._count(expression, element, "limit")
         if static is None:
-            raise Misfit(f"limit: {expression} gave null, and static.limit does not say it either")
+            raise _Unreadable(f"limit: {expression} gave null, and static.limit does not say it either")
         return None if static == "unlimited" else static
 
     def _requests(self, element: Element, limit: float | None) -> float:
@@ -222,18 +226,18 @@ class _Reader:
         expression = cast("Expression", self.mapping.remaining)
         remaining = _required(self._count(expression, element, "remaining"), "remaining", expression)
         if limit is None:
-            raise Misfit("remaining: says nothing of the usage where the limit is unlimited; map requests")
+            raise _Unreadable("remaining: says nothing of the usage where the limit is unlimited; map requests")
         if remaining > limit:
-            raise Misfit(f"remaining: {expression} gave {remaining:g}, more than the limit of {limit:g}")
+            raise _Unreadable(f"remaining: {expression} gave {remaining:g}, more than the limit of {limit:g}")
         return limit - remaining
 
     def _rate_limit(self, element: Element, override: Override) -> float | None:
         if override.rate_limit_per_minute is not None:
             return override.rate_limit_per_minute
-        told = _number(self.mapping.rate_limit, element, "rate_limit")
-        if told is None:
+        rate = _number(self.mapping.rate_limit, element, "rate_limit")
+        if rate is None:
             return self.api.static.rate_limit_per_minute
-        return _finite(told * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
+        return _finite(rate * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
 
     def _period(self, element: Element, override: Override) -> BillingPeriod | None:
         static = override.period or self.api.static.period
@@ -241,9 +245,9 @@ class _Reader:
             mapping = self.mapping.period
             if override.period_length is not None and mapping.length is not None:
                 mapping = mapping.model_copy(update={"length": override.period_length})
-            told = _told_period(mapping, element, self.api.time_zone, self.now)
-            if told is not None:
-                return told
+            reported = _reported_period(mapping, element, self.api.time_zone, self.now)
+            if reported is not None:
+                return reported
         if static is None:
             return None
         return calendar_period(static.every, static.anchor_day, self.api.time_zone, self.now)
@@ -259,7 +263,7 @@ class _Reader:
 
 
 def _elements(expression: Expression, parent: Element, field: str) -> Iterator[Element]:
-    """The members of a list, or of an object with their keys. Raises Misfit where it is neither."""
+    """The members of a list, or of an object with their keys. Raises _Unreadable where it is neither."""
     found = _search(expression, parent, field)
     if isinstance(found, list):
         return (Element(value, parent.answers, place) for place, value in enumerate(found))
@@ -281,7 +285,7 @@ def _search(expression: Expression, element: Element, field: str) -> Any:
     try:
         return compile_jmespath(expression.source).search(subject)
     except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise Misfit(f"{field}: {expression} cannot be applied: {_line(error)}") from None
+        raise _Unreadable(f"{field}: {expression} cannot be applied: {_line(error)}") from None
 
 
 def _header(text: str | None) -> Any:
@@ -292,7 +296,7 @@ def _header(text: str | None) -> Any:
 
 
 def _number(expression: Expression | None, element: Element, field: str) -> float | None:
-    """A finite number of 0 or more; None only where it is not mapped, or optional and not told."""
+    """A finite number of 0 or more; None only where it is not mapped, or optional and not reported."""
     if expression is None:
         return None
     value = _search(expression, element, field)
@@ -322,7 +326,7 @@ def _finite(number: float, expression: Expression | None, field: str) -> float:
     except OverflowError:
         result = math.inf
     if not math.isfinite(result):
-        raise Misfit(f"{field}: {expression} gave a number too large to be a count")
+        raise _Unreadable(f"{field}: {expression} gave a number too large to be a count")
     return result
 
 
@@ -331,7 +335,7 @@ def _required(number: float | None, field: str, expression: Expression) -> float
 
 
 def _text(expression: Expression | None, element: Element, field: str) -> str:
-    """A text fit for a label value; "" only where it is not mapped, or optional and not told."""
+    """A text fit for a label value; "" only where it is not mapped, or optional and not reported."""
     if expression is None:
         return ""
     value = _search(expression, element, field)
@@ -344,10 +348,10 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
     try:
         return check_name(redact(value))
     except ValueError as error:
-        raise Misfit(f"{field}: {expression} gave {shown(value)}, which {error}") from None
+        raise _Unreadable(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 
 
-def _told_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime) -> BillingPeriod | None:
+def _reported_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime) -> BillingPeriod | None:
     start = _time(mapping.start, element, "period.start", zone)
     end = _time(mapping.end, element, "period.end", zone)
     seconds = _number(mapping.ends_in, element, "period.ends_in")
@@ -361,10 +365,10 @@ def _told_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: 
             start = start or _shift(end, -length, zone)
             end = end or _shift(start, length, zone)
         if start is None or end is None:
-            raise Misfit(f"period: the answer tells only its {'start' if start else 'end'}")
+            raise _Unreadable(f"period: the answer gives only its {'start' if start else 'end'}")
         return BillingPeriod(start, end)
     except (ValueError, OverflowError) as error:
-        raise Misfit(f"period: {_line(error)}") from None
+        raise _Unreadable(f"period: {_line(error)}") from None
 
 
 def _shift(moment: datetime | None, length: relativedelta | timedelta, zone: ZoneInfo) -> datetime | None:
@@ -409,13 +413,15 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
     counts: dict[date, float] = {}
     for number, entry in enumerate(_elements(mapping.entries, element, "daily.entries")):
         if number == _MAX_DAILY_ENTRIES:
-            raise Misfit(f"daily.entries: {mapping.entries} has more than {_MAX_DAILY_ENTRIES} entries")
+            raise _Unreadable(f"daily.entries: {mapping.entries} has more than {_MAX_DAILY_ENTRIES} entries")
         if first is not None and isinstance(entry.key, int):
             day = first + timedelta(days=entry.key)
         else:
             day = _day(mapping.date or Expression(key=True), entry, zone, "daily.date")
         if day in counts and not mapping.finer:
-            raise Misfit(f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days")
+            raise _Unreadable(
+                f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days"
+            )
         count = _required(_number(mapping.requests, entry, "daily.requests"), "daily.requests", mapping.requests)
         counts[day] = counts.get(day, 0.0) + _finite(count * scale, mapping.requests, "daily.requests")
     return counts
@@ -434,7 +440,7 @@ def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> 
 
 @lru_cache(maxsize=4096)
 def _calendar_day(text: str) -> date | None:
-    """The date that a text of the form YYYY-MM-DD tells; None where it has another form."""
+    """The date that a text of the form YYYY-MM-DD means; None where it has another form."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         with suppress(ValueError):
             return date.fromisoformat(text)
@@ -442,10 +448,10 @@ def _calendar_day(text: str) -> date | None:
 
 
 def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[DailyUsage, ...]:
-    """The last 30 days. A vendor whose day begins before ours may already tell of tomorrow, but not of later days."""
+    """The last 30 days. A vendor whose day begins before ours may already report tomorrow, but no later days."""
     newest = max([today, *counts])
     if newest > today + timedelta(days=1):
-        raise Misfit(f"daily.date: {newest.isoformat()} lies in the future; today is {today.isoformat()}")
+        raise _Unreadable(f"daily.date: {newest.isoformat()} lies in the future; today is {today.isoformat()}")
     return tuple(DailyUsage(day, counts.get(day, 0.0)) for day in _window(newest) if fill or day in counts)
 
 
@@ -461,7 +467,7 @@ def _same(value: object, declared: object) -> bool:
 
 
 def _wrong(field: str, expression: Expression | None, value: object, wanted: str) -> NoReturn:
-    raise Misfit(f"{field}: {expression} gave {shown(value)}, not {wanted}")
+    raise _Unreadable(f"{field}: {expression} gave {shown(value)}, not {wanted}")
 
 
 def _line(error: BaseException) -> str:

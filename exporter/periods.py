@@ -1,4 +1,4 @@
-"""Calendar billing periods, for vendors that do not tell theirs. Pure."""
+"""Calendar billing periods, for vendors that do not report theirs. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal

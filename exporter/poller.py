@@ -8,24 +8,21 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
+from exporter.client import VendorClient
 from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import AuthError, PollError, ResponseError
-from exporter.mapping import map_answers
-from exporter.model import Answer, UsageSnapshot
+from exporter.model import UsageSnapshot
+from exporter.one_poll import Outcome, poll_all
 from exporter.schema import Api
-from exporter.source import Source
 
 log = structlog.get_logger()
-
-Outcome = UsageSnapshot | PollError
 
 _JITTER = 0.05
 _BACKOFF_BASE = 5.0
@@ -65,7 +62,7 @@ class _Job:
     """
 
     targets: tuple[Target, ...]
-    source: Source
+    client: VendorClient
     first: bool = True
     failures_in_a_row: int = 0
 
@@ -154,7 +151,7 @@ class Poller:
         known = self._jobs.get(key)
         if known is not None and known.targets == targets:
             return known
-        job = _Job(targets, Source(targets[0], self._clock))
+        job = _Job(targets, VendorClient(targets[0], self._clock))
         self._schedule(job, 0.0)
         return job
 
@@ -177,7 +174,7 @@ class Poller:
 
     def _poll(self, job: _Job) -> None:
         started = self._clock.monotonic()
-        outcomes = poll_all(job.targets, job.source, self._clock)
+        outcomes = poll_all(job.targets, job.client, self._clock)
         try:
             if self._observe_duration is not None:
                 self._observe_duration(job.api.name, self._clock.monotonic() - started)
@@ -219,45 +216,8 @@ def _log(target: Target, outcome: Outcome, *, after_failure: bool) -> None:
     if isinstance(outcome, PollError):
         bound.warning("poll failed", reason=outcome.reason, error=str(outcome))
     elif outcome.misfits:
-        bound.warning("poll read in part", reason="response", error=outcome.misfit_text)
+        bound.warning("poll read in part", reason=ResponseError.reason, error=outcome.misfit_text)
     elif after_failure:
         bound.info("poll works again", scopes=len(outcome.scopes))
     else:
         bound.debug("poll", scopes=len(outcome.scopes))
-
-
-def poll(target: Target, source: Source, clock: Clock) -> Outcome:
-    """Ask for one organisation once. Never raises: a failure is an outcome."""
-    ((_, outcome),) = poll_all((target,), source, clock)
-    return outcome
-
-
-def poll_all(targets: tuple[Target, ...], source: Source, clock: Clock) -> list[tuple[Target, Outcome]]:
-    """Ask once, for all organisations that the answer holds. Never raises: a failure is an outcome, and so is a fault
-    of our own, since an organisation must not go unwatched for it."""
-    try:
-        answers = source.fetch()
-        now = clock.now()
-    except Exception as error:
-        failure = _failure(targets[0], error)
-        return [(target, failure) for target in targets]
-    return [(target, _read(target, answers, now)) for target in targets]
-
-
-def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:
-    try:
-        return map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
-    except Exception as error:
-        return _failure(target, error)
-
-
-def _failure(target: Target, error: Exception) -> PollError:
-    if isinstance(error, PollError):
-        return error
-    log.error(
-        "poll met a fault of the exporter",
-        api=target.api.name,
-        organisation=target.organisation.label,
-        exc_info=error,
-    )
-    return ResponseError(f"the exporter failed on this answer ({type(error).__name__}); its log has the details")

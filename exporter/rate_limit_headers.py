@@ -1,4 +1,4 @@
-"""Rate-limit headers -> plain data, for vendors that tell usage only beside their answers. Pure.
+"""Rate-limit headers -> plain data, for vendors that report usage only beside their answers. Pure.
 
 Read are the IETF draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/: RateLimit and
 RateLimit-Policy, structured fields) and the older families `X-RateLimit-Limit`, `-Remaining`, `-Reset`, with or
@@ -24,7 +24,7 @@ _DEFAULT_NAME = "requests"
 
 
 def rate_limits(headers: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """{"limits": [...]}, each with name, limit, remaining, rate_limit_per_minute and period (null where not told).
+    """{"limits": [...]}, each with name, limit, remaining, rate_limit_per_minute and period (null where absent).
 
     headers: by lower-case name. Raises ResponseError where there are none, or a structured field is malformed.
     """
@@ -36,7 +36,7 @@ def rate_limits(headers: Mapping[str, str], now: datetime) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _State:
-    """One limit as headers tell it. window: seconds; reset: seconds from now, or Unix time."""
+    """One limit as headers give it. window: seconds; reset: seconds from now, or Unix time."""
 
     name: str
     limit: Any
@@ -67,15 +67,15 @@ def _structured(headers: Mapping[str, str], field: str) -> list[tuple[str, dict[
 
 
 def _families(headers: Mapping[str, str]) -> list[_State]:
-    told: dict[str, dict[str, float]] = {}
+    numbers: dict[str, dict[str, float]] = {}
     for header, text in headers.items():
         match = _FAMILY.fullmatch(header)
         number = _number(text) if match else None
         if match and number is not None:
-            told.setdefault(match.group(2) or _DEFAULT_NAME, {}).setdefault(match.group(1), number)
+            numbers.setdefault(match.group(2) or _DEFAULT_NAME, {}).setdefault(match.group(1), number)
     return [
         _State(name, values["limit"], values.get("remaining"), _WINDOWS.get(name), values.get("reset"))
-        for name, values in told.items()
+        for name, values in numbers.items()
         if "limit" in values
     ]
 

@@ -18,7 +18,7 @@ _MAX_TOKEN_BYTES = 100_000
 
 
 class SignIn(AuthBase):
-    """What a Source signs its requests with. Raises AuthError where the credentials cannot be used."""
+    """What a VendorClient signs its requests with. Raises AuthError where the credentials cannot be used."""
 
     def __init__(self, auth: Auth | None, transport: Mapping[str, Any]) -> None:
         """transport: timeout, verify and cert, for the requests that signing in itself needs."""

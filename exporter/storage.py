@@ -76,7 +76,7 @@ class Storage:
             log.error("state not saved", api=account[0], organisation=account[1], error=error.strerror)
 
     def load(self, account: Account) -> Saved | None:
-        """What was saved; None where nothing was, or where the file is damaged (it is set aside and told)."""
+        """What was saved; None where nothing was, or where the file is damaged (it is set aside, and logged)."""
         path = self._path(account)
         try:
             digest, _, content = path.read_bytes().partition(b"\n")

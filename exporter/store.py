@@ -11,9 +11,9 @@ from types import MappingProxyType
 
 from exporter.clock import Clock
 from exporter.config import Target
-from exporter.errors import REASONS, PollError
+from exporter.errors import REASONS, FailureReason, PollError, ResponseError
 from exporter.history import ObservedHistory, observe
-from exporter.model import BillingPeriod, FetchedScope, ScopeUsage, UsageSnapshot
+from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.storage import Saved, Storage
 from exporter.thresholds import HISTORY_DAYS
 
@@ -25,9 +25,9 @@ _SAME_PERIOD = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the last poll failed. reason: a value of the `reason` label; message: for people, without secrets."""
+    """Why the last poll failed. message: for people, without secrets."""
 
-    reason: str
+    reason: FailureReason
     message: str
     at: datetime
 
@@ -50,54 +50,62 @@ class OrganisationState:
     last_success: datetime | None = None
     failure: Failure | None = None
     polls: int = 0
-    failures: Mapping[str, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(REASONS, 0)))
+    failures: Mapping[FailureReason, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(REASONS, 0)))
 
     def after(self, outcome: UsageSnapshot | PollError, now: datetime) -> "OrganisationState":
         """The state after a poll that ended at `now`."""
         state = replace(self, last_poll=now, polls=self.polls + 1)
         if isinstance(outcome, PollError):
             return state._failed(outcome.reason, str(outcome), now)
-        state = state._read(outcome)
+        state = state._with_answer(outcome)
         if outcome.misfits:
-            return state._failed("response", outcome.misfit_text, now)
+            return state._failed(ResponseError.reason, outcome.misfit_text, now)
         return replace(state, failure=None)
 
-    def _failed(self, reason: str, message: str, now: datetime) -> "OrganisationState":
+    def _failed(self, reason: FailureReason, message: str, now: datetime) -> "OrganisationState":
         failures = MappingProxyType({**self.failures, reason: self.failures[reason] + 1})
         return replace(self, failure=Failure(reason, message, now), failures=failures)
 
-    def _read(self, snapshot: UsageSnapshot) -> "OrganisationState":
+    def _with_answer(self, snapshot: UsageSnapshot) -> "OrganisationState":
         at = snapshot.fetched_at
         before = {scope.usage.name: scope.usage for scope in self.scopes}
-        scopes = tuple(_beside(before.get(scope.name), scope) for scope in snapshot.scopes)
-        histories = {
+        found = tuple(_beside(before.get(scope.name), scope) for scope in snapshot.scopes)
+        observed = self._observed(found, at)
+        fresh = tuple(FetchedScope(_with_days(scope, observed.get(scope.name)), at) for scope in found)
+        # What could not be read may be one of the scopes known from before: those stay, and grow old.
+        unread = self._scopes_beside(fresh) if snapshot.misfits else ()
+        histories = MappingProxyType({**self._histories_beside(observed, at), **observed})
+        return replace(self, scopes=fresh + unread, histories=histories, last_success=at)
+
+    def _observed(self, scopes: Iterable[ScopeUsage], at: datetime) -> dict[str, ObservedHistory]:
+        """The histories, by name, of those scopes whose days are counted here."""
+        return {
             scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
             for scope in scopes
-            if scope.daily_source == "observed"
+            if scope.daily_source == DailySource.OBSERVED
         }
-        fresh = tuple(
-            FetchedScope(_with_days(scope, histories.get(scope.name)), snapshot.fetched_at) for scope in scopes
-        )
-        read = {scope.name for scope in scopes}
-        # What could not be read may be one of the scopes known from before: those stay, and grow old.
-        unread = tuple(scope for scope in self.scopes if scope.usage.name not in read) if snapshot.misfits else ()
-        # A vendor that makes up new names at every poll must not fill the memory.
-        most = self.target.api.max_scopes
-        unread = unread[: max(0, most - len(fresh))]
-        # A scope that is not told now may come back: vendors may list only what was used in this period.
-        kept = {
+
+    def _scopes_beside(self, fresh: Sequence[FetchedScope]) -> tuple[FetchedScope, ...]:
+        """The known scopes that are not among the fresh ones.
+
+        Together they are max_scopes at most: a vendor that makes up new names at every poll must not fill the memory.
+        """
+        names = {scope.usage.name for scope in fresh}
+        others = tuple(scope for scope in self.scopes if scope.usage.name not in names)
+        return others[: max(0, self.target.api.max_scopes - len(fresh))]
+
+    def _histories_beside(self, observed: Mapping[str, ObservedHistory], at: datetime) -> dict[str, ObservedHistory]:
+        """The known histories that are not among the observed ones; the latest, so that together they are max_scopes.
+
+        A scope that is not reported now may come back: vendors may list only what was used in this period.
+        """
+        others = {
             name: history
             for name, history in self.histories.items()
-            if name not in histories and at - history.last_at < timedelta(days=HISTORY_DAYS)
+            if name not in observed and at - history.last_at < timedelta(days=HISTORY_DAYS)
         }
-        latest = sorted(kept, key=lambda name: kept[name].last_at, reverse=True)[: max(0, most - len(histories))]
-        kept = {name: kept[name] for name in latest}
-        return replace(
-            self,
-            scopes=fresh + unread,
-            histories=MappingProxyType({**kept, **histories}),
-            last_success=at,
-        )
+        latest = sorted(others, key=lambda name: others[name].last_at, reverse=True)
+        return {name: others[name] for name in latest[: max(0, self.target.api.max_scopes - len(observed))]}
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""
@@ -131,11 +139,11 @@ class OrganisationState:
 
 
 def _with_steady_period(scope: ScopeUsage, before: BillingPeriod | None) -> ScopeUsage:
-    """A period told in seconds from now differs a little at each poll; within a minute it is still the same one."""
-    told = scope.period
-    if told is None or before is None or told == before:
+    """A period given in seconds from now differs a little at each poll; within a minute it is the same one still."""
+    reported = scope.period
+    if reported is None or before is None or reported == before:
         return scope
-    same = max(abs(told.start - before.start), abs(told.end - before.end)) < _SAME_PERIOD
+    same = max(abs(reported.start - before.start), abs(reported.end - before.end)) < _SAME_PERIOD
     return replace(scope, period=before) if same else scope
 
 

@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from exporter.cards import UNLIMITED, Advice, Card, OrganisationCards
-from exporter.model import BillingPeriod, DailyUsage
+from exporter.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
+from exporter.model import BillingPeriod, DailySource, DailyUsage
 from exporter.thresholds import (
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
@@ -30,8 +30,8 @@ RATE_LIMIT_ADVICE = (
 
 GROWTH_ADVICE = MappingProxyType(
     {
-        "add_on": "An add-on raises this scope's limit and leaves the plan as it is.",
-        "plan_upgrade": "A larger plan raises the limits of all of them at once.",
+        AdviceKind.ADD_ON: "An add-on raises this scope's limit and leaves the plan as it is.",
+        AdviceKind.PLAN_UPGRADE: "A larger plan raises the limits of all of them at once.",
     }
 )
 
@@ -69,11 +69,12 @@ def status(card: Card) -> str:
 
 
 def rate_limit(card: Card) -> str:
-    return "not told" if card.rate_limit_per_minute is None else f"{number(card.rate_limit_per_minute)} per minute"
+    rate = card.rate_limit_per_minute
+    return "not reported" if rate is None else f"{number(rate)} per minute"
 
 
 def rejected(card: Card) -> str:
-    """What was refused over the rate limit; "" where nothing was, or the vendor does not tell."""
+    """What was refused over the rate limit; "" where nothing was, or the vendor does not report it."""
     return f"{number(card.rejected)} refused" if card.rejected else ""
 
 
@@ -97,7 +98,7 @@ def span(length: timedelta) -> str:
     seconds = max(0, int(length.total_seconds()))
     for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
         amount = seconds // size
-        # One day and a bit is told in hours, since half of it may lie in the bit.
+        # One day and a bit is given in hours, since half of it may lie in the bit.
         if amount >= 2 or (amount == 1 and unit != "day"):  # noqa: PLR2004
             return f"{amount} {unit}{'s' if amount != 1 else ''}"
     return "less than a second"
@@ -109,7 +110,7 @@ def ago(value: datetime, now: datetime) -> str:
 
 def time_left(period: BillingPeriod | None, now: datetime) -> str:
     if period is None:
-        return "no billing period told"
+        return "no billing period reported"
     if now >= period.end:
         return "period has ended; the next one comes with the next poll"
     return f"{span(period.end - now)} left"
@@ -189,25 +190,25 @@ def day_count(value: DailyUsage, unit: str) -> str:
 
 def no_days(scopes: Sequence[Card]) -> str:
     """Why there is no daily chart."""
-    if any(card.daily_source == "observed" for card in scopes):
-        return "The vendor tells no daily history; the exporter counts the days itself, from the next polls on."
-    return "The vendor tells no day's usage yet, or the config's daily_history_days is 0."
+    if any(card.daily_source == DailySource.OBSERVED for card in scopes):
+        return "The vendor reports no daily history; the exporter counts the days itself, from the next polls on."
+    return "The vendor has reported no day's usage yet, or the config's daily_history_days is 0."
 
 
 def advice_title(advice: Advice) -> str:
     match advice.kind:
-        case "rate_limit":
+        case AdviceKind.RATE_LIMIT:
             return "Stay under the rate limit"
-        case "add_on":
+        case AdviceKind.ADD_ON:
             return "Consider an add-on"
-        case "plan_upgrade":
+        case AdviceKind.PLAN_UPGRADE:
             return "Consider a plan upgrade"
 
 
 def advice_reason(advice: Advice) -> str:
     names = _listed(advice.scopes)
     one = len(advice.scopes) == 1
-    if advice.kind == "rate_limit":
+    if advice.kind == AdviceKind.RATE_LIMIT:
         return f"{names} {'runs' if one else 'run'} into the requests allowed per minute."
     return (
         f"{names} {'has' if one else 'have'} been near the limit on {NEAR_LIMIT_DAYS} or more of the last "

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
+from exporter.client import VendorClient
 from exporter.config import Target
 from exporter.errors import ConfigError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
+from exporter.one_poll import Outcome, poll
 from exporter.periods import calendar_period
-from exporter.poller import Outcome, Poller, poll
+from exporter.poller import Poller
 from exporter.schema import Api
-from exporter.source import Source
 from exporter.templates import Values, check, expand
 from tests.support.asking import failure, read
 from tests.support.clock import FakeClock
@@ -395,14 +396,14 @@ def test_a_token_is_fetched_kept_and_fetched_again_when_refused(tmp_path: Path, 
     tokens = TokenVendor()
     vendor.answer = by_path(token=tokens.token, usage=tokens.usage)
     target, clock = oauth_target(tmp_path, vendor, scope="read", audience="usage"), FakeClock()
-    source = Source(target, clock)
+    client = VendorClient(target, clock)
     for _ in range(3):
-        assert isinstance(poll(target, source, clock), UsageSnapshot)
+        assert isinstance(poll(target, client, clock), UsageSnapshot)
     assert tokens.given == 1
     asked = vendor.requests[0]
     assert (asked.path, asked.form["scope"], asked.form["audience"]) == ("/token", "read", "usage")
     tokens.given += 1  # the vendor forgets the token that we hold
-    assert isinstance(poll(target, source, clock), UsageSnapshot)
+    assert isinstance(poll(target, client, clock), UsageSnapshot)
     assert tokens.given == 3
 
 
@@ -410,9 +411,9 @@ def test_a_token_that_has_expired_is_renewed_without_a_refusal(tmp_path: Path, v
     tokens = TokenVendor(expires_in=1)
     vendor.answer = by_path(token=tokens.token, usage=tokens.usage)
     target, clock = oauth_target(tmp_path, vendor), FakeClock()
-    source = Source(target, clock)
+    client = VendorClient(target, clock)
     for _ in range(2):
-        assert isinstance(poll(target, source, clock), UsageSnapshot)
+        assert isinstance(poll(target, client, clock), UsageSnapshot)
     assert tokens.given == 2
     assert [request.path for request in vendor.requests] == ["/token", "/usage"] * 2
 

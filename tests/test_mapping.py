@@ -15,10 +15,10 @@ from exporter.config import load_preset
 from exporter.errors import ResponseError
 from exporter.expressions import compile_jmespath
 from exporter.mapping import map_answers
-from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api
 from exporter.strict_json import parse_json
-from tests.support.factories import answer
+from tests.support.factories import STANDARD_SCOPE, answer
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MINIMAL = {"scopes": "scopes", "name": "name", "requests": "used", "limit": "limit"}
@@ -87,7 +87,7 @@ def test_a_whole_scope_of_the_standard_contract() -> None:
                     datetime(2026, 10, 31, 23, 0, tzinfo=UTC), datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
                 ),
                 daily=(DailyUsage(date(2026, 11, 21), 3), DailyUsage(date(2026, 11, 22), 5)),
-                daily_source="vendor",
+                daily_source=DailySource.VENDOR,
             ),
         ),
     )
@@ -117,7 +117,7 @@ def test_what_the_standard_contract_leaves_out_is_unknown() -> None:
         ({"plan": 1.5}, "plan: expression 'plan' gave 1.5, not a text"),
         ({"plan": "a\nb"}, "plan: expression 'plan' gave \"a\\nb\", which must not contain control characters"),
         ({"period": {"start": "soon", "end": "2026-12-01T00:00:00Z"}}, "period.start: expression 'period.start' gave \"soon\", not an ISO 8601 time, or Unix seconds or milliseconds"),
-        ({"period": {"end": "2026-12-01T00:00:00Z"}}, "period: the answer tells only its end"),
+        ({"period": {"end": "2026-12-01T00:00:00Z"}}, "period: the answer gives only its end"),
         ({"period": {"start": 1_796_000_000, "end": 1_795_000_000}}, "period: the period starts at 2026-11-30T00:53:20+00:00, not before its end 2026-11-18T11:06:40+00:00"),
         ({"daily": 5}, "daily.entries: expression 'daily' gave 5, not a list or an object"),
         ({"daily": [{"date": "yesterday", "requests": 1}]}, "daily.date: expression 'date' gave \"yesterday\", not a date (YYYY-MM-DD) or a time"),
@@ -157,13 +157,40 @@ def test_a_scope_that_does_not_fit_leaves_the_others_alone() -> None:
     snapshot = read(answer({"name": "A"}, {"name": "B", "requests": "x"}, {"name": "C"}))
     assert [scope.name for scope in snapshot.scopes] == ["A", "C"]
     assert len(snapshot.misfits) == 1
-    assert snapshot.misfits[0].startswith("scope 'B': requests: expression 'requests' gave \"x\"")
+    assert snapshot.misfits[0].message.startswith("scope 'B': requests: expression 'requests' gave \"x\"")
+
+
+def test_a_misfit_has_the_part_that_it_was_met_on() -> None:
+    broken = {"name": "B", "requests": "x"}
+    assert [misfit.part for misfit in read(answer({"name": "A"}, broken)).misfits] == [{**STANDARD_SCOPE, **broken}]
+    twice = answer({"name": "A", "requests": 1}, {"name": "B"}, {"name": "A", "requests": 2})
+    assert [misfit.part for misfit in read(twice).misfits] == [[twice["scopes"][0], twice["scopes"][2]]]
+    many = answer({"name": "A"}, {"name": "B"})
+    assert [misfit.part for misfit in read(many, max_scopes=1).misfits] == [many]
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        ({"items": []}, [{"items": []}]),
+        ({"scopes": [7, None]}, [7, None]),
+        (
+            {"scopes": [{"name": "A", "requests": 1, "limit": 2}] * 2},
+            [[{"name": "A", "requests": 1, "limit": 2}] * 2],
+        ),
+    ],
+)
+def test_an_answer_of_which_nothing_fits_is_an_error_with_its_misfits(data: Any, parts: list[Any]) -> None:
+    with pytest.raises(ResponseError) as caught:
+        read(data)
+    assert [misfit.part for misfit in caught.value.misfits] == parts
+    assert str(caught.value) == "; ".join(misfit.message for misfit in caught.value.misfits)
 
 
 def test_of_two_scopes_with_one_name_neither_is_trusted() -> None:
     snapshot = read(answer({"name": "A", "requests": 1}, {"name": "B"}, {"name": "A", "requests": 2}))
     assert [scope.name for scope in snapshot.scopes] == ["B"]
-    assert snapshot.misfits == ("scope 'A': the name comes 2 times",)
+    assert [misfit.message for misfit in snapshot.misfits] == ["scope 'A': the name comes 2 times"]
 
 
 @pytest.mark.parametrize(

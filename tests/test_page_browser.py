@@ -164,7 +164,7 @@ def test_the_chart_of_one_scope(page: Page) -> None:
     page.reload()  # the address can be shared
     expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
     page.get_by_label("Show").select_option("Free")
-    expect(page.locator(".daily")).to_contain_text("The vendor tells no day's usage yet")
+    expect(page.locator(".daily")).to_contain_text("The vendor has reported no day's usage yet")
 
 
 def test_another_organisation_by_keyboard(page: Page) -> None:

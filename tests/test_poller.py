@@ -17,7 +17,8 @@ from werkzeug.wrappers import Request, Response
 from exporter.config import Target
 from exporter.errors import POLL_ERRORS, AuthError, RateLimitedError, RequestError, ResponseError, ServerError
 from exporter.model import UsageSnapshot
-from exporter.poller import Outcome, Poller, next_delay
+from exporter.one_poll import Outcome
+from exporter.poller import Poller, next_delay
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, load
 from tests.support.http import Vendor

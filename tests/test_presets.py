@@ -17,13 +17,13 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from werkzeug.wrappers import Request, Response
 
+from exporter.client import VendorClient
 from exporter.clock import SystemClock
 from exporter.config import Target, preset_names
 from exporter.demo.processes import Processes
 from exporter.errors import PollError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
-from exporter.poller import poll
-from exporter.source import Source
+from exporter.one_poll import poll
 from tests.support.asking import ask, read
 from tests.support.factories import answer, make_target
 from tests.support.http import Vendor, serve
@@ -286,7 +286,7 @@ def test_prometheus_counters_of_one_s_own(tmp_path: Path) -> None:
         )
 
         def counted() -> dict[str, tuple[float, float | None]]:
-            outcome = poll(target, Source(target, SystemClock()), SystemClock())
+            outcome = poll(target, VendorClient(target, SystemClock()), SystemClock())
             assert isinstance(outcome, UsageSnapshot), outcome
             return {scope.name: (scope.requests, scope.limit) for scope in outcome.scopes}
 

@@ -1,6 +1,7 @@
 """What is kept of each organisation, when it is stale, when it is dropped, and what a restart brings back."""
 
 import stat
+import weakref
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from exporter.errors import ServerError, StartError
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.errors import FailureReason, PollError, ResponseError, ServerError, StartError
+from exporter.model import BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.storage import Storage
 from exporter.store import OrganisationState, Store
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
 
 MAPS = ScopeUsage("Maps", 750, 1000)
-OBSERVED = replace(MAPS, daily_source="observed")
+OBSERVED = replace(MAPS, daily_source=DailySource.OBSERVED)
 
 
-def snapshot(clock: FakeClock, *scopes: ScopeUsage, misfits: tuple[str, ...] = ()) -> UsageSnapshot:
+def snapshot(clock: FakeClock, *scopes: ScopeUsage, misfits: tuple[Misfit, ...] = ()) -> UsageSnapshot:
     return UsageSnapshot(clock.now(), scopes, misfits)
 
 
@@ -34,7 +35,7 @@ def only(store: Store) -> OrganisationState:
     return state
 
 
-def record(store: Store, outcome: UsageSnapshot | ServerError) -> None:
+def record(store: Store, outcome: UsageSnapshot | PollError) -> None:
     store.record(only(store).target, outcome)
 
 
@@ -88,10 +89,10 @@ def test_a_failure_keeps_the_last_values_and_is_told(tmp_path: Path, clock: Fake
     assert state.last_success == succeeded
     assert state.failure is not None
     assert (state.failure.reason, state.failure.message) == ("server_error", "the vendor answered 500")
-    assert (state.polls, state.failures["server_error"], sum(state.failures.values())) == (2, 1, 1)
+    assert (state.polls, state.failures[FailureReason.SERVER_ERROR], sum(state.failures.values())) == (2, 1, 1)
     record(store, snapshot(clock, MAPS))
     assert only(store).failure is None
-    assert only(store).failures["server_error"] == 1
+    assert only(store).failures[FailureReason.SERVER_ERROR] == 1
 
 
 def test_data_is_stale_at_stale_after_and_stays_shown(tmp_path: Path, clock: FakeClock) -> None:
@@ -139,13 +140,32 @@ def test_a_scope_that_could_not_be_read_stays_and_grows_old_while_the_others_go_
     record(store, snapshot(clock, MAPS, replace(MAPS, name="Search")))
     for _ in range(3):
         clock.advance(minutes=5)
-        record(store, snapshot(clock, replace(MAPS, requests=800), misfits=("scope 'Search': requests: …",)))
+        misfit = Misfit("scope 'Search': requests: …", {"name": "Search"})
+        record(store, snapshot(clock, replace(MAPS, requests=800), misfits=(misfit,)))
     assert shown(store, clock) == {"Maps": 800, "Search": 750}
     state = only(store)
     assert state.failure is not None
     assert state.failure.reason == "response"
     assert state.last_success == clock.now()
     assert state.is_stale(clock.now())
+
+
+def test_no_part_of_an_answer_outlives_its_poll(tmp_path: Path, clock: FakeClock) -> None:
+    class Part(dict[str, str]):
+        """A JSON object that can be referred to weakly."""
+
+    store = store_of(tmp_path, clock, Storage(tmp_path / "data"))
+    store.on_change(lambda _: None)
+    for outcome_of in (
+        lambda misfits: snapshot(clock, MAPS, misfits=misfits),
+        lambda misfits: ResponseError("scope 'Search': requests: …", misfits=misfits),
+    ):
+        part = Part(name="Search")
+        there = weakref.ref(part)
+        record(store, outcome_of((Misfit("scope 'Search': requests: …", part),)))
+        del part
+        assert only(store).failure is not None
+        assert there() is None
 
 
 def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: FakeClock) -> None:

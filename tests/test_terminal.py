@@ -67,7 +67,7 @@ def test_plain_lines_without_a_terminal(watched: Watched, url: str) -> None:
     assert columns(result.output)["Über 地図"] == [
         "7 tokens",
         "No limit",
-        "not told",
+        "not reported",
         "8 days left",
         "about 9.8",
         "·" * 29 + "█",

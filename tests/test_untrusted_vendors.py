@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.wrappers import Request, Response
 
+from exporter.client import VendorClient
 from exporter.clock import SystemClock
 from exporter.errors import AuthError, PollError, PollTimeoutError, RequestError, ResponseError
 from exporter.exposition.bodies import TEXT
 from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
-from exporter.poller import poll
+from exporter.one_poll import poll
 from exporter.service import Service
-from exporter.source import Source
 from exporter.storage import Storage
 from exporter.store import Store
 from exporter.strict_json import parse_json
@@ -41,7 +41,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetch(tmp_path: Path, url: str, **api: Any) -> Any:
-    return Source(make_target(tmp_path, url=url, **api), SystemClock()).fetch()["main"].body
+    return VendorClient(make_target(tmp_path, url=url, **api), SystemClock()).fetch()["main"].body
 
 
 def silent_tls(connection: Any, stop: threading.Event) -> None:
@@ -158,7 +158,7 @@ def test_redirects_are_never_followed(tmp_path: Path, status: int, location: str
 
     with raw_server(behave) as url:
         target = make_target(tmp_path, url=url)
-        outcome = poll(target, Source(target, SystemClock()), SystemClock())
+        outcome = poll(target, VendorClient(target, SystemClock()), SystemClock())
     assert isinstance(outcome, PollError)
     assert (outcome.reason, len(asked)) == ("request", 1)
 
@@ -197,7 +197,7 @@ def test_scopes_beyond_the_cap_are_a_failure_and_the_first_come_through(tmp_path
     body = answer(*({"name": f"s{number}"} for number in range(1500)))
     snapshot = mapped(tmp_path, body, clock)
     assert [scope.name for scope in snapshot.scopes] == [f"s{number}" for number in range(1000)]
-    assert snapshot.misfits == ("scopes: there are more than max_scopes (1000)",)
+    assert [misfit.message for misfit in snapshot.misfits] == ["scopes: there are more than max_scopes (1000)"]
     assert mapped(tmp_path, body, clock, max_scopes=1500).misfits == ()
 
 
@@ -235,9 +235,9 @@ def test_many_misfits_make_a_short_message(tmp_path: Path, clock: FakeClock) -> 
 def test_names_that_no_label_should_hold(tmp_path: Path, clock: FakeClock, name: str, words: str) -> None:
     snapshot = mapped(tmp_path, answer({"name": "Good"}, {"name": name}), clock)
     assert [scope.name for scope in snapshot.scopes] == ["Good"]
-    assert words in snapshot.misfits[0]
-    assert len(snapshot.misfits[0]) < 400
-    assert snapshot.misfits[0].isprintable()
+    assert words in snapshot.misfits[0].message
+    assert len(snapshot.misfits[0].message) < 400
+    assert snapshot.misfits[0].message.isprintable()
 
 
 def test_daily_entries_without_end(tmp_path: Path, clock: FakeClock) -> None:
@@ -247,7 +247,7 @@ def test_daily_entries_without_end(tmp_path: Path, clock: FakeClock) -> None:
         tmp_path, answer({"name": "Good", "daily": entries[:1]}, {"name": "Many", "daily": entries}), clock, **api
     )
     assert [scope.name for scope in snapshot.scopes] == ["Good"]
-    assert "has more than 44640 entries" in snapshot.misfits[0]
+    assert "has more than 44640 entries" in snapshot.misfits[0].message
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])

@@ -60,15 +60,15 @@ _ASCII = Signs(
 def draw(document: UsageDocument, troubles: Iterable[Trouble], console: Console) -> None:
     """Cards on a terminal; without one, or on a dumb one, a line a scope without colours or escapes.
 
-    troubles: of polls made just now; they stand in place of what a running exporter tells of its last poll.
+    troubles: of polls made just now; they stand in place of what a running exporter reports of its last poll.
     """
     signs = _ASCII if console.options.ascii_only else _UNICODE
     on_terminal = console.is_terminal and not console.is_dumb_terminal
-    told: dict[tuple[str, str], list[Trouble]] = {}
+    by_organisation: dict[tuple[str, str], list[Trouble]] = {}
     for trouble in troubles:
-        told.setdefault((trouble.api, trouble.organisation), []).append(trouble)
+        by_organisation.setdefault((trouble.api, trouble.organisation), []).append(trouble)
     for cards in document.organisations:
-        own = told.get((cards.api, cards.organisation), [])
+        own = by_organisation.get((cards.api, cards.organisation), [])
         notices = [line for trouble in own for line in trouble_lines(trouble)] or _poll_notices(cards, document.time)
         if on_terminal:
             console.print(*_organisation(cards, notices, document.time, console.width, signs), sep="\n")

@@ -10,7 +10,7 @@ from exporter.config import Target, load_config
 from exporter.errors import PollError
 from exporter.exposition.bodies import Exposition
 from exporter.exposition.process import ProcessMetrics
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.store import Store
 from exporter.web.app import create_app
 from tests.support.clock import FakeClock
@@ -67,7 +67,7 @@ class Watched:
     def reads(
         self, organisation: str, *scopes: ScopeUsage, api: str = "vendor", misfits: tuple[str, ...] = ()
     ) -> None:
-        snapshot = UsageSnapshot(self.clock.now(), scopes, misfits)
+        snapshot = UsageSnapshot(self.clock.now(), scopes, tuple(Misfit(message, None) for message in misfits))
         self.store.record(self.targets[api, organisation], snapshot)
 
     def fails(self, organisation: str, error: PollError, *, api: str = "vendor") -> None:

@@ -10,20 +10,17 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
-import urllib3.exceptions
 
 from exporter.clock import Clock
 from exporter.config import Target
 from exporter.errors import (
     AuthError,
-    ConnectionFailed,
-    PollError,
-    PollTimeoutError,
     RateLimitedError,
     RequestError,
     ResponseError,
     ServerError,
 )
+from exporter.foreign_errors import FOREIGN_ERRORS, translated
 from exporter.model import Answer
 from exporter.paging import Page, Step, next_step, together
 from exporter.periods import calendar_period
@@ -88,7 +85,7 @@ class _Received:
     known: _Known | None
 
 
-class Source:
+class VendorClient:
     """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
     def __init__(self, target: Target, clock: Clock) -> None:
@@ -110,10 +107,8 @@ class Source:
             with requests.Session() as session, self._watchdog.session(session):
                 session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
                 return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _transport_error(error, api) from None
-        except DeadlineExceeded:
-            raise _too_late(api) from None
+        except FOREIGN_ERRORS as error:
+            raise translated(error, host=urlsplit(api.base_url or api.url).netloc, timeout=api.timeout) from None
 
     def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
         asked = _asked(request, self._target, self._clock.now())
@@ -179,7 +174,7 @@ class Source:
             ) as response,
         ):
             if response.status_code == requests.codes.not_modified and known:
-                # What it tells anew holds (RFC 9111, section 3.2).
+                # The headers that it brings are the newer ones (RFC 9111, section 3.2).
                 known = replace(known, headers={**known.headers, **_headers(response)})
                 return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
@@ -204,16 +199,12 @@ class Source:
             if len(body) > api.max_response_bytes:
                 raise ResponseError(f"the answer is larger than max_response_bytes ({api.max_response_bytes})")
             if self._clock.monotonic() > deadline:
-                raise _too_late(api)
+                raise DeadlineExceeded
         return bytes(body)
 
 
 def _headers(response: requests.Response) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _too_late(api: Api) -> PollTimeoutError:
-    return PollTimeoutError(f"the answer was not complete within the timeout of {api.timeout:g} s")
 
 
 def _asked(request: Request, target: Target, now: datetime) -> _Asked:
@@ -266,12 +257,12 @@ def _transport(api: Api) -> dict[str, Any]:
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
     pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
-    return {name: headers[told] for name, told in pairs if told in headers}
+    return {name: headers[validator] for name, validator in pairs if validator in headers}
 
 
 def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool) -> None:
     status = response.status_code
-    told = f"the vendor answered {status} {response.reason or ''}".rstrip()
+    message = f"the vendor answered {status} {response.reason or ''}".rstrip()
     wait = retry_after(response.headers.get("Retry-After"), now)
     match status:
         case 200:
@@ -279,19 +270,20 @@ def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool
         case _ if bodiless and requests.codes.ok < status < requests.codes.multiple_choices:
             return
         case 401 | 403 | 407:
-            raise AuthError(f"{told}: check the credentials and what they may read")
+            raise AuthError(f"{message}: check the credentials and what they may read")
         case 429:
-            raise RateLimitedError(told, retry_after=wait)
+            raise RateLimitedError(message, retry_after=wait)
         case _ if status >= requests.codes.internal_server_error:
-            raise ServerError(told, retry_after=wait if status == requests.codes.service_unavailable else None)
+            raise ServerError(message, retry_after=wait if status == requests.codes.service_unavailable else None)
         case requests.codes.not_modified:
-            raise ResponseError(f"{told}, to a request that set no condition")
+            raise ResponseError(f"{message}, to a request that set no condition")
         case _ if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             host = _host(response.headers.get("Location", ""))
-            raise RequestError(f"{told}, a redirect{f' to {host}' if host else ''}; put the final address into url")
+            where = f" to {host}" if host else ""
+            raise RequestError(f"{message}, a redirect{where}; put the final address into url")
         case _ if status >= requests.codes.bad_request:
-            raise RequestError(told)
-    raise ResponseError(f"{told}, which is no usage answer")
+            raise RequestError(message)
+    raise ResponseError(f"{message}, which is no usage answer")
 
 
 def _host(url: str) -> str | None:
@@ -311,43 +303,3 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
         return min(max(seconds.total_seconds(), 0.0), _MAX_RETRY_AFTER)
     return None
-
-
-_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-_BAD_BODY = (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)
-
-
-def _transport_error(error: Exception, api: Api) -> PollError:
-    """The failure in words of ours: library texts may repeat the URL, and with it what is secret in it."""
-    host = _host_of(error) or urlsplit(api.base_url or api.url).netloc
-    if isinstance(error, _TIMEOUTS):
-        return PollTimeoutError(f"no answer from {host} within the timeout of {api.timeout:g} s")
-    if isinstance(error, _BAD_BODY):
-        return ResponseError("the answer's compression is damaged")
-    if isinstance(error, requests.exceptions.ProxyError):
-        return ConnectionFailed(f"the proxy on the way to {host} failed: {_cause(error)}")
-    if isinstance(error, requests.exceptions.SSLError):
-        return ConnectionFailed(f"TLS to {host} failed: {_cause(error)}")
-    return ConnectionFailed(f"connection to {host} failed: {_cause(error)}")
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason: "Connection refused" rather than what each library put around it."""
-    while True:
-        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
-        if not isinstance(inner, BaseException) and error.args and isinstance(error.args[0], BaseException):
-            inner = error.args[0]
-        if not isinstance(inner, BaseException) or inner is error:
-            break
-        error = inner
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if type(error) is OSError:  # http.client's, on a proxy that refuses: the status, and no URL
-        return str(error)
-    return type(error).__name__
-
-
-def _host_of(error: Exception) -> str:
-    """Which host it was, where several are asked."""
-    asked = getattr(error, "request", None)
-    return urlsplit(asked.url).netloc if asked is not None and asked.url else ""

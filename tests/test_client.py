@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from exporter.client import VendorClient, retry_after
 from exporter.clock import SystemClock
 from exporter.errors import (
     AuthError,
@@ -25,7 +26,6 @@ from exporter.errors import (
     ServerError,
 )
 from exporter.schema.api import MAIN_REQUEST
-from exporter.source import Source, retry_after
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
 from tests.support.http import Vendor
@@ -39,14 +39,14 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def source(tmp_path: Path, vendor: Vendor | str, **api: Any) -> Source:
+def client(tmp_path: Path, vendor: Vendor | str, **api: Any) -> VendorClient:
     url = vendor if isinstance(vendor, str) else f"{vendor.url}/usage"
-    return Source(make_target(tmp_path, **{"url": url, **api}), SystemClock())
+    return VendorClient(make_target(tmp_path, **{"url": url, **api}), SystemClock())
 
 
-def fetched(source: Source) -> Any:
+def fetched(client: VendorClient) -> Any:
     """The body of the main request's answer."""
-    return source.fetch()["main"].body
+    return client.fetch()["main"].body
 
 
 def answering(status: int = 200, body: str | bytes = "{}", **headers: str) -> Any:
@@ -84,7 +84,7 @@ def raw_server(*chunks: bytes, pause: float = 0.0) -> Iterator[str]:
 
 def test_the_answer_is_parsed_json(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body='{"a": 1}')
-    assert fetched(source(tmp_path, vendor)) == {"a": 1}
+    assert fetched(client(tmp_path, vendor)) == {"a": 1}
     assert vendor.requests[0].headers["User-Agent"].startswith("api-usage-exporter/")
     assert "Authorization" not in vendor.requests[0].headers
 
@@ -92,7 +92,7 @@ def test_the_answer_is_parsed_json(tmp_path: Path, vendor: Vendor) -> None:
 def test_ids_are_percent_encoded_into_the_path(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering()
     organisations = [{"id": "a/../b c", "name": "N"}]
-    source(tmp_path, f"{vendor.url}/{{organisation_id}}/{{organisation_name}}", organisations=organisations).fetch()
+    client(tmp_path, f"{vendor.url}/{{organisation_id}}/{{organisation_name}}", organisations=organisations).fetch()
     assert vendor.requests[0].environ["REQUEST_URI"] == "/a%2F..%2Fb%20c/N"
 
 
@@ -107,7 +107,7 @@ def test_ids_are_percent_encoded_into_the_path(tmp_path: Path, vendor: Vendor) -
 )
 def test_signing_in(tmp_path: Path, vendor: Vendor, auth: Any, header: str, value: str) -> None:
     vendor.answer = answering()
-    source(tmp_path, vendor, auth=auth).fetch()
+    client(tmp_path, vendor, auth=auth).fetch()
     assert vendor.requests[0].headers[header] == value
 
 
@@ -115,7 +115,7 @@ def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path, vendor: Ven
     vendor.answer = answering()
     token = tmp_path / "token"
     token.write_text("old\n")
-    asking = source(tmp_path, vendor, auth={"type": "bearer", "token": {"file": "token"}})
+    asking = client(tmp_path, vendor, auth={"type": "bearer", "token": {"file": "token"}})
     asking.fetch()
     token.write_text("new\n")
     asking.fetch()
@@ -126,7 +126,7 @@ def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path, vendor: Ven
 
 
 def test_a_secret_that_no_header_can_hold(tmp_path: Path, vendor: Vendor) -> None:
-    asking = source(tmp_path, vendor, auth={"type": "bearer", "token": "schlüssel"})
+    asking = client(tmp_path, vendor, auth={"type": "bearer", "token": "schlüssel"})
     with pytest.raises(AuthError, match="characters that a header cannot hold") as caught:
         asking.fetch()
     assert "schl" not in str(caught.value)
@@ -140,7 +140,7 @@ def test_headers_that_come_with_an_unchanged_answer_are_new(tmp_path: Path, vend
         return Response("{}", status=status, headers={"ETag": '"v1"', "X-Used": next(used), "X-Plan": "Pro"})
 
     vendor.answer = answer
-    asking = source(tmp_path, vendor)
+    asking = client(tmp_path, vendor)
     assert [asking.fetch()[MAIN_REQUEST].headers["x-used"] for _ in range(3)] == ["100", "200", "300"]
 
 
@@ -152,7 +152,7 @@ def test_an_unchanged_answer_is_not_sent_again(tmp_path: Path, vendor: Vendor) -
         return Response('{"a": 1}', headers={"ETag": '"v1"', "Last-Modified": "Sun, 22 Nov 2026 00:00:00 GMT"})
 
     vendor.answer = answer
-    asking = source(tmp_path, vendor)
+    asking = client(tmp_path, vendor)
     assert fetched(asking) == {"a": 1}
     assert fetched(asking) == {"a": 1}
     vendor.answer = answering(body='{"a": 2}')
@@ -179,14 +179,14 @@ def test_an_unchanged_answer_is_not_sent_again(tmp_path: Path, vendor: Vendor) -
 def test_failures_by_status(tmp_path: Path, vendor: Vendor, status: int, error: type[PollError], words: str) -> None:
     vendor.answer = answering(status)
     with pytest.raises(error) as caught:
-        source(tmp_path, vendor).fetch()
+        client(tmp_path, vendor).fetch()
     assert str(caught.value).startswith(words)
 
 
 def test_redirects_are_not_followed(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(302, Location="http://elsewhere.example/steal?token=x")
     with pytest.raises(RequestError, match="a redirect to elsewhere.example; put the final address into url"):
-        source(tmp_path, vendor, auth={"type": "bearer", "token": "t0ken"}).fetch()
+        client(tmp_path, vendor, auth={"type": "bearer", "token": "t0ken"}).fetch()
     assert len(vendor.requests) == 1
 
 
@@ -196,7 +196,7 @@ def test_a_redirect_s_location_may_be_nonsense_and_its_body_without_end(tmp_path
         raw_server(header, *[b"x" * 1000] * 1000, pause=0.05) as url,
         pytest.raises(RequestError, match="302 Found, a redirect; put the final address into url"),
     ):
-        source(tmp_path, url, timeout="5s").fetch()
+        client(tmp_path, url, timeout="5s").fetch()
 
 
 def test_a_proxy_that_refuses_is_named_as_the_cause(
@@ -205,7 +205,7 @@ def test_a_proxy_that_refuses_is_named_as_the_cause(
     vendor.answer = lambda _: Response(status=407)
     monkeypatch.setenv("https_proxy", vendor.url)
     with pytest.raises(ConnectionFailed, match="the proxy on the way to vendor.invalid failed: .*407"):
-        source(tmp_path, "https://vendor.invalid/usage").fetch()
+        client(tmp_path, "https://vendor.invalid/usage").fetch()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_retry_after_is_told(
 ) -> None:
     vendor.answer = answering(status, Retry_After="120")
     with pytest.raises(error) as caught:
-        source(tmp_path, vendor).fetch()
+        client(tmp_path, vendor).fetch()
     assert caught.value.retry_after == waited
 
 
@@ -242,18 +242,18 @@ def test_nothing_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}/secret-path?key=s3cr3t"
     with pytest.raises(ConnectionFailed, match=r"connection to 127.0.0.1:\d+ failed: Connection refused") as caught:
-        source(tmp_path, url).fetch()
+        client(tmp_path, url).fetch()
     assert "secret" not in str(caught.value)
 
 
 def test_an_unknown_host(tmp_path: Path) -> None:
     with pytest.raises(ConnectionFailed, match="connection to no-such-host.invalid failed"):
-        source(tmp_path, "http://no-such-host.invalid/").fetch()
+        client(tmp_path, "http://no-such-host.invalid/").fetch()
 
 
 def test_plain_http_where_tls_is_expected(tmp_path: Path, vendor: Vendor) -> None:
     with pytest.raises(ConnectionFailed, match="TLS to 127.0.0.1"):
-        source(tmp_path, vendor.url.replace("http:", "https:")).fetch()
+        client(tmp_path, vendor.url.replace("http:", "https:")).fetch()
 
 
 def test_a_connection_cut_midway(tmp_path: Path) -> None:
@@ -261,17 +261,17 @@ def test_a_connection_cut_midway(tmp_path: Path) -> None:
         raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b'{"a":') as url,
         pytest.raises(ConnectionFailed, match="connection to .* failed: IncompleteRead"),
     ):
-        source(tmp_path, url).fetch()
+        client(tmp_path, url).fetch()
 
 
 def test_an_answer_that_is_no_http(tmp_path: Path) -> None:
     with raw_server(b"220 mail.example ESMTP\r\n") as url, pytest.raises(ConnectionFailed):
-        source(tmp_path, url).fetch()
+        client(tmp_path, url).fetch()
 
 
 def test_a_vendor_that_does_not_answer(tmp_path: Path) -> None:
     with raw_server(b"", b"", pause=5) as url, pytest.raises(PollTimeoutError, match=r"within the timeout of 0.2 s"):
-        source(tmp_path, url, timeout="200ms").fetch()
+        client(tmp_path, url, timeout="200ms").fetch()
 
 
 def test_a_slow_drip_ends_at_the_timeout(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_slow_drip_ends_at_the_timeout(tmp_path: Path) -> None:
         raw_server(header, *[b" "] * 100, pause=0.05) as url,
         pytest.raises(PollTimeoutError, match="was not complete within the timeout of 0.3 s"),
     ):
-        source(tmp_path, url, timeout="300ms").fetch()
+        client(tmp_path, url, timeout="300ms").fetch()
 
 
 def test_a_drip_after_a_sign_in_ends_at_the_timeout_too(tmp_path: Path, vendor: Vendor) -> None:
@@ -292,33 +292,33 @@ def test_a_drip_after_a_sign_in_ends_at_the_timeout_too(tmp_path: Path, vendor: 
         raw_server(b"HTTP/1.1 200 OK\r\n", *[b"X: a\r\n"] * 100, pause=0.05) as url,
         pytest.raises(PollTimeoutError, match="was not complete within the timeout of 0.3 s"),
     ):
-        source(tmp_path, url, timeout="300ms", auth=auth).fetch()
+        client(tmp_path, url, timeout="300ms", auth=auth).fetch()
 
 
 def test_an_answer_over_the_size_cap(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body="[" + "0," * 100_000 + "0]")
     with pytest.raises(ResponseError, match=r"larger than max_response_bytes \(1000\)"):
-        source(tmp_path, vendor, max_response_bytes=1000).fetch()
+        client(tmp_path, vendor, max_response_bytes=1000).fetch()
 
 
 def test_a_decompression_bomb_meets_the_same_cap(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body=gzip.compress(b" " * 50_000_000), Content_Encoding="gzip")
     with pytest.raises(ResponseError, match="larger than max_response_bytes"):
-        source(tmp_path, vendor).fetch()
+        client(tmp_path, vendor).fetch()
 
 
 def test_compressed_answers(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body=gzip.compress(b'{"a": 1}'), Content_Encoding="gzip")
-    assert fetched(source(tmp_path, vendor)) == {"a": 1}
+    assert fetched(client(tmp_path, vendor)) == {"a": 1}
     vendor.answer = answering(body=b"no gzip", Content_Encoding="gzip")
     with pytest.raises(ResponseError, match="the answer's compression is damaged"):
-        source(tmp_path, vendor).fetch()
+        client(tmp_path, vendor).fetch()
 
 
 def test_an_html_page_instead_of_json(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering(body="<!DOCTYPE html><p>Sign in")
     with pytest.raises(ResponseError, match="the answer is an HTML page .* it begins"):
-        source(tmp_path, vendor).fetch()
+        client(tmp_path, vendor).fetch()
 
 
 def test_a_fake_clock_decides_on_the_deadline(tmp_path: Path, vendor: Vendor) -> None:
@@ -330,4 +330,4 @@ def test_a_fake_clock_decides_on_the_deadline(tmp_path: Path, vendor: Vendor) ->
 
     vendor.answer = late
     with pytest.raises(PollTimeoutError):
-        Source(make_target(tmp_path, url=vendor.url), clock).fetch()
+        VendorClient(make_target(tmp_path, url=vendor.url), clock).fetch()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trustme
 
+from exporter.client import VendorClient
 from exporter.clock import SystemClock
 from exporter.errors import ConnectionFailed
-from exporter.source import Source
 from tests.support.factories import make_target
 
 
@@ -70,34 +70,34 @@ def ca_file(tmp_path: Path, authority: trustme.CA) -> str:
     return "ca.pem"
 
 
-def source(tmp_path: Path, url: str, **tls: Any) -> Source:
-    return Source(make_target(tmp_path, url=url, tls=tls), SystemClock())
+def client(tmp_path: Path, url: str, **tls: Any) -> VendorClient:
+    return VendorClient(make_target(tmp_path, url=url, tls=tls), SystemClock())
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path, vendor: str) -> None:
     with pytest.raises(ConnectionFailed, match="TLS to localhost:.* failed: .*certificate verify failed"):
-        source(tmp_path, vendor).fetch()
+        client(tmp_path, vendor).fetch()
 
 
 def test_an_authority_of_one_s_own(tmp_path: Path, vendor: str, ca_file: str) -> None:
-    assert source(tmp_path, vendor, ca_file=ca_file).fetch()["main"].body == {"a": 1}
+    assert client(tmp_path, vendor, ca_file=ca_file).fetch()["main"].body == {"a": 1}
 
 
 def test_a_certificate_for_another_host_is_refused(tmp_path: Path, vendor: str, ca_file: str) -> None:
     with pytest.raises(ConnectionFailed, match="TLS to 127.0.0.1"):
-        source(tmp_path, vendor.replace("localhost", "127.0.0.1"), ca_file=ca_file).fetch()
+        client(tmp_path, vendor.replace("localhost", "127.0.0.1"), ca_file=ca_file).fetch()
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_checking_can_be_turned_off(tmp_path: Path, vendor: str) -> None:
-    assert source(tmp_path, vendor, verify=False).fetch()["main"].body == {"a": 1}
+    assert client(tmp_path, vendor, verify=False).fetch()["main"].body == {"a": 1}
 
 
 def test_a_client_certificate(tmp_path: Path, strict_vendor: str, authority: trustme.CA, ca_file: str) -> None:
     with pytest.raises(ConnectionFailed):
-        source(tmp_path, strict_vendor, ca_file=ca_file).fetch()
+        client(tmp_path, strict_vendor, ca_file=ca_file).fetch()
     certificate = authority.issue_cert("exporter@example.org")
     certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    asking = source(tmp_path, strict_vendor, ca_file=ca_file, cert_file="cert.pem", key_file="key.pem")
+    asking = client(tmp_path, strict_vendor, ca_file=ca_file, cert_file="cert.pem", key_file="key.pem")
     assert asking.fetch()["main"].body == {"a": 1}
