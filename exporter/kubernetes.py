@@ -10,7 +10,7 @@ import yaml
 # Where it is kept, from the project's root; a kustomization beside it names it.
 PROMETHEUS_RULE = Path("provisioning/kubernetes/base/monitoring/prometheus-rule.yaml")
 
-_HEADER = "# Made from alert_rules/*.yaml by `make generate`: change those.\n"
+_HEADER = "# Made by `make generate` from the Python in alert_rules/.\n"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,6 +1,5 @@
 """Where the links of alerts and dashboards lead by default: the one home of these addresses.
 
-Each is a whole prefix that occurs in one form only, so that a site's own can be put in its place as text.
 Standard library only.
 """
 

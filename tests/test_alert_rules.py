@@ -3,17 +3,20 @@
 alert_rules/tests/*.yaml are the cases to read. Those that repeat for each boundary come from tables here.
 """
 
+import ast
 import random
 import re
 import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from alert_rules import alerts, build, recording
 from exporter import metrics, thresholds
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.fields import parse_duration
@@ -371,3 +374,50 @@ def test_there_is_no_runbook_or_link_of_something_else() -> None:
     for file in RULE_FILES:
         for link in re.findall(r"https?://[^\s\"?]+", file.read_text("utf-8")):
             assert link.startswith((f"{GRAFANA_URL}/d/", f"{RUNBOOKS_URL}/")), link
+
+
+# The rules as Python
+
+
+def test_what_the_yaml_holds_is_what_the_python_says() -> None:
+    """Of the site's own addresses and thresholds too: nothing that is put in changes what is read around it."""
+    bands = thresholds.Bands(0.333, 0.955)
+    texts = build.rendered(bands, "https://grafana.example.org/a%20b/~c", "http://[::1]:8080/runbooks")
+    held = {
+        rule["alert"]: rule for group in yaml.safe_load(texts["alerts.yaml"])["groups"] for rule in group["rules"]
+    }
+    written = [alert for group in alerts.groups(bands) for alert in group.alerts]
+    assert list(held) == [alert.name for alert in written]
+    for alert in written:
+        rule = held[alert.name]
+        assert rule["expr"] == f"{cleandoc(alert.expr)}\n"
+        assert (rule["for"], rule["labels"]) == (alert.for_, {"severity": alert.severity})
+        for name, text in (("summary", alert.summary), ("description", alert.description)):
+            assert rule["annotations"][name] == text.replace("\n", " ")
+        assert rule["annotations"]["runbook_url"] == f"http://[::1]:8080/runbooks/{alert.name}.md"
+        assert rule["annotations"]["dashboard_url"].startswith("https://grafana.example.org/a%20b/~c/d/api-usage")
+    records = [rule for group in yaml.safe_load(texts["recording.yaml"])["groups"] for rule in group["rules"]]
+    assert records == [{"record": rule.record, "expr": f"{cleandoc(rule.expr)}\n"} for rule in recording.RULES]
+
+
+def test_every_template_of_a_runbook_is_of_an_alert() -> None:
+    found = {file.name for file in (RULES / "templates/runbooks").iterdir()}
+    assert found == {f"{name}.md.jinja" for name in ALERTS}
+
+
+def test_no_runbook_holds_a_site_s_threshold_but_by_its_name() -> None:
+    for file in (RULES / "templates/runbooks").iterdir():
+        assert set(re.findall(r"\d+ ?%", file.read_text("utf-8"))) <= {"100 %"}, file.name
+
+
+def test_of_the_exporter_the_rules_import_only_names_and_numbers() -> None:
+    allowed = {"exporter", "exporter.links", "exporter.metrics", "exporter.thresholds"}
+    for file in RULES.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [
+                    str(node.module),
+                    *(f"exporter.{one.name}" for one in node.names if node.module == "exporter"),
+                ]
+            assert {name for name in names if name.split(".")[0] == "exporter"} <= allowed, file.name

@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import metrics
-from exporter.bundle.files import THRESHOLD_TEXTS, Site, filled, rule_files, site_files, site_url
+from exporter.bundle.files import Site, rule_files, site_files, site_url
 from exporter.cli import main
 from exporter.kubernetes import PROMETHEUS_RULE
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
-from exporter.thresholds import DEFAULT_BANDS, Bands
+from exporter.thresholds import Bands
 from tests.support.factories import write_config
-from tests.support.programs import ROOT
 from tests.support.project import bundled, files_in
 from tests.support.promtool import groups, promtool, run_rules_test, selector
 
@@ -109,13 +108,6 @@ def test_no_text_names_the_default_thresholds_any_more(written: Path) -> None:
         for line in content.decode().splitlines():
             if re.search(r"\b(75|90) ?%|\b0\.(75|90?)\b", line):
                 assert of_something_else.search(line), f"{path}: {line}"
-
-
-@pytest.mark.parametrize("path", THRESHOLD_TEXTS)
-def test_every_text_about_thresholds_stands_in_its_file_once(path: str) -> None:
-    text = (ROOT / path).read_text(encoding="utf-8")
-    for template in THRESHOLD_TEXTS[path]:
-        assert text.count(filled(template, DEFAULT_BANDS)) == 1, template
 
 
 @given(st.sets(st.integers(10, 10_000), min_size=2, max_size=2))

@@ -92,7 +92,7 @@ def test_the_source_distribution_can_be_tested_and_built(sdist: Path) -> None:
 
 
 def test_the_installed_command_is_not_the_repository_s(command: Path, tmp_path: Path) -> None:
-    code = "import exporter, dashboards; print(exporter.__file__, dashboards.__file__)"
+    code = "import exporter, dashboards, alert_rules as r; print(exporter.__file__, dashboards.__file__, r.__file__)"
     for place in run(command.with_name("python"), "-c", code, cwd=tmp_path).split():
         assert Path(place).is_relative_to(command.parents[1])
     assert run(command, "--version", cwd=tmp_path).startswith("api-usage-exporter, version ")
