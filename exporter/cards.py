@@ -117,11 +117,11 @@ class OrganisationCards:
     scopes: tuple[Card, ...]
 
 
-def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationCards:
+def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) -> OrganisationCards:
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
-        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=state.target.bands)
+        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands)
         for scope in state.shown_scopes(now)
     )
     return OrganisationCards(

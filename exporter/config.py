@@ -1,7 +1,7 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from exporter.config_checks import cross_checks
 from exporter.errors import ConfigError
 from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
-from exporter.thresholds import DEFAULT_BANDS, Bands
+from exporter.thresholds import Bands
 from exporter.yaml_document import Document, FieldPath, suggestion
 
 
@@ -20,12 +20,10 @@ class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
 
     api: without its organisations, so that a new one among them does not make the others look changed.
-    bands: where its cards change colour; a change of these needs no poll, so it is no part of what is compared.
     """
 
     api: Api
     organisation: Organisation
-    bands: Bands = field(default=DEFAULT_BANDS, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -48,10 +46,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Config:
-    """The config in use. targets: one for each organisation of each api, in the file's order."""
+    """The config in use.
+
+    targets: one for each organisation of each api, in the file's order. bands: where the cards change colour.
+    """
 
     file: Path
     targets: tuple[Target, ...]
+    bands: Bands
 
     @property
     def apis(self) -> frozenset[str]:
@@ -67,14 +69,14 @@ def load_config(file: Path) -> Config:
     problems += cross_checks(parsed)
     if problems:
         raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
-    return Config(file, tuple(_targets(parsed)))
+    return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands)
 
 
 def _targets(config: ConfigFile) -> Iterator[Target]:
     for api in config.apis:
         bare = api.model_copy(update={"organisations": ()})
         for organisation in api.organisations:
-            yield Target(bare, organisation, config.thresholds.bands)
+            yield Target(bare, organisation)
 
 
 def _with_presets(document: "Document", problems: list[tuple[FieldPath, str]]) -> Any:

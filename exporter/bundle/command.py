@@ -115,7 +115,7 @@ def _bands(warning: float | None, critical: float | None, config_file: Path | No
         if given:
             raise click.UsageError("--config.file brings the thresholds; --warning and --critical do not go with it")
         try:
-            return load_config(config_file).targets[0].bands
+            return load_config(config_file).bands
         except ConfigError as error:
             raise click.ClickException(str(error)) from None
     try:

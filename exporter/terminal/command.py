@@ -169,15 +169,15 @@ def _default_file(context: click.Context) -> Path:
 
 
 def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
-    targets = load_config(config_file).targets
-    known = {name for target in targets for name in (target.organisation.label, target.organisation.id)}
+    config = load_config(config_file)
+    known = {name for target in config.targets for name in (target.organisation.label, target.organisation.id)}
     _refuse_unknown(organisations, known, f"in {config_file}")
     wanted = [
         target
-        for target in targets
+        for target in config.targets
         if not organisations or {target.organisation.label, target.organisation.id} & set(organisations)
     ]
-    return poll_once(wanted, SystemClock())
+    return poll_once(wanted, SystemClock(), config.bands)
 
 
 def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:

@@ -15,6 +15,7 @@ from exporter.poller import Outcome, poll
 from exporter.redaction import redact, redact_value
 from exporter.source import Source
 from exporter.store import Store
+from exporter.thresholds import Bands
 from exporter.web.usage_json import UsageDocument, usage_document
 
 _WORKERS = 8
@@ -46,10 +47,10 @@ class _Remembering(Source):
         return self.answers
 
 
-def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     """Ask for each target once. Never raises for a vendor's fault: that is a trouble."""
     store = Store(clock)
-    store.set_targets(targets)
+    store.set_targets(targets, bands)
     sources = [_Remembering(target, clock) for target in targets]
     with ThreadPoolExecutor(_WORKERS) as pool:
         outcomes = list(pool.map(poll, targets, sources, [clock] * len(targets)))
@@ -60,7 +61,7 @@ def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, t
         for target, source, outcome in zip(targets, sources, outcomes, strict=True)
         for trouble in _troubles(target, source.answers, outcome, clock)
     )
-    return usage_document(store.states(), clock.now()), tuple(troubles)
+    return usage_document(store.states(), clock.now(), bands), tuple(troubles)
 
 
 def _troubles(

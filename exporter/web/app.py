@@ -82,6 +82,6 @@ def create_app(
     def usage() -> Response:
         """api, organisation (name or id): only these; each may be given several times."""
         wanted = selected(store.states(), request.args.getlist("api"), request.args.getlist("organisation"))
-        return Response(to_json(usage_document(wanted, clock.now())), content_type="application/json")
+        return Response(to_json(usage_document(wanted, clock.now(), store.bands())), content_type="application/json")
 
     return app

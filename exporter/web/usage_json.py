@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from exporter.cards import OrganisationCards, organisation_cards
 from exporter.store import OrganisationState
+from exporter.thresholds import Bands
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def _is_among(state: OrganisationState, apis: Sequence[str], organisations: Sequ
     )
 
 
-def usage_document(states: Iterable[OrganisationState], now: datetime) -> UsageDocument:
-    return UsageDocument(now, tuple(organisation_cards(state, now) for state in states))
+def usage_document(states: Iterable[OrganisationState], now: datetime, bands: Bands) -> UsageDocument:
+    return UsageDocument(now, tuple(organisation_cards(state, now, bands) for state in states))
 
 
 def to_json(document: UsageDocument, *, indent: int | None = None) -> bytes:
