@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from exporter.cards import organisation_cards
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
-from exporter.web.usage_json import from_json, to_json, usage_document
+from exporter.view.cards import organisation_cards
+from exporter.view.usage_json import from_json, to_json, usage_document
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 PAGES = (

@@ -16,10 +16,11 @@ from rich.console import Console
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError
+from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
 from exporter.thresholds import DEFAULT_BANDS, Band
-from exporter.web.usage_json import UsageDocument, from_json, to_json
+from exporter.view.usage_json import UsageDocument, from_json, to_json
 
 DEFAULT_URL = "http://localhost:10190"
 _TIMEOUT_SECONDS = 15
@@ -97,14 +98,14 @@ def usage(
 
     Asks the exporter at --url, or with --once or --config.file the vendors themselves.
     """
-    config_file = config_file or config_file_of_group(context)
+    config_file = config_file or config_file_before_command(context)
     direct = once or config_file is not None
     if direct and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
     troubles: tuple[Trouble, ...] = ()
     try:
         if direct:
-            document, troubles = _polled(config_file or _default_file(context), organisations)
+            document, troubles = _polled(config_file or config_file_of_group(context), organisations)
         else:
             document = _asked(url, organisations)
     except (ConfigError, _Unavailable) as error:
@@ -153,19 +154,6 @@ def exit_code(document: UsageDocument) -> ExitCode:
         return ExitCode.WARNING
     known = all(cards.scopes and not cards.stale and cards.up is not False for cards in document.organisations)
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
-
-
-def config_file_of_group(context: click.Context) -> Path | None:
-    """--config.file where it was given before the command's name. From the environment it is the exporter's own."""
-    group = context.parent
-    if group is None or group.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:
-        return None
-    return _default_file(context)
-
-
-def _default_file(context: click.Context) -> Path:
-    file = context.parent.params["config_file"] if context.parent is not None else Path("config.yaml")
-    return Path(file)
 
 
 def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:

@@ -14,11 +14,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from exporter import words
-from exporter.cards import Card, OrganisationCards, days_shown
 from exporter.terminal.once import Trouble
 from exporter.thresholds import Band
-from exporter.web.usage_json import UsageDocument
+from exporter.view import words
+from exporter.view.cards import Card, OrganisationCards, days_shown
+from exporter.view.usage_json import UsageDocument
 
 _STYLES = MappingProxyType(
     {Band.NORMAL: "bright_blue", Band.WARNING: "yellow", Band.CRITICAL: "bright_red", None: "default"}

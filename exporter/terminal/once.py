@@ -16,7 +16,7 @@ from exporter.redaction import redact, redact_value
 from exporter.source import Source
 from exporter.store import Store
 from exporter.thresholds import Bands
-from exporter.web.usage_json import UsageDocument, usage_document
+from exporter.view.usage_json import UsageDocument, usage_document
 
 _WORKERS = 8
 _SHOWN_MEMBERS = 3

@@ -10,10 +10,10 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.exposition import Exposition
 from exporter.store import Store
+from exporter.view.usage_json import selected, to_json, usage_document
 from exporter.web.negotiation import exposition_format, wants_gzip
 from exporter.web.page import usage_page
 from exporter.web.security import secured
-from exporter.web.usage_json import selected, to_json, usage_document
 
 # The telemetry path may not stand in their way.
 RESERVED_PATHS = ("/-/", "/api/", "/static/")

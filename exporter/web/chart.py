@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from exporter import words
-from exporter.cards import Card, days_shown
 from exporter.model import DailyUsage
 from exporter.thresholds import HISTORY_DAYS
+from exporter.view import words
+from exporter.view.cards import Card, days_shown
 
 # Above the bars there is room for the text of the day that is pointed at, so that it covers no other bar.
 READOUT_HEIGHT = 44

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.cards import percentage
 from exporter.store import OrganisationState
 from exporter.thresholds import Band, Bands
+from exporter.view.cards import percentage
 
 # Enough to look through; who has more searches. What is told of each is worked out for these only.
 SHOWN = 50

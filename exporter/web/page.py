@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from exporter import words
-from exporter.cards import OrganisationCards, organisation_cards
 from exporter.clock import Clock
 from exporter.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
+from exporter.view import words
+from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
 

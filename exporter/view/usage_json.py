@@ -1,6 +1,6 @@
 """The present usage as JSON (/api/v1/usage): all that the cards show, with names that need no PromQL.
 
-The document is documented in docs/usage-page.md; its fields are those of exporter.cards.
+The document is documented in docs/usage-page.md; its fields are those of exporter.view.cards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,9 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.cards import OrganisationCards, organisation_cards
 from exporter.store import OrganisationState
 from exporter.thresholds import Bands
+from exporter.view.cards import OrganisationCards, organisation_cards
 
 
 @dataclass(frozen=True)
