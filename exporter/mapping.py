@@ -23,14 +23,14 @@ from dateutil.relativedelta import relativedelta
 from exporter.errors import ResponseError
 from exporter.fields import Expression, check_name, compile_jmespath
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
-from exporter.periods import calendar_period
+from exporter.periods import calendar_period, from_unix
 from exporter.redaction import redact
 from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
 from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
 
-# Unix times above this are milliseconds: as seconds it is the year 5138, as milliseconds March 1973.
-_MILLISECONDS_FROM = 1e11
+# An id may be a number: this holds those of 64 bits, and is far from where writing out a number takes long.
+_LARGEST_ID = 10**22
 # Every minute of 31 days.
 _MAX_DAILY_ENTRIES = 44_640
 
@@ -337,7 +337,7 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
     if value is None and expression.optional:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < _MILLISECONDS_FROM**2 else None
+        value = str(value) if abs(value) < _LARGEST_ID else None
     if not isinstance(value, str):
         _wrong(field, expression, value, "a text")
     try:
@@ -395,7 +395,7 @@ def _parse_time(value: object, zone: ZoneInfo) -> datetime | None:
             moment = datetime.fromisoformat(value)
             return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
+            return from_unix(value)
     except (ValueError, OverflowError, OSError):
         return None
     return None
