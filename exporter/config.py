@@ -64,8 +64,10 @@ class Config:
 def load_config(file: Path) -> Config:
     """Read and check a config file. Raises ConfigError with every problem found."""
     document = Document.read(file)
-    problems: list[tuple[FieldPath, str]] = []
-    parsed = document.with_data(_with_presets(document, problems)).validate(ConfigFile, problems)
+    data, problems = _with_presets(document)
+    # The standard preset, which stands in for an unknown one, brings all that an api needs but its url.
+    urls = {(*path[:-1], "url") for path, _ in problems}
+    parsed = document.with_data(data).validate(ConfigFile, problems, may_lack=urls)
     problems += cross_checks(parsed)
     if problems:
         raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
@@ -79,14 +81,20 @@ def _targets(config: ConfigFile) -> Iterator[Target]:
             yield Target(bare, organisation)
 
 
-def _with_presets(document: "Document", problems: list[tuple[FieldPath, str]]) -> Any:
-    """The file's data, each api that names a preset on top of it. What has another shape is left for the models."""
+def _with_presets(document: Document) -> tuple[Any, list[tuple[FieldPath, str]]]:
+    """The file's data, each api that names a preset on top of it, and a problem for each unknown preset.
+
+    An api with an unknown preset is put on top of the standard one, so that what is wrong beside the name shows at
+    once. What has another shape than apis have is left for the models.
+    """
     data = document.data
     if not isinstance(data, dict) or not isinstance(data.get("apis"), list):
-        return data
+        return data, []
     folders = data.get("preset_folders")
-    paths = [document.directory / folder for folder in folders or () if isinstance(folder, str)]
-    apis = []
+    folders = folders if isinstance(folders, list) else []
+    paths = [document.directory / folder for folder in folders if isinstance(folder, str)]
+    apis: list[Any] = []
+    problems: list[tuple[FieldPath, str]] = []
     for index, api in enumerate(data["apis"]):
         name = api.get("preset") if isinstance(api, dict) else None
         if not isinstance(name, str):
@@ -95,11 +103,10 @@ def _with_presets(document: "Document", problems: list[tuple[FieldPath, str]]) -
         known = preset_names(paths)
         if name not in known:
             problems.append((("apis", index, "preset"), f"unknown preset {name!r}{suggestion(name, known)}"))
-            # What it would have brought must not be told as missing.
-            apis.append(_merged({**load_preset("standard").api, "url": "http://unknown/"}, api))
+            apis.append(_merged(load_preset("standard").api, api))
             continue
         apis.append(_merged(load_preset(name, paths).api, api))
-    return {**data, "apis": apis}
+    return {**data, "apis": apis}, problems
 
 
 def _merged(below: Any, above: Any) -> Any:
