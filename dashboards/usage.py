@@ -56,7 +56,9 @@ from .theme import (
 ORGANISATION_CHOSEN = {API: one_of_variable(API), ORGANISATION: one_of_variable(ORGANISATION)}
 SCOPES_CHOSEN = {**ORGANISATION_CHOSEN, SCOPE: any_of_variable(SCOPE)}
 
+# In the grid's rows: a title and a value.
 CARD_HEIGHT = 3
+# Pixels; nothing is cut off with it on a screen of 1280, as the tests in a real Grafana see.
 FACT_SIZE = 20
 
 RATE_ADVICE = """\

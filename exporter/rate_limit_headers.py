@@ -21,6 +21,7 @@ _FAMILY = re.compile(r"(?:x-)?rate-?limit-(limit|remaining|reset)(?:-([a-z0-9-]+
 _WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 # A reset from here on is a time, September 2001 or later; below it, seconds from now, of which it would be 31 years.
 _UNIX_FROM = 1e9
+# Of a family without an ending: what such headers count.
 _DEFAULT_NAME = "requests"
 
 

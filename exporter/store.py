@@ -19,7 +19,9 @@ from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
 
 Key = tuple[str, str]
 
+# Without a period nothing says when usage starts anew; a day outlasts most outages of a vendor.
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
+# Vendors' clocks and the way to them differ by seconds from poll to poll; two periods begin further apart.
 _SAME_PERIOD = timedelta(minutes=1)
 
 

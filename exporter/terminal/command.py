@@ -22,7 +22,8 @@ from exporter.terminal.once import Trouble, poll_once
 from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.view.usage_json import UsageDocument, from_json, to_json
 
-DEFAULT_URL = "http://localhost:10190"
+DEFAULT_URL = "http://localhost:10190"  # where an exporter serves by default
+# An exporter answers at once or, with very many scopes, within seconds.
 _TIMEOUT_SECONDS = 15
 
 EXAMPLE = """\b

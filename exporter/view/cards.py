@@ -24,8 +24,8 @@ from exporter.thresholds import (
 
 UNLIMITED: Literal["unlimited"] = "unlimited"
 
-_MINUTES_A_DAY = 1440
-_SECONDS_A_DAY = 86_400.0
+_MINUTES_A_DAY = 24 * 60
+_SECONDS_A_DAY = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True)

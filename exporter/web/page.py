@@ -15,7 +15,8 @@ from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
 
-# How often the page asks for news, in seconds: as often as there can be any, within reason.
+# How often the page asks for news, in seconds: as often as polls bring any; no open page asks more often than every
+# few seconds, and none leaves the state of the last poll unseen for long.
 _REFRESH_LEAST = 3.0
 _REFRESH_MOST = 30.0
 

@@ -17,8 +17,11 @@ from exporter.web.guard import Guard
 from exporter.web.live_config import LiveContext, LiveWebConfig
 from exporter.web.web_config import WebConfig
 
+# Threads for Flask: its bodies are whole, so that each is held for milliseconds, and no slow reader holds one.
 _WORKERS = 16
+# Answers take far less, and what supervises the process kills after 10 s (Docker) or later.
 _GRACE_SECONDS = 3
+# As uvicorn's own default; the system cuts it to its net.core.somaxconn.
 _BACKLOG = 2048
 # From the first byte of a request, or the connection, to the last of the answer.
 _EXCHANGE_SECONDS = 60
