@@ -28,7 +28,7 @@ class Target:
     @property
     def key(self) -> tuple[str, str]:
         """(api, organisation), as the labels show them."""
-        return (self.api.name, self.organisation.label)
+        return (self.api.name, self.organisation.display_name)
 
     @property
     def account(self) -> tuple[str, str, str, str]:

@@ -7,8 +7,7 @@ left out and told; the others come through. Only when nothing fits is the whole 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from collections.abc import Mapping as MappingType
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -25,7 +24,7 @@ from exporter.fields import Expression, check_name, compile_jmespath
 from exporter.model import Answer, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period, from_unix
 from exporter.redaction import redact
-from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
+from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Override, PeriodMapping, UsageMapping
 from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
 
@@ -48,12 +47,12 @@ class Element:
     """
 
     value: Any
-    answers: MappingType[str, Answer]
+    answers: Mapping[str, Answer]
     key: str | int | None = None
-    joined: MappingType[str, Any] = field(default_factory=dict)
+    joined: Mapping[str, Any] = field(default_factory=dict)
 
 
-def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
+def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
     """Read the answers of a poll, by request. `now` places calendar periods and the window of 30 days.
 
     organisation: its id, where one answer holds them all. Raises ResponseError where the answer is an error or no
@@ -76,7 +75,7 @@ def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: st
 
 
 def unread_parts(
-    answers: MappingType[str, Answer], *, api: Api, organisation: str, now: datetime
+    answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime
 ) -> tuple[tuple[str, Any], ...]:
     """Each misfit with the part of the answer that it was met on: a scope's, or the whole."""
     try:
@@ -87,7 +86,7 @@ def unread_parts(
 
 
 def _read_scopes(
-    answers: MappingType[str, Answer], reader: "_Reader", organisation: str
+    answers: Mapping[str, Answer], reader: "_Reader", organisation: str
 ) -> list[tuple[ScopeUsage | str, Element]]:
     """Each scope, or why it could not be read, and where it stands. Raises Misfit where there are none to be had."""
     mapping = reader.mapping
@@ -100,7 +99,7 @@ def _read_scopes(
     return [(_scope_or_misfit(reader, element, index), element) for index, element in enumerate(kept)]
 
 
-def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
+def _part_of(organisation: str, mapping: UsageMapping, root: Element) -> Element:
     """The organisation's part of an answer that holds them all; the whole where it is for one."""
     if mapping.organisations is None:
         return root
@@ -110,7 +109,7 @@ def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
     raise Misfit(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
 
 
-def _with_joined(elements: list[Element], mapping: Mapping, root: Element) -> list[Element]:
+def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) -> list[Element]:
     """The scopes, each with its part of the answers that the mapping joins; a part that is not there is null."""
     if not mapping.joins:
         return elements
@@ -136,7 +135,7 @@ def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
     return parts
 
 
-def _wanted(mapping: Mapping, element: Element) -> bool:
+def _wanted(mapping: UsageMapping, element: Element) -> bool:
     return mapping.filter is None or bool(_search(mapping.filter, element, "filter"))
 
 
@@ -151,7 +150,7 @@ def _scope_or_misfit(reader: "_Reader", element: Element, index: int) -> ScopeUs
         return f"{where}: a date is out of range: {_line(error)}"
 
 
-def _refuse_error(mapping: Mapping, root: Element) -> None:
+def _refuse_error(mapping: UsageMapping, root: Element) -> None:
     if mapping.error_when is None:
         return
     found = _search(mapping.error_when, root, "error_when")
@@ -167,7 +166,7 @@ class _Reader:
     now: datetime
 
     @property
-    def mapping(self) -> Mapping:
+    def mapping(self) -> UsageMapping:
         return self.api.mapping
 
     def name(self, element: Element) -> str:

@@ -159,12 +159,12 @@ def exit_code(document: UsageDocument) -> ExitCode:
 
 def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     config = load_config(config_file)
-    known = {name for target in config.targets for name in (target.organisation.label, target.organisation.id)}
+    known = {name for target in config.targets for name in (target.organisation.display_name, target.organisation.id)}
     _refuse_unknown(organisations, known, f"in {config_file}")
     wanted = [
         target
         for target in config.targets
-        if not organisations or {target.organisation.label, target.organisation.id} & set(organisations)
+        if not organisations or {target.organisation.display_name, target.organisation.id} & set(organisations)
     ]
     return poll_once(wanted, SystemClock(), config.bands)
 

@@ -126,7 +126,7 @@ def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) ->
     )
     return OrganisationCards(
         api=api.name,
-        organisation=state.target.organisation.label,
+        organisation=state.target.organisation.display_name,
         organisation_id=state.target.organisation.id,
         labels=dict(state.target.organisation.labels),
         time_zone=state.target.time_zone.key,

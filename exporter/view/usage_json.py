@@ -35,7 +35,7 @@ def selected(
 def _is_among(state: OrganisationState, apis: Sequence[str], organisations: Sequence[str]) -> bool:
     organisation = state.target.organisation
     return (not apis or state.target.api.name in apis) and (
-        not organisations or organisation.label in organisations or organisation.id in organisations
+        not organisations or organisation.display_name in organisations or organisation.id in organisations
     )
 
 

@@ -62,7 +62,7 @@ def _matching(states: Iterable[OrganisationState], find: str) -> list[Organisati
 
 def _searched(state: OrganisationState) -> str:
     organisation = state.target.organisation
-    return f"{organisation.label} {organisation.id} {state.target.api.name}".casefold()
+    return f"{organisation.display_name} {organisation.id} {state.target.api.name}".casefold()
 
 
 def _choice(state: OrganisationState, now: datetime, bands: Bands) -> Choice:

@@ -81,13 +81,13 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
 
 
 def organisation_url(state: OrganisationState) -> str:
-    return url_for("page.usage", api=state.target.api.name, organisation=state.target.organisation.label)
+    return url_for("page.usage", api=state.target.api.name, organisation=state.target.organisation.display_name)
 
 
 def _asked_for(states: Sequence[OrganisationState], api: str, organisation: str) -> OrganisationState | None:
     """The organisation of that name or id; without an api, the first."""
     named = [state for state in states if api in ("", state.target.api.name)]
-    for key in ("label", "id"):
+    for key in ("display_name", "id"):
         for state in named:
             if getattr(state.target.organisation, key) == organisation:
                 return state
@@ -95,7 +95,7 @@ def _asked_for(states: Sequence[OrganisationState], api: str, organisation: str)
 
 
 def _same_organisation(other: OrganisationState, state: OrganisationState) -> bool:
-    return other is not state and other.target.organisation.label == state.target.organisation.label
+    return other is not state and other.target.organisation.display_name == state.target.organisation.display_name
 
 
 def _refresh_seconds(cards: OrganisationCards) -> float:
