@@ -21,10 +21,10 @@ from tests.support.programs import eventually, query, start_prometheus
 from tests.support.promtool import RULE_FILES
 
 ORGANISATIONS = 1000
-LOOKED_AT = "org-00500"
+LOOKED_AT = "org-00500"  # in the middle of them
 JOB = "api-usage-exporter"
-TIMES = 3
-SLOWEST = 10
+TIMES = 3  # the least that has a median which one hiccup does not move
+SLOWEST = 10  # so many are listed
 # As docs/performance.md advises for so many.
 EVALUATION_INTERVAL = "60s"
 _KEEP = "--storage.tsdb.retention.time=60d"

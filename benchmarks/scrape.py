@@ -20,8 +20,9 @@ from benchmarks import fleet
 from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
+from exporter.address import Address
 from exporter.demo.processes import Processes, free_port
-from exporter.web.server import Address, listen, serve
+from exporter.web.server import listen, serve
 
 ORGANISATIONS = 200
 # (organisations, scopes of each); the last two have nearly the same text.

@@ -16,12 +16,13 @@ import click
 import structlog
 from flask import Flask
 
+from exporter.address import Address
 from exporter.allocator import limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ConfigError, ExporterError
-from exporter.flags import ADDRESS, SHARD
+from exporter.flags import ADDRESS, DEFAULT_CONFIG_FILE, SHARD
 from exporter.log_setup import LOG_LEVELS, set_up_logging
 from exporter.service import Service
 from exporter.sharding import Shard
@@ -29,7 +30,7 @@ from exporter.storage import Storage
 from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, create_app
 from exporter.web.live_config import LiveWebConfig
-from exporter.web.server import Address, listen, serve
+from exporter.web.server import listen, serve
 from exporter.web.web_config import load_web_config
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
     "--config.file",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="config.yaml",
+    default=DEFAULT_CONFIG_FILE,
     show_default=True,
     show_envvar=True,
     help="The config file: which APIs and organisations to watch.",

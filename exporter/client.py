@@ -214,7 +214,7 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
     period = calendar_period(static.every, static.anchor_day, api.time_zone, now) if static else None
     period = period or calendar_period("month", 1, api.time_zone, now)
     assert period is not None  # noqa: S101 - a month always holds now
-    values = Values(organisation.id, organisation.label, now, api.time_zone, period)
+    values = Values(organisation.id, organisation.display_name, now, api.time_zone, period)
     url = expand(request.url, values, lambda value: quote(value, safe=""))
     base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
     try:

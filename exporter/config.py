@@ -1,7 +1,7 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from exporter.config_checks import cross_checks
 from exporter.errors import ConfigError
 from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
-from exporter.thresholds import DEFAULT_BANDS, Bands
+from exporter.thresholds import Bands
 from exporter.yaml_document import Document, FieldPath, suggestion
 
 
@@ -20,17 +20,15 @@ class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
 
     api: without its organisations, so that a new one among them does not make the others look changed.
-    bands: where its cards change colour; a change of these needs no poll, so it is no part of what is compared.
     """
 
     api: Api
     organisation: Organisation
-    bands: Bands = field(default=DEFAULT_BANDS, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
         """(api, organisation), as the labels show them."""
-        return (self.api.name, self.organisation.label)
+        return (self.api.name, self.organisation.display_name)
 
     @property
     def account(self) -> tuple[str, str, str, str]:
@@ -48,10 +46,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Config:
-    """The config in use. targets: one for each organisation of each api, in the file's order."""
+    """The config in use.
+
+    targets: one for each organisation of each api, in the file's order. bands: where the cards change colour.
+    """
 
     file: Path
     targets: tuple[Target, ...]
+    bands: Bands
 
     @property
     def apis(self) -> frozenset[str]:
@@ -62,29 +64,37 @@ class Config:
 def load_config(file: Path) -> Config:
     """Read and check a config file. Raises ConfigError with every problem found."""
     document = Document.read(file)
-    problems: list[tuple[FieldPath, str]] = []
-    parsed = document.with_data(_with_presets(document, problems)).validate(ConfigFile, problems)
+    data, problems = _with_presets(document)
+    # The standard preset, which stands in for an unknown one, brings all that an api needs but its url.
+    urls = {(*path[:-1], "url") for path, _ in problems}
+    parsed = document.with_data(data).validate(ConfigFile, problems, may_lack=urls)
     problems += cross_checks(parsed)
     if problems:
         raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
-    return Config(file, tuple(_targets(parsed)))
+    return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands)
 
 
 def _targets(config: ConfigFile) -> Iterator[Target]:
     for api in config.apis:
         bare = api.model_copy(update={"organisations": ()})
         for organisation in api.organisations:
-            yield Target(bare, organisation, config.thresholds.bands)
+            yield Target(bare, organisation)
 
 
-def _with_presets(document: "Document", problems: list[tuple[FieldPath, str]]) -> Any:
-    """The file's data, each api that names a preset on top of it. What has another shape is left for the models."""
+def _with_presets(document: Document) -> tuple[Any, list[tuple[FieldPath, str]]]:
+    """The file's data, each api that names a preset on top of it, and a problem for each unknown preset.
+
+    An api with an unknown preset is put on top of the standard one, so that what is wrong beside the name shows at
+    once. What has another shape than apis have is left for the models.
+    """
     data = document.data
     if not isinstance(data, dict) or not isinstance(data.get("apis"), list):
-        return data
+        return data, []
     folders = data.get("preset_folders")
-    paths = [document.directory / folder for folder in folders or () if isinstance(folder, str)]
-    apis = []
+    folders = folders if isinstance(folders, list) else []
+    paths = [document.directory / folder for folder in folders if isinstance(folder, str)]
+    apis: list[Any] = []
+    problems: list[tuple[FieldPath, str]] = []
     for index, api in enumerate(data["apis"]):
         name = api.get("preset") if isinstance(api, dict) else None
         if not isinstance(name, str):
@@ -93,11 +103,10 @@ def _with_presets(document: "Document", problems: list[tuple[FieldPath, str]]) -
         known = preset_names(paths)
         if name not in known:
             problems.append((("apis", index, "preset"), f"unknown preset {name!r}{suggestion(name, known)}"))
-            # What it would have brought must not be told as missing.
-            apis.append(_merged({**load_preset("standard").api, "url": "http://unknown/"}, api))
+            apis.append(_merged(load_preset("standard").api, api))
             continue
         apis.append(_merged(load_preset(name, paths).api, api))
-    return {**data, "apis": apis}
+    return {**data, "apis": apis}, problems
 
 
 def _merged(below: Any, above: Any) -> Any:

@@ -44,16 +44,16 @@ def _organisations(api: Api) -> Found:
     for position, organisation in enumerate(api.organisations):
         if organisation.id in ids:
             yield ("organisations", position, "id"), f"the id {organisation.id!r} is used by an earlier organisation"
-        elif organisation.label in names:
-            told = f"the name {organisation.label!r} is used by an earlier organisation"
+        elif organisation.display_name in names:
+            told = f"the name {organisation.display_name!r} is used by an earlier organisation"
             yield ("organisations", position, "name"), told
         ids.add(organisation.id)
-        names.add(organisation.label)
+        names.add(organisation.display_name)
 
 
 def _same_answer(api: Api) -> Found:
     """Organisations that would be asked for by the very same requests would all show the same numbers."""
-    alike = [organisation.label for organisation in api.organisations if organisation.auth is None]
+    alike = [organisation.display_name for organisation in api.organisations if organisation.auth is None]
     if api.mapping.organisations is None and len(alike) > 1 and not api.names_organisation():
         names = " and ".join(repr(name) for name in alike[:2])
         told = f"is the same for {names}: put {{organisation_id}} into it, or give each its own auth"

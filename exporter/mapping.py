@@ -6,8 +6,7 @@ left out and reported; the others come through. Only when nothing fits is the wh
 
 import math
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping as MappingType
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,14 +22,14 @@ from exporter.errors import ResponseError
 from exporter.expressions import Expression, compile_jmespath
 from exporter.fields import check_name
 from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
-from exporter.periods import calendar_period
+from exporter.periods import calendar_period, from_unix
 from exporter.redaction import redact
-from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Mapping, Override, PeriodMapping
+from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Override, PeriodMapping, UsageMapping
 from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
 
-# Unix times above this are milliseconds: as seconds it is the year 5138, as milliseconds March 1973.
-_MILLISECONDS_FROM = 1e11
+# An id may be a number: this holds those of 64 bits, and is far from where writing out a number takes long.
+_LARGEST_ID = 10**22
 # Every minute of 31 days.
 _MAX_DAILY_ENTRIES = 44_640
 
@@ -48,12 +47,12 @@ class Element:
     """
 
     value: Any
-    answers: MappingType[str, Answer]
+    answers: Mapping[str, Answer]
     key: str | int | None = None
-    joined: MappingType[str, Any] = field(default_factory=dict)
+    joined: Mapping[str, Any] = field(default_factory=dict)
 
 
-def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
+def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
     """Read the answers of a poll, by request. `now` places calendar periods and the window of 30 days.
 
     organisation: its id, where one answer holds them all. Raises ResponseError where the answer is an error or no
@@ -81,7 +80,7 @@ def map_answers(answers: MappingType[str, Answer], *, api: Api, organisation: st
     return UsageSnapshot(now, scopes, tuple(misfits))
 
 
-def _scope_elements(answers: MappingType[str, Answer], api: Api, organisation: str) -> list[Element]:
+def _scope_elements(answers: Mapping[str, Answer], api: Api, organisation: str) -> list[Element]:
     """Where the scopes stand. Raises _Unreadable where there are none to be had."""
     mapping = api.mapping
     root = Element(answers[MAIN_REQUEST].body, answers)
@@ -104,7 +103,7 @@ def _of_one_name(read: list[tuple[ScopeUsage, Element]]) -> dict[str, Misfit]:
     }
 
 
-def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
+def _part_of(organisation: str, mapping: UsageMapping, root: Element) -> Element:
     """The organisation's part of an answer that holds them all; the whole where it is for one."""
     if mapping.organisations is None:
         return root
@@ -114,7 +113,7 @@ def _part_of(organisation: str, mapping: Mapping, root: Element) -> Element:
     raise _Unreadable(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
 
 
-def _with_joined(elements: list[Element], mapping: Mapping, root: Element) -> list[Element]:
+def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) -> list[Element]:
     """The scopes, each with its part of the answers that the mapping joins; a part that is not there is null."""
     if not mapping.joins:
         return elements
@@ -140,7 +139,7 @@ def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
     return parts
 
 
-def _wanted(mapping: Mapping, element: Element) -> bool:
+def _wanted(mapping: UsageMapping, element: Element) -> bool:
     return mapping.filter is None or bool(_search(mapping.filter, element, "filter"))
 
 
@@ -156,7 +155,7 @@ def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
         raise _Unreadable(f"{where}: a date is out of range: {_line(error)}") from None
 
 
-def _refuse_error(mapping: Mapping, root: Element) -> None:
+def _refuse_error(mapping: UsageMapping, root: Element) -> None:
     if mapping.error_when is None:
         return
     found = _search(mapping.error_when, root, "error_when")
@@ -172,7 +171,7 @@ class _Reader:
     now: datetime
 
     @property
-    def mapping(self) -> Mapping:
+    def mapping(self) -> UsageMapping:
         return self.api.mapping
 
     def name(self, element: Element) -> str:
@@ -342,7 +341,7 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
     if value is None and expression.optional:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < _MILLISECONDS_FROM**2 else None
+        value = str(value) if abs(value) < _LARGEST_ID else None
     if not isinstance(value, str):
         _wrong(field, expression, value, "a text")
     try:
@@ -400,7 +399,7 @@ def _parse_time(value: object, zone: ZoneInfo) -> datetime | None:
             moment = datetime.fromisoformat(value)
             return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
+            return from_unix(value)
     except (ValueError, OverflowError, OSError):
         return None
     return None

@@ -51,7 +51,7 @@ def _failure(target: Target, error: Exception) -> PollError:
     log.error(
         "poll met a fault of the exporter",
         api=target.api.name,
-        organisation=target.organisation.label,
+        organisation=target.organisation.display_name,
         exc_info=error,
     )
     return ResponseError(f"the exporter failed on this answer ({type(error).__name__}); its log has the details")

@@ -15,11 +15,13 @@ import http_sf
 
 from exporter.errors import ResponseError
 from exporter.fields import parse_duration
+from exporter.periods import from_unix
 
 _FAMILY = re.compile(r"(?:x-)?rate-?limit-(limit|remaining|reset)(?:-([a-z0-9-]+))?")
 _WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+# A reset from here on is a time, September 2001 or later; below it, seconds from now, of which it would be 31 years.
 _UNIX_FROM = 1e9
-_MILLISECONDS_FROM = 1e11
+# Of a family without an ending: what such headers count.
 _DEFAULT_NAME = "requests"
 
 
@@ -110,4 +112,4 @@ def _reset_at(reset: Any, now: datetime) -> datetime | None:
         return None
     if reset < _UNIX_FROM:
         return now + timedelta(seconds=float(reset))
-    return datetime.fromtimestamp(reset / 1000 if reset >= _MILLISECONDS_FROM else reset, now.tzinfo)
+    return from_unix(reset)

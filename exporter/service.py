@@ -34,7 +34,7 @@ class Service:
         self._threads: list[threading.Thread] = []
         config = self._load()
         self.store = Store(clock, storage)
-        self.store.set_targets(config.targets)
+        self.store.set_targets(config.targets, config.bands)
         self.process = ProcessMetrics()
         self.process.config_loaded(clock.now(), config.apis)
         self.exposition = Exposition(self.store, self.process, clock)
@@ -68,7 +68,7 @@ class Service:
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
-            self.store.set_targets(config.targets)
+            self.store.set_targets(config.targets, config.bands)
             self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)
             self.refresher.changed(())

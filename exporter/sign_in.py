@@ -14,6 +14,7 @@ from exporter.redaction import remember
 from exporter.schema import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
 from exporter.watchdog import DeadlineExceeded, Watchdog
 
+# Of a token endpoint's whole answer: tokens are some kB at most, since they have to fit a header.
 _MAX_TOKEN_BYTES = 100_000
 
 

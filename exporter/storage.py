@@ -40,6 +40,7 @@ class _File:
     saved: Saved
 
 
+# Of the files' format; a file of another version is not read.
 _VERSION = 1
 # The disk's own faults, after which what is there can still be read.
 _DISK_FAULTS = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)

@@ -15,11 +15,13 @@ from exporter.errors import REASONS, FailureReason, PollError, ResponseError
 from exporter.history import ObservedHistory, observe
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.storage import Saved, Storage
-from exporter.thresholds import HISTORY_DAYS
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
 
 Key = tuple[str, str]
 
+# Without a period nothing says when usage starts anew; a day outlasts most outages of a vendor.
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
+# Vendors' clocks and the way to them differ by seconds from poll to poll; two periods begin further apart.
 _SAME_PERIOD = timedelta(minutes=1)
 
 
@@ -168,7 +170,7 @@ Listener = Callable[[Sequence[OrganisationState]], None]
 
 
 class Store:
-    """All organisations' states, in the config's order. Thread-safe.
+    """All organisations' states, in the config's order, and where their cards change colour. Thread-safe.
 
     Listeners are called after every change, with the states that are new.
     """
@@ -178,14 +180,19 @@ class Store:
         self._storage = storage
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
+        self._bands = DEFAULT_BANDS
         self._listeners: list[Listener] = []
 
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def set_targets(self, targets: Iterable[Target]) -> None:
-        """Take over a config: organisations that stay keep their data, new ones begin, others go."""
+    def set_targets(self, targets: Iterable[Target], bands: Bands = DEFAULT_BANDS) -> None:
+        """Take over a config: organisations that stay keep their data, new ones begin, others go.
+
+        bands: in force from now on, for what was read before as well; a change of these needs no poll.
+        """
         with self._lock:
+            self._bands = bands
             known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
             changed = [state for key, state in self._states.items() if state is not known.get(key)]
         self._changed(changed)
@@ -206,11 +213,14 @@ class Store:
         with self._lock:
             return tuple(self._states.values())
 
+    def bands(self) -> Bands:
+        with self._lock:
+            return self._bands
+
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
         if known is not None and known.target.account == target.account:
-            same = known.target == target and known.target.bands == target.bands
-            return known if same else replace(known, target=target)
+            return known if known.target == target else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
         saved = self._storage.load(target.account) if self._storage is not None else None
         if saved is None:

@@ -1,7 +1,7 @@
 """YAML files that people write: data with the line of every field, checked by a model, each problem in words."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,13 +63,24 @@ class Document:
     def with_data(self, data: Any) -> "Document":
         return replace(self, data=data)
 
-    def validate(self, model: type[Model], also: Iterable[tuple[FieldPath, str]] = ()) -> Model:
-        """The data as a model. Raises ConfigError with what is wrong, and with `also` if anything is."""
+    def validate(
+        self,
+        model: type[Model],
+        also: Iterable[tuple[FieldPath, str]] = (),
+        *,
+        may_lack: Container[FieldPath] = (),
+    ) -> Model:
+        """The data as a model. Raises ConfigError with what is wrong, and with `also` if anything is.
+
+        may_lack: fields that are not reported as missing, since a problem of `also` is why they are.
+        """
         try:
             return model.model_validate(self.data, context={"directory": self.directory})
         except ValidationError as error:
             details = [item for item in error.errors(include_url=False) if not _is_echo(item)]
-            found = [(self._known(item["loc"]), _in_words(item, model)) for item in details]
+            members = _SCALARS.union(_tags(model.model_json_schema()))
+            found = [(self._known(item["loc"], members), _in_words(item, model)) for item in details]
+            found = [(path, words) for path, words in found if not (words == _MISSING and path in may_lack)]
             found = [(path, words) for path, words in found if not _misspelt(path, words, found)]
             problems = (self.problem(path, message) for path, message in (*also, *found))
             raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=lambda item: item.line or 0))) from None
@@ -82,12 +93,12 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def _known(self, location: FieldPath) -> FieldPath:
+    def _known(self, location: FieldPath, union_members: frozenset[str]) -> FieldPath:
         """Pydantic's location without the parts that name a union's member or a validator, not a field."""
         path: FieldPath = ()
         for position, part in enumerate(location):
             last = position == len(location) - 1
-            if (*path, part) in self.lines or (last and _is_field(part)):
+            if (*path, part) in self.lines or (last and _is_field(part, union_members)):
                 path = (*path, part)
         return path
 
@@ -95,7 +106,7 @@ class Document:
 def _misspelt(path: FieldPath, words: str, found: list[tuple[FieldPath, str]]) -> bool:
     """Whether a field is missing only because it is misspelt, which is told already."""
     hint = f"did you mean {path[-1]}?" if path else ""
-    return words == "is missing" and any(other[:-1] == path[:-1] and hint in told for other, told in found)
+    return words == _MISSING and any(other[:-1] == path[:-1] and hint in told for other, told in found)
 
 
 def _is_echo(error: ErrorDetails) -> bool:
@@ -103,12 +114,26 @@ def _is_echo(error: ErrorDetails) -> bool:
     return error["type"] == "too_short" and bool(error["input"])
 
 
-def _is_field(part: str | int) -> bool:
-    return isinstance(part, str) and part.isidentifier() and part not in _UNION_MEMBERS
+def _is_field(part: str | int, union_members: frozenset[str]) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part not in union_members
 
 
-# Pydantic puts these into locations for unions such as `float | Literal["unlimited"]`.
-_UNION_MEMBERS = frozenset({"float", "int", "str", "bool", "none", "literal", "bearer", "header", "basic"})
+_MISSING = "is missing"
+
+# Pydantic puts these into locations for unions such as `float | Literal["unlimited"]`, and tags for tagged unions.
+_SCALARS = frozenset({"float", "int", "str", "bool", "none", "literal"})
+
+
+def _tags(schema: Any) -> Iterator[str]:
+    """The tags of every tagged union in a JSON schema, such as `bearer` of the kinds of auth."""
+    if isinstance(schema, dict):
+        if "oneOf" in schema and "discriminator" in schema:
+            yield from schema["discriminator"]["mapping"]
+        for part in schema.values():
+            yield from _tags(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _tags(part)
 
 
 # Without aliases there are fewer nodes than characters; a few lines of nested aliases can stand for billions.
@@ -197,7 +222,7 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     match kind:
         case "missing":
-            return "is missing"
+            return _MISSING
         case "extra_forbidden":
             return f"is not a known field{suggestion(str(error['loc'][-1]), _siblings(error['loc'], model))}"
         case "value_error":

@@ -335,7 +335,7 @@ def test_one_answer_serves_many_organisations_with_one_call(tmp_path: Path, vend
         "organisations": [{"id": 1}, {"id": 2, "name": "Two"}, {"id": 3}],
     }
     outcomes: dict[str, Outcome] = {}
-    poller = Poller(lambda target, outcome: outcomes.update({target.organisation.label: outcome}), clock)
+    poller = Poller(lambda target, outcome: outcomes.update({target.organisation.display_name: outcome}), clock)
     poller.set_targets(load(tmp_path / "c.yaml", api).targets)
     poller.run_due()
     assert poller.wait_idle(10)

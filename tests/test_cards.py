@@ -9,8 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter import words
-from exporter.cards import Card, card_of, near_limit, percentage, project
 from exporter.model import BillingPeriod, DailyUsage, FetchedScope, ScopeUsage
 from exporter.thresholds import (
     HISTORY_DAYS,
@@ -20,6 +18,8 @@ from exporter.thresholds import (
     Band,
     Bands,
 )
+from exporter.view import words
+from exporter.view.cards import Card, card_of, near_limit, percentage, project
 from exporter.web.chart import chart_of, daily_total, series_of, short
 from tests.support.watched import NOVEMBER, TODAY, days, scope
 

@@ -268,6 +268,25 @@ def test_presets_of_one_s_own_come_first(tmp_path: Path) -> None:
     assert [line.split(": ", 1)[1] for line in refused(file)] == ["documentation: is missing", "api: is missing"]
 
 
+def test_an_unknown_preset_hides_no_other_mistake_and_makes_nothing_missing(tmp_path: Path) -> None:
+    unknown = "config.yaml:1: apis[0].preset: unknown preset 'githb'; did you mean github?"
+    refusals = refused_text(tmp_path, "apis: [{name: a, preset: githb, organisations: [{id: x}]}]")
+    assert refusals == [unknown]
+    refusals = refused_text(tmp_path, "apis: [{name: a, preset: githb, timeot: 5s, organisations: [{name: x}]}]")
+    assert refusals == [
+        unknown,
+        "config.yaml:1: apis[0].organisations[0].id: is missing",
+        "config.yaml:1: apis[0].timeot: is not a known field; did you mean timeout?",
+    ]
+
+
+def test_preset_folders_that_are_no_list(tmp_path: Path) -> None:
+    api = "{name: a, preset: standard, url: http://x/, organisations: [{id: x}]}"
+    for folders in ("5", "presets"):
+        refusals = refused_text(tmp_path, f"preset_folders: {folders}\napis: [{api}]")
+        assert refusals == ["config.yaml:1: preset_folders: must be a list"]
+
+
 @pytest.mark.parametrize("written", ["04712", "0471", "47:12", "0x1F", "4712"])
 def test_ids_are_taken_as_they_are_written(tmp_path: Path, written: str) -> None:
     file = tmp_path / "config.yaml"

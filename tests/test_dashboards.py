@@ -187,7 +187,7 @@ def test_a_site_s_own_thresholds_and_runbooks() -> None:
 
 def test_a_selector_refuses_names_that_are_not_published() -> None:
     with pytest.raises(UnknownNameError, match="no metric api_usage_typo"):
-        select(metrics.Metric("api_usage_typo", "gauge", "", (), ""))
+        select(metrics.Metric(name="api_usage_typo", kind="gauge", labels=(), help=""))
     with pytest.raises(UnknownNameError, match="no label reason"):
         select(REQUESTS, {"reason": equal("auth")})
     with pytest.raises(UnknownNameError, match="requests_bucket"):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from exporter.cards import organisation_cards
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
-from exporter.web.usage_json import from_json, to_json, usage_document
+from exporter.view.cards import organisation_cards
+from exporter.view.usage_json import from_json, to_json, usage_document
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 PAGES = (
@@ -181,9 +181,11 @@ def test_the_document_survives_the_way_to_a_client(watched: Watched) -> None:
     watched.reads("Acme", scope("A", 940, rejected=3, daily=days(1, 2)), scope("B", limit=None), scope("C", 3, 0))
     watched.clock.advance(minutes=20)
     watched.fails("Acme", AuthError("no"))
-    document = usage_document(watched.store.states(), watched.clock.now())
+    document = usage_document(watched.store.states(), watched.clock.now(), watched.store.bands())
     assert from_json(to_json(document)) == document
-    assert document.organisations[0] == organisation_cards(watched.store.states()[0], watched.clock.now())
+    assert document.organisations[0] == organisation_cards(
+        watched.store.states()[0], watched.clock.now(), watched.store.bands()
+    )
 
 
 def test_the_document_says_what_a_card_shows(client: FlaskClient, watched: Watched) -> None:

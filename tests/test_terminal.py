@@ -232,6 +232,16 @@ def test_a_direct_poll_needs_no_exporter(tmp_path: Path, vendor: Vendor) -> None
     assert [request.path for request in vendor.requests] == ["/acme"] * 4
 
 
+def test_a_direct_poll_is_coloured_by_the_config_s_thresholds(tmp_path: Path, vendor: Vendor) -> None:
+    vendor.answer = answering({"name": "Maps", "used": 500, "max": 1000})
+    file = configured(tmp_path, vendor)
+    config = json.loads(file.read_text(encoding="utf-8"))
+    for thresholds, code in (({"warning": 0.5}, 1), ({"warning": 0.2, "critical": 0.4}, 2), ({}, 0)):
+        file.write_text(json.dumps({**config, "thresholds": thresholds}), encoding="utf-8")
+        result = run("--config.file", str(file), "--organisation", "Acme", "--exit-code")
+        assert result.exit_code == code, result.output
+
+
 def test_the_exporters_own_environment_does_not_make_a_direct_poll(
     watched: Watched, url: str, tmp_path: Path
 ) -> None:

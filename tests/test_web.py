@@ -18,12 +18,13 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
+from exporter.address import Address
 from exporter.demo.processes import Processes
 from exporter.exposition.bodies import OPENMETRICS, TEXT
 from exporter.service import Service
 from exporter.web.app import create_app
 from exporter.web.negotiation import exposition_format
-from exporter.web.server import Address, listen
+from exporter.web.server import listen
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor, serve

@@ -10,13 +10,14 @@ from types import FrameType
 import click
 from flask import Flask
 
+from exporter.address import Address
 from exporter.demo import receiver, vendor
 from exporter.demo.faults import Faults
 from exporter.demo.meter import Meter
 from exporter.demo.traffic import Traffic
 from exporter.errors import StartError
 from exporter.flags import ADDRESS
-from exporter.web.server import Address, listen, serve
+from exporter.web.server import listen, serve
 
 _listen_address = click.option(
     "--web.listen-address", "address", type=ADDRESS, default=":8080", help="Where to serve, HOST:PORT or :PORT."

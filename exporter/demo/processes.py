@@ -15,7 +15,9 @@ import requests
 
 from exporter.errors import StartError
 
+# Programs are ready within seconds; on a busy machine they take several times as long.
 _START_SECONDS = 30.0
+# Twice what the exporter gives answers under way; what has not ended by then is killed.
 _STOP_SECONDS = 6.0
 
 

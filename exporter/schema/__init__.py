@@ -2,7 +2,7 @@
 
 from exporter.schema.api import MAIN_REQUEST, Api, ConfigFile, Organisation, Override, Preset, Static
 from exporter.schema.auth import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
-from exporter.schema.mapping import DailyMapping, Join, Mapping, PeriodMapping
+from exporter.schema.mapping import DailyMapping, Join, PeriodMapping, UsageMapping
 from exporter.schema.request import Paging, Request
 
 __all__ = (
@@ -16,7 +16,6 @@ __all__ = (
     "DailyMapping",
     "HeaderAuth",
     "Join",
-    "Mapping",
     "OAuth2Auth",
     "Organisation",
     "Override",
@@ -25,4 +24,5 @@ __all__ = (
     "Preset",
     "Request",
     "Static",
+    "UsageMapping",
 )

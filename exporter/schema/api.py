@@ -19,7 +19,7 @@ from exporter.fields import (
 )
 from exporter.metrics import RESERVED_LABELS
 from exporter.schema.auth import Auth
-from exporter.schema.mapping import Length, Mapping
+from exporter.schema.mapping import Length, UsageMapping
 from exporter.schema.request import Request
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
@@ -107,7 +107,8 @@ class Organisation(Frozen):
     labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
+        """What people see, and the value of the label `organisation`."""
         return self.name if self.name is not None else self.id
 
 
@@ -124,7 +125,7 @@ class Api(Request):
     preset: str | None = Field(
         None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
     )
-    mapping: Mapping = Field(description="Where the values stand in the answer.")
+    mapping: UsageMapping = Field(description="Where the values stand in the answer.")
     base_url: AbsoluteUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
         {}, description="Further requests by name, for what the main one does not tell."

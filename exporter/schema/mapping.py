@@ -85,7 +85,7 @@ class Join(Frozen):
     by: Literal["name", "id"] = Field("name", description="id: `name` above is to be the scope's id.")
 
 
-class Mapping(Frozen):
+class UsageMapping(Frozen):
     """How a vendor's JSON answer becomes usage. Expressions are JMESPath on the scope's own part of the answer."""
 
     # A preset may bring them all.

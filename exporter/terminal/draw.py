@@ -14,20 +14,22 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from exporter import words
-from exporter.cards import Card, OrganisationCards, days_shown
 from exporter.terminal.once import Trouble
 from exporter.thresholds import Band
-from exporter.web.usage_json import UsageDocument
+from exporter.view import words
+from exporter.view.cards import Card, OrganisationCards, days_shown
+from exporter.view.usage_json import UsageDocument
 
 _STYLES = MappingProxyType(
     {Band.NORMAL: "bright_blue", Band.WARNING: "yellow", Band.CRITICAL: "bright_red", None: "default"}
 )
 _QUIET = "bright_black"
+# Of a card, in columns: two stand side by side from 82 on; a wider card would stretch its facts apart.
 _LEAST_WIDTH = 40
 _MOST_WIDTH = 56
+# More than any row needs: rows are neither folded nor cut, so that grep and awk find them whole.
 _PLAIN_WIDTH = 2000
-_PLAIN_BAR = 20
+_PLAIN_BAR = 20  # characters, 5 % each
 
 
 @dataclass(frozen=True)

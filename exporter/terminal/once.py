@@ -14,7 +14,8 @@ from exporter.model import UsageSnapshot
 from exporter.one_poll import Outcome, poll
 from exporter.redaction import redact, redact_value
 from exporter.store import Store
-from exporter.web.usage_json import UsageDocument, usage_document
+from exporter.thresholds import Bands
+from exporter.view.usage_json import UsageDocument, usage_document
 
 _WORKERS = 8
 _SHOWN_MEMBERS = 3
@@ -35,10 +36,10 @@ class Trouble:
     part: str
 
 
-def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     """Ask for each target once. Never raises for a vendor's fault: that is a trouble."""
     store = Store(clock)
-    store.set_targets(targets)
+    store.set_targets(targets, bands)
     clients = [VendorClient(target, clock) for target in targets]
     with ThreadPoolExecutor(_WORKERS) as pool:
         outcomes = list(pool.map(poll, targets, clients, [clock] * len(targets)))
@@ -47,7 +48,7 @@ def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, t
     troubles = (
         trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in _troubles(target, outcome)
     )
-    return usage_document(store.states(), clock.now()), tuple(troubles)
+    return usage_document(store.states(), clock.now(), bands), tuple(troubles)
 
 
 def _troubles(target: Target, outcome: Outcome) -> Iterator[Trouble]:

@@ -10,10 +10,10 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition
 from exporter.store import Store
+from exporter.view.usage_json import selected, to_json, usage_document
 from exporter.web.negotiation import exposition_format, wants_gzip
 from exporter.web.page import usage_page
 from exporter.web.security import secured
-from exporter.web.usage_json import selected, to_json, usage_document
 
 # The telemetry path may not stand in their way.
 RESERVED_PATHS = ("/-/", "/api/", "/static/")
@@ -82,6 +82,6 @@ def create_app(
     def usage() -> Response:
         """api, organisation (name or id): only these; each may be given several times."""
         wanted = selected(store.states(), request.args.getlist("api"), request.args.getlist("organisation"))
-        return Response(to_json(usage_document(wanted, clock.now())), content_type="application/json")
+        return Response(to_json(usage_document(wanted, clock.now(), store.bands())), content_type="application/json")
 
     return app

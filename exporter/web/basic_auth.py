@@ -16,11 +16,14 @@ from enum import Enum
 import bcrypt
 from werkzeug.datastructures import Authorization
 
+# Of right credentials, and of wrong ones: far more than a site has users.
 _REMEMBERED = 1024
+# At some 50 ms to 0.3 s of bcrypt each, as its cost is set: who waits is judged within seconds, not minutes.
 _WAITING = 32
+# A browser asks for a page's parts at once; more from one address are guesses, and leave room for others.
 _WAITING_PER_CLIENT = 4
 _BCRYPT_BYTES = 72  # more are not looked at, by bcrypt's definition
-_MAX_PASSWORD_BYTES = 4096
+_MAX_PASSWORD_BYTES = 4096  # every guess is hashed to be looked up, so its length is bounded
 
 
 class Verdict(Enum):

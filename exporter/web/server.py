@@ -5,46 +5,26 @@ import contextlib
 import os
 import resource
 import socket
-from dataclasses import dataclass
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.address import Address
 from exporter.errors import StartError
 from exporter.web.guard import Guard
 from exporter.web.live_config import LiveContext, LiveWebConfig
 from exporter.web.web_config import WebConfig
 
+# Threads for Flask: its bodies are whole, so that each is held for milliseconds, and no slow reader holds one.
 _WORKERS = 16
+# Answers take far less, and what supervises the process kills after 10 s (Docker) or later.
 _GRACE_SECONDS = 3
+# As uvicorn's own default; the system cuts it to its net.core.somaxconn.
 _BACKLOG = 2048
 # From the first byte of a request, or the connection, to the last of the answer.
 _EXCHANGE_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen. host "": on every address of the machine, IPv4 and IPv6."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read HOST:PORT, :PORT or [IPV6]:PORT. Raises ValueError."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
-            raise ValueError(f"must be HOST:PORT or :PORT, such as :10190, not {text!r}")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            raise ValueError(f"must have an IPv6 address in brackets, such as [::1]:10190, not {text!r}")
-        return cls(host, int(port))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def listen(address: Address) -> socket.socket:

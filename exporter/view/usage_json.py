@@ -1,6 +1,6 @@
 """The present usage as JSON (/api/v1/usage): all that the cards show, with names that need no PromQL.
 
-The document is documented in docs/usage-page.md; its fields are those of exporter.cards.
+The document is documented in docs/usage-page.md; its fields are those of exporter.view.cards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,9 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.cards import OrganisationCards, organisation_cards
 from exporter.store import OrganisationState
+from exporter.thresholds import Bands
+from exporter.view.cards import OrganisationCards, organisation_cards
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ def selected(
 def _is_among(state: OrganisationState, apis: Sequence[str], organisations: Sequence[str]) -> bool:
     organisation = state.target.organisation
     return (not apis or state.target.api.name in apis) and (
-        not organisations or organisation.label in organisations or organisation.id in organisations
+        not organisations or organisation.display_name in organisations or organisation.id in organisations
     )
 
 
-def usage_document(states: Iterable[OrganisationState], now: datetime) -> UsageDocument:
-    return UsageDocument(now, tuple(organisation_cards(state, now) for state in states))
+def usage_document(states: Iterable[OrganisationState], now: datetime, bands: Bands) -> UsageDocument:
+    return UsageDocument(now, tuple(organisation_cards(state, now, bands) for state in states))
 
 
 def to_json(document: UsageDocument, *, indent: int | None = None) -> bytes:

@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from exporter.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
 from exporter.model import BillingPeriod, DailySource, DailyUsage
 from exporter.thresholds import (
     HISTORY_DAYS,
@@ -15,6 +14,7 @@ from exporter.thresholds import (
     PROJECTION_MIN_ELAPSED_RATIO,
     Band,
 )
+from exporter.view.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
 
 _STATUS = {
     Band.NORMAL: "Within the limit",

@@ -25,8 +25,8 @@ from exporter.thresholds import (
 
 UNLIMITED: Literal["unlimited"] = "unlimited"
 
-_MINUTES_A_DAY = 1440
-_SECONDS_A_DAY = 86_400.0
+_MINUTES_A_DAY = 24 * 60
+_SECONDS_A_DAY = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,16 @@ class OrganisationCards:
     scopes: tuple[Card, ...]
 
 
-def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationCards:
+def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) -> OrganisationCards:
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
-        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=state.target.bands)
+        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands)
         for scope in state.shown_scopes(now)
     )
     return OrganisationCards(
         api=api.name,
-        organisation=state.target.organisation.label,
+        organisation=state.target.organisation.display_name,
         organisation_id=state.target.organisation.id,
         labels=dict(state.target.organisation.labels),
         time_zone=state.target.time_zone.key,

@@ -1,0 +1,28 @@
+"""Where a server listens, as flags and messages write it."""
+
+from dataclasses import dataclass
+
+_HIGHEST_PORT = 65_535  # ports are 16 bits wide, in TCP as in UDP
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen. host "": on every address of the machine, IPv4 and IPv6."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read HOST:PORT, :PORT or [IPV6]:PORT. Raises ValueError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isascii() or not port.isdigit() or int(port) > _HIGHEST_PORT:
+            raise ValueError(f"must be HOST:PORT or :PORT, such as :10190, not {text!r}")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ValueError(f"must have an IPv6 address in brackets, such as [::1]:10190, not {text!r}")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
