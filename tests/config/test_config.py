@@ -380,7 +380,7 @@ def test_what_is_made_from_the_code_is_up_to_date() -> None:
 def test_the_json_schema_accepts_the_demo_s_config() -> None:
     import jsonschema  # noqa: PLC0415
 
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     schema = json.loads((root / "docs/config.schema.json").read_text())
     text = (root / "exporter/demo/config.yaml").read_text().replace("http://vendor:8080", "http://127.0.0.1")
     jsonschema.validate(yaml.safe_load(text), schema)

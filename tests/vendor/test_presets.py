@@ -29,7 +29,7 @@ from tests.support.factories import answer, make_target
 from tests.support.http import Vendor, serve
 from tests.support.programs import ROOT, eventually, query, start_prometheus
 
-ANSWERS = ROOT / "tests/answers"
+ANSWERS = ROOT / "tests/vendor/answers"
 
 
 def recorded(name: str) -> Any:
