@@ -10,7 +10,7 @@ import requests
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report
 from benchmarks.load import wrk
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes
 
 ORGANISATIONS = 2000
 INTERVAL = 60

@@ -20,7 +20,7 @@ from benchmarks import fleet
 from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
-from exporter.demo.processes import Processes, free_port
+from exporter.local.processes import Processes, free_port
 from exporter.web.server import Address, listen, serve
 
 ORGANISATIONS = 200

@@ -18,11 +18,12 @@ from exporter import metrics, thresholds
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.fields import parse_duration
 from exporter.links import EXPORTER_DASHBOARD, GRAFANA_URL, RUNBOOKS_URL, USAGE_DASHBOARD
+from exporter.local.processes import required
 from exporter.metrics import CATALOGUE
 from exporter.poller import next_delay
 from exporter.schema import Api
 from exporter.thresholds import CRITICAL, WARNING
-from tests.support.programs import ROOT, required
+from tests.support.programs import ROOT
 from tests.support.promtool import RULE_FILES, RULES, groups, promtool, rules, run_rules_test, selector
 
 UNIT_TESTS = sorted((RULES / "tests").glob("*.yaml"))

@@ -18,23 +18,14 @@ from dashboards import build, queries
 from dashboards.panels import arranged, text
 from dashboards.promql import FOREIGN, UnknownNameError, any_of_variable, equal, select
 from dashboards.queries import Mark
+from dashboards.questions import BOARDS, FILES, Json, Question, filled, questions, variable_queries
 from exporter import metrics
 from exporter.demo.accounts import ACCOUNTS
 from exporter.links import RUNBOOKS_URL
 from exporter.metrics import CATALOGUE, LAST_SUCCESS, LIMIT, REQUESTS
 from exporter.thresholds import CRITICAL, WARNING, Bands
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
-from tests.support.panels import (
-    BOARDS,
-    FILES,
-    Json,
-    Question,
-    asked,
-    filled,
-    questions,
-    server_time,
-    variable_queries,
-)
+from tests.support.panels import asked, server_time
 from tests.support.programs import ROOT
 
 LABS = "New Labs"

@@ -11,8 +11,8 @@ import requests
 from playwright.sync_api import Browser
 
 from exporter.demo.accounts import ACCOUNTS
-from exporter.demo.processes import Processes
 from exporter.links import RUNBOOKS_URL
+from exporter.local.processes import Processes
 from tests.support.demo import HOSTILE, WatchedDemo, watched_demo
 from tests.support.grafana import DASHBOARDS, View, dashboard_url, start_grafana
 

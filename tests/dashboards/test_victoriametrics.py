@@ -12,22 +12,16 @@ import pytest
 import requests
 import yaml
 
+from dashboards.questions import BOARDS, Question, questions
 from exporter.demo.accounts import ACCOUNTS
 from exporter.demo.backfill import STEP, backfill, openmetrics, published_by
-from exporter.demo.processes import Processes
 from exporter.demo.vendor import Faults, Meter, ScopeRecord, create_app
+from exporter.local.processes import Processes, eventually, required
+from exporter.local.prometheus import query, start_prometheus
 from tests.support.demo import HOSTILE, exporter_config
 from tests.support.http import serve
-from tests.support.panels import BOARDS, Question, answered, questions, server_time
-from tests.support.programs import (
-    eventually,
-    query,
-    required,
-    start_exporter,
-    start_prometheus,
-    start_victoria_metrics,
-    start_vmalert,
-)
+from tests.support.panels import answered, server_time
+from tests.support.programs import start_exporter, start_victoria_metrics, start_vmalert
 from tests.support.promtool import RULES, rules
 
 NAMES = [one.name for one in (*ACCOUNTS, HOSTILE)]

@@ -9,10 +9,11 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.demo.backfill import BackfillError, Published, backfill, openmetrics, published_by
-from exporter.demo.local import localised
 from exporter.demo.vendor import Meter
+from exporter.local.files import localised
+from exporter.local.processes import required
 from exporter.metrics import CATALOGUE
-from tests.support.programs import ROOT, required
+from tests.support.programs import ROOT
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import requests
 
-from tests.support.programs import eventually, query, required
+from exporter.local.processes import eventually, required
+from exporter.local.prometheus import query
 
 FREE = [f"--{name}.port=0" for name in ("exporter", "vendor", "prometheus", "alertmanager", "receiver")]
 

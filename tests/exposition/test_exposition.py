@@ -21,13 +21,13 @@ from exporter import metrics
 from exporter.config import Target, load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition import OPENMETRICS, TEXT, Exposition, ProcessMetrics, Renderer, family_header
+from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api, Organisation
 from exporter.store import Store
 from tests.support.clock import FakeClock
 from tests.support.factories import load
-from tests.support.programs import eventually, required
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",

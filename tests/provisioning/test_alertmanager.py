@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes, eventually
 from tests.support.alerting import amtool
-from tests.support.programs import ALERTMANAGER_CONFIG, eventually, start_alertmanager
+from tests.support.programs import ALERTMANAGER_CONFIG, start_alertmanager
 from tests.support.promtool import rules
 
 ALERTS = rules("alert")

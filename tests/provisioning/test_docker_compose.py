@@ -11,9 +11,10 @@ import pytest
 import requests
 import yaml
 
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes, eventually
+from exporter.local.prometheus import query
 from tests.support.compose import Container, containers, services, start
-from tests.support.programs import ROOT, eventually, query
+from tests.support.programs import ROOT
 from tests.support.promtool import rules
 
 FILE = ROOT / "docker-compose.yml"

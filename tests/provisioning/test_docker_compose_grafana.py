@@ -8,10 +8,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes, eventually
+from exporter.local.prometheus import query
 from tests.support.compose import Container, containers, start
 from tests.support.grafana import View
-from tests.support.programs import eventually, query
 
 HOME = os.environ.get("GRAFANA_HOME", "")
 if not HOME:

@@ -15,23 +15,15 @@ from click.testing import CliRunner
 
 from exporter.cli import main
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
-from exporter.demo.processes import Processes
 from exporter.demo.receiver import Inbox, Notification
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.vendor import DEMO_TOKEN, Meter, create_app
+from exporter.local.processes import Processes, eventually, required
+from exporter.local.prometheus import query, start_prometheus
 from tests.support.alerting import amtool, quick_alertmanager, quick_rules
 from tests.support.factories import write_config
 from tests.support.http import serve
-from tests.support.programs import (
-    ALERTMANAGER_CONFIG,
-    ROOT,
-    eventually,
-    query,
-    required,
-    start_alertmanager,
-    start_exporter,
-    start_prometheus,
-)
+from tests.support.programs import ALERTMANAGER_CONFIG, ROOT, start_alertmanager, start_exporter
 from tests.support.promtool import RULES, promtool, rules
 
 PAGE = (ROOT / "docs/existing-monitoring.md").read_text(encoding="utf-8")

@@ -21,11 +21,11 @@ from click.testing import CliRunner
 from werkzeug.wrappers import Response
 
 from exporter.cli import main
-from exporter.demo.processes import Processes
 from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
+from exporter.local.processes import Processes, eventually
 from tests.support.factories import answer
 from tests.support.http import Vendor
-from tests.support.programs import ROOT, eventually, start_exporter
+from tests.support.programs import ROOT, start_exporter
 from tests.support.promtool import RULE_FILES, groups, promtool
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ import pytest
 import requests
 from werkzeug.wrappers import Response
 
-from exporter.demo.processes import Processes, free_port
+from exporter.local.processes import Processes, free_port
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import ROOT

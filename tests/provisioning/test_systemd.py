@@ -13,10 +13,10 @@ import requests
 from werkzeug.wrappers import Response
 
 from exporter.cli import main
-from exporter.demo.processes import free_port
+from exporter.local.processes import eventually, free_port, required
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
-from tests.support.programs import ROOT, eventually, required
+from tests.support.programs import ROOT
 
 UNIT = ROOT / "provisioning/systemd/api-usage-exporter.service"
 ENVIRONMENT_FILE = ROOT / "provisioning/systemd/api-usage-exporter.env"

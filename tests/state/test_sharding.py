@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from exporter.config import load_config
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes
 from exporter.sharding import Shard
 from tests.support.factories import answer, load, write_config
 from tests.support.http import Vendor

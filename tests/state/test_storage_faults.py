@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from exporter.errors import StartError
+from exporter.local.processes import eventually
 from exporter.model import FetchedScope, ScopeUsage
 from exporter.storage import Saved, Storage
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
-from tests.support.programs import eventually
 
 KEY = ("demo", "acme", "acme", "http://x")
 WRITER = """
@@ -120,7 +120,7 @@ def test_a_folder_of_somebody_else_is_an_error_at_the_start(tmp_path: Path, monk
 
 def test_a_disk_that_fills_up_stops_neither_polls_nor_scrapes(tmp_path: Path, vendor: Vendor) -> None:
     """The kernel refuses every write of the process: state files, and its log as well."""
-    from exporter.demo.processes import free_port  # noqa: PLC0415
+    from exporter.local.processes import free_port  # noqa: PLC0415
 
     used = [750]
     vendor.answer = lambda _: Response(json.dumps(answer({"requests": used[0]})))

@@ -16,12 +16,12 @@ from werkzeug.wrappers import Request, Response
 
 from exporter.config import Target
 from exporter.errors import POLL_ERRORS, AuthError, RateLimitedError, RequestError, ResponseError, ServerError
+from exporter.local.processes import eventually
 from exporter.model import UsageSnapshot
 from exporter.poller import Outcome, Poller, next_delay
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
-from tests.support.programs import eventually
 
 OK = UsageSnapshot(FakeClock().now(), ())
 

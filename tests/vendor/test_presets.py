@@ -19,15 +19,16 @@ from werkzeug.wrappers import Request, Response
 
 from exporter.clock import SystemClock
 from exporter.config import Target, preset_names
-from exporter.demo.processes import Processes
 from exporter.errors import PollError
+from exporter.local.processes import Processes, eventually
+from exporter.local.prometheus import query, start_prometheus
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
 from exporter.poller import poll
 from exporter.source import Source
 from tests.support.asking import ask, read
 from tests.support.factories import answer, make_target
 from tests.support.http import Vendor, serve
-from tests.support.programs import ROOT, eventually, query, start_prometheus
+from tests.support.programs import ROOT
 
 ANSWERS = ROOT / "tests/vendor/answers"
 

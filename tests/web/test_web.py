@@ -18,8 +18,8 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
-from exporter.demo.processes import Processes
 from exporter.exposition import OPENMETRICS, TEXT
+from exporter.local.processes import Processes, eventually
 from exporter.service import Service
 from exporter.web.app import create_app
 from exporter.web.negotiation import exposition_format
@@ -27,7 +27,7 @@ from exporter.web.server import Address, listen
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor, serve
-from tests.support.programs import eventually, start_exporter
+from tests.support.programs import start_exporter
 
 
 class Running:

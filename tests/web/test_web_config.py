@@ -21,15 +21,16 @@ import trustme
 import yaml
 from werkzeug.wrappers import Response
 
-from exporter.demo.processes import Processes, free_port
 from exporter.errors import ConfigError
+from exporter.local.processes import Processes, eventually, free_port
+from exporter.local.prometheus import query, start_prometheus
 from exporter.web.basic_auth import BasicAuth, Verdict
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.web_config import load_web_config
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
-from tests.support.programs import eventually, query, start_exporter, start_prometheus
+from tests.support.programs import start_exporter
 
 T = TypeVar("T")
 

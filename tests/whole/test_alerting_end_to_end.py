@@ -15,21 +15,14 @@ import yaml
 from werkzeug.wrappers import Response
 
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
-from exporter.demo.processes import Processes
 from exporter.demo.receiver import Alert, Inbox
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.vendor import Meter, create_app, period_of
+from exporter.local.processes import Processes, eventually
+from exporter.local.prometheus import query, start_prometheus
 from tests.support.alerting import quick_alertmanager, quick_rules
 from tests.support.http import serve
-from tests.support.programs import (
-    eventually,
-    query,
-    start_alertmanager,
-    start_exporter,
-    start_prometheus,
-    start_victoria_metrics,
-    start_vmalert,
-)
+from tests.support.programs import start_alertmanager, start_exporter, start_victoria_metrics, start_vmalert
 
 ORGANISATION = 'O\'Brien & "Söhne" (EU)'
 SLOW, JUMPY = "Import\\Export", "Maps (v2.1)"

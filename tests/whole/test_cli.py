@@ -17,11 +17,10 @@ import pytest
 import requests
 from werkzeug.wrappers import Response
 
-from exporter.demo.processes import free_port
+from exporter.local.processes import eventually, free_port
 from exporter.web.server import Address
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
-from tests.support.programs import eventually
 
 COMMAND = [sys.executable, "-m", "exporter"]
 

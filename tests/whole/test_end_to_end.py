@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.demo.local import localised
-from exporter.demo.processes import Processes
 from exporter.demo.vendor import DEMO_TOKEN, Faults, Meter, create_app
+from exporter.local.files import localised
+from exporter.local.processes import Processes, eventually
+from exporter.local.prometheus import query, start_prometheus
 from tests.support.http import serve
-from tests.support.programs import ROOT, eventually, query, start_exporter, start_prometheus
+from tests.support.programs import ROOT, start_exporter
 
 
 class Stack:

@@ -26,9 +26,9 @@ import requests
 import trustme
 import yaml
 
-from exporter.demo.processes import Processes, free_port
+from exporter.local.processes import Processes, eventually, free_port
+from exporter.local.prometheus import start_prometheus
 from tests.support.factories import answer
-from tests.support.programs import eventually, start_prometheus
 from tests.support.raw import Behaviour, dripping, raw_server, sending
 
 SECRETS = {

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from exporter.config import load_config
-from exporter.demo.processes import Processes
 from exporter.errors import ConfigError
+from exporter.local.processes import Processes
 from exporter.schema import ConfigFile
 from exporter.web.web_config import load_web_config
 from tests.support.factories import answer, write_config

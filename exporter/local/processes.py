@@ -1,4 +1,4 @@
-"""Child processes that end with the demo, whatever happens."""
+"""Child processes that end with who started them, whatever happens; what to find and to wait for."""
 
 import os
 import shutil
@@ -6,14 +6,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import requests
 
 from exporter.errors import StartError
+
+T = TypeVar("T")
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 6.0
@@ -84,6 +86,14 @@ def program(*names: str) -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
+def required(*names: str) -> str:
+    """The path of the first of these programs that is installed. Raises StartError where there is none."""
+    path = program(*names)
+    if path is None:
+        raise StartError(f"{names[0]} is not installed; `make test` installs it, or says how to get it")
+    return path
+
+
 def free_port(port: int, flag: str) -> int:
     """The port, or any free one for 0. Raises StartError where it is taken."""
     try:
@@ -93,3 +103,15 @@ def free_port(port: int, flag: str) -> int:
         raise StartError(
             f"port {port}: {os.strerror(error.errno or 0)}; choose another with {flag}=PORT (0: any free)"
         ) from None
+
+
+def eventually(probe: Callable[[], T], seconds: float = 20.0) -> T:
+    """The first true value of the probe. Raises TimeoutError with the last one where none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s; last: {value!r}")
+        time.sleep(0.05)
