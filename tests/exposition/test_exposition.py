@@ -20,14 +20,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter import metrics
 from exporter.config import Target, load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
-from exporter.exposition import OPENMETRICS, TEXT, Exposition, ProcessMetrics, Renderer, family_header
+from exporter.exposition import OPENMETRICS, TEXT, Renderer, family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api, Organisation
-from exporter.store import Store
-from tests.support.clock import FakeClock
 from tests.support.factories import load
+from tests.support.watched import Watched
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",
@@ -45,32 +44,24 @@ HOSTILE = 'O\'Brien & "Söhne" (EU)\\'
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-class Exporter:
-    """A store, its exposition, and one target, without a poller."""
+class Exporter(Watched):
+    """With one target."""
 
     def __init__(self, directory: Path, **api: object) -> None:
-        self.clock = FakeClock()
         organisations = [{"id": "acme", "name": HOSTILE, "labels": {"team": "a\\b"}}]
         config = load(
             directory / "c.yaml",
             {"url": "http://x/", "organisations": organisations, **api},
             organisation_labels=["team"],
         )
+        super().__init__(config.targets)
         self.target: Target = config.targets[0]
-        self.store = Store(self.clock)
-        self.store.set_targets(config.targets)
-        self.process = ProcessMetrics()
-        self.exposition = Exposition(self.store, self.process, self.clock)
 
     def poll(self, *scopes: ScopeUsage) -> None:
         self.store.record(self.target, UsageSnapshot(self.clock.now(), scopes))
 
     def fail(self) -> None:
         self.store.record(self.target, ServerError("500"))
-
-    def text(self, content_type: str = TEXT) -> str:
-        self.exposition.refresh()
-        return self.exposition.body(content_type).plain.decode()
 
     def samples(self) -> Samples:
         return samples(self.text())
@@ -244,14 +235,12 @@ def test_it_is_not_ready_until_the_bodies_show_whom_a_reload_added(exporter: Exp
 
 
 def test_a_body_shows_who_changed_among_many(tmp_path: Path) -> None:
-    clock = FakeClock()
     ids = [f"o{number}" for number in range(40)]
     config = load(
         tmp_path / "c.yaml", {"url": "http://x/{organisation_id}", "organisations": [{"id": each} for each in ids]}
     )
-    store, process = Store(clock), ProcessMetrics()
-    store.set_targets(config.targets)
-    exposition = Exposition(store, process, clock)
+    watched = Watched(config.targets)
+    clock, store, exposition = watched.clock, watched.store, watched.exposition
     store.on_change(exposition.render)
     expected = dict.fromkeys(ids, 750.0)
     for target in config.targets:
@@ -289,16 +278,13 @@ counts = st.floats(0, allow_infinity=False, allow_nan=False) | st.integers(0, 10
 def test_escaping_grouping_and_numbers_are_prometheus_client_s(
     organisation: str, scope: str, label: str, count: float
 ) -> None:
-    clock = FakeClock()
     api = Api.model_validate(
         {"name": "demo", "url": "http://x/", "organisations": [{"id": "acme"}], **load_preset("standard").api}
     )
     owner = Organisation.model_construct(id="acme", name=organisation, labels={"region": label})
     target = Target(api, owner)
-    store = Store(clock)
-    store.set_targets([target])
-    store.record(target, UsageSnapshot(clock.now(), (replace(MAPS, name=scope, requests=count, daily=None),)))
-    exposition = Exposition(store, ProcessMetrics(), clock)
+    watched = Watched([target])
+    watched.reads(organisation, replace(MAPS, name=scope, requests=count, daily=None), api="demo")
 
     names = ("api", "organisation", *(("region",) if label else ()))
     values = ("demo", organisation, *((label,) if label else ()))
@@ -310,7 +296,7 @@ def test_escaping_grouping_and_numbers_are_prometheus_client_s(
     registry.register(_Fixed(requests, polls))
     for content_type, generate in ((TEXT, generate_text), (OPENMETRICS, generate_openmetrics)):
         written = generate(registry).removesuffix(b"# EOF\n")
-        body = exposition.body(content_type).plain
+        body = watched.text(content_type).encode()
         for family in (
             written[: written.index(b"# HELP api_usage_polls")],
             written[written.index(b"# HELP api_usage_polls") :],
@@ -359,22 +345,21 @@ def test_a_whole_body_is_what_prometheus_client_writes_of_it(
     organisations: dict[str, list[ScopeUsage] | None],
 ) -> None:
     """None: an organisation whose poll failed."""
-    clock = FakeClock()
     api = Api.model_validate(
         {"name": "demo", "url": "http://x/", "organisations": [{"id": "acme"}], **load_preset("standard").api}
     )
     targets = [Target(api, Organisation.model_construct(id="acme", name=name, labels={})) for name in organisations]
-    store = Store(clock)
-    store.set_targets(targets)
-    for target, found in zip(targets, organisations.values(), strict=True):
-        outcome = ServerError("500") if found is None else UsageSnapshot(clock.now(), tuple(found))
-        store.record(target, outcome)
-    exposition = Exposition(store, ProcessMetrics(), clock)
+    watched = Watched(targets)
+    for name, found in organisations.items():
+        if found is None:
+            watched.fails(name, ServerError("500"), api="demo")
+        else:
+            watched.reads(name, *found, api="demo")
     for content_type, parse, generate in (
         (TEXT, parse_text, generate_text),
         (OPENMETRICS, parse_openmetrics, generate_openmetrics),
     ):
-        body = exposition.body(content_type).plain
+        body = watched.text(content_type).encode()
         ours = body[: body.index(b"# HELP python_info")]
         families = [family for family in parse(ours.decode() + "# EOF\n") if family.samples]
         registry = CollectorRegistry()

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from exporter.errors import StartError
-from exporter.local.processes import eventually
+from exporter.local.processes import eventually, free_port
 from exporter.model import FetchedScope, ScopeUsage
 from exporter.storage import Saved, Storage
 from tests.support.factories import answer, write_config
@@ -120,8 +120,6 @@ def test_a_folder_of_somebody_else_is_an_error_at_the_start(tmp_path: Path, monk
 
 def test_a_disk_that_fills_up_stops_neither_polls_nor_scrapes(tmp_path: Path, vendor: Vendor) -> None:
     """The kernel refuses every write of the process: state files, and its log as well."""
-    from exporter.local.processes import free_port  # noqa: PLC0415
-
     used = [750]
     vendor.answer = lambda _: Response(json.dumps(answer({"requests": used[0]})))
     config = write_config(tmp_path / "config.yaml", {"url": vendor.url, "poll_interval": "1s"})

@@ -12,6 +12,7 @@ from exporter.errors import ServerError, StartError
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.storage import Storage
 from exporter.store import OrganisationState, Store
+from tests.support import watched
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
 
@@ -24,9 +25,7 @@ def snapshot(clock: FakeClock, *scopes: ScopeUsage, misfits: tuple[str, ...] = (
 
 
 def store_of(tmp_path: Path, clock: FakeClock, storage: Storage | None = None, **api: Any) -> Store:
-    store = Store(clock, storage)
-    store.set_targets([make_target(tmp_path, **api)])
-    return store
+    return watched.store_of(clock, [make_target(tmp_path, **api)], storage)
 
 
 def only(store: Store) -> OrganisationState:

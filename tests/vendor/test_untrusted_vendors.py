@@ -23,12 +23,12 @@ from exporter.poller import poll
 from exporter.service import Service
 from exporter.source import Source
 from exporter.storage import Storage
-from exporter.store import Store
 from exporter.strict_json import parse_json
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, make_target, write_config
 from tests.support.http import Vendor
 from tests.support.raw import Behaviour, dripping, raw_server, sending
+from tests.support.watched import store_of
 
 TIMEOUT = "300ms"
 
@@ -202,8 +202,7 @@ def test_scopes_beyond_the_cap_are_a_failure_and_the_first_come_through(tmp_path
 
 
 def test_new_names_at_every_poll_do_not_fill_the_memory(tmp_path: Path, clock: FakeClock) -> None:
-    store = Store(clock)
-    store.set_targets([make_target(tmp_path, max_scopes=10)])
+    store = store_of(clock, [make_target(tmp_path, max_scopes=10)])
     (state,) = store.states()
     for round_ in range(20):
         body = answer(*({"name": f"{round_}-{number}"} for number in range(8)), {"name": "broken", "requests": -1})
@@ -271,9 +270,8 @@ def test_a_next_page_that_is_no_url(tmp_path: Path, vendor: Vendor) -> None:
 
 
 def test_a_clock_that_jumps_ahead_and_back_does_not_hide_an_outage(tmp_path: Path, clock: FakeClock) -> None:
-    store = Store(clock, Storage(tmp_path / "data"))
     target = make_target(tmp_path)
-    store.set_targets([target])
+    store = store_of(clock, [target], Storage(tmp_path / "data"))
     clock.advance(days=365)
     store.record(target, mapped(tmp_path, answer(), clock))
     clock.set_back(days=365)
@@ -291,9 +289,8 @@ def test_a_clock_that_jumps_ahead_and_back_does_not_hide_an_outage(tmp_path: Pat
 
 
 def test_a_small_step_back_is_no_outage(tmp_path: Path, clock: FakeClock) -> None:
-    store = Store(clock)
     target = make_target(tmp_path)
-    store.set_targets([target])
+    store = store_of(clock, [target])
     store.record(target, mapped(tmp_path, answer(), clock))
     clock.set_back(minutes=10)
     (state,) = store.states()

@@ -21,13 +21,13 @@ from werkzeug.wrappers import Response
 from exporter.exposition import OPENMETRICS, TEXT
 from exporter.local.processes import Processes, eventually
 from exporter.service import Service
-from exporter.web.app import create_app
 from exporter.web.negotiation import exposition_format
 from exporter.web.server import Address, listen
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor, serve
 from tests.support.programs import start_exporter
+from tests.support.watched import app_over
 
 
 class Running:
@@ -55,8 +55,7 @@ def running(tmp_path: Path, vendor: Vendor, clock: FakeClock) -> Iterator[Runnin
     vendor.answer = lambda _: Response(json.dumps(answer({"name": "Maps <b>"})))
     config = write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage"})
     service = Service(config, clock)
-    app = create_app(store=service.store, exposition=service.exposition, reload=service.reload, clock=clock)
-    with serve(app) as url:
+    with serve(app_over(service, clock)) as url:
         yield Running(url, service, config)
     service.stop()
 
@@ -155,14 +154,7 @@ def test_ready_means_that_metrics_show_it(running: Running) -> None:
 
 def test_an_exporter_that_no_longer_polls_is_not_healthy(clock: FakeClock, running: Running) -> None:
     alive = [True]
-    app = create_app(
-        store=running.service.store,
-        exposition=running.service.exposition,
-        reload=running.service.reload,
-        clock=clock,
-        is_alive=lambda: alive[0],
-    )
-    with serve(app) as url:
+    with serve(app_over(running.service, clock, is_alive=lambda: alive[0])) as url:
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 200
         alive[0] = False
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 500
