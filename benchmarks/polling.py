@@ -17,9 +17,8 @@ import yaml
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from benchmarks.load import wrk
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes, eventually
 from exporter.schema import Api
-from tests.support.programs import eventually
 
 ORGANISATIONS = 1000
 SLOW = 0.2  # seconds, as a vendor far away answers

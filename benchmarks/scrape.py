@@ -21,7 +21,7 @@ from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
 from exporter.address import Address
-from exporter.demo.processes import Processes, free_port
+from exporter.local.processes import Processes, free_port
 from exporter.web.server import listen, serve
 
 ORGANISATIONS = 200

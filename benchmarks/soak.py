@@ -27,7 +27,7 @@ import trustme
 import yaml
 
 from benchmarks import soak_vendor
-from exporter.demo.processes import Processes, free_port
+from exporter.local.processes import Processes, free_port
 
 DURATION = float(os.environ.get("DURATION", "180"))
 ORGANISATIONS = 1000

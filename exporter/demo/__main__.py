@@ -17,14 +17,14 @@ from exporter.bundle.folder import write
 from exporter.demo.alone import serve_receiver, serve_vendor
 from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
 from exporter.demo.faults import Faults
-from exporter.demo.local import localised
 from exporter.demo.meter import Meter
-from exporter.demo.processes import Processes, free_port, program
 from exporter.demo.receiver import Inbox
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.traffic import Traffic
 from exporter.demo.vendor import create_app
 from exporter.errors import StartError
+from exporter.local.files import localised
+from exporter.local.processes import Processes, free_port, program
 
 _HOST = "127.0.0.1"
 _PROMETHEUS = ("prometheus",)

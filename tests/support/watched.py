@@ -1,16 +1,22 @@
-"""An exporter's store and web app without its poller: a test says what the polls bring."""
+"""An exporter's store, exposition and web app without its poller: a test says what the polls bring."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
+from flask import Flask
+
+from exporter.clock import Clock
 from exporter.config import Target, load_config
 from exporter.errors import PollError
-from exporter.exposition.bodies import Exposition
+from exporter.exposition.bodies import TEXT, Exposition
 from exporter.exposition.process import ProcessMetrics
 from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
+from exporter.service import Service
+from exporter.storage import Storage
 from exporter.store import Store
 from exporter.web.app import create_app
 from tests.support.clock import FakeClock
@@ -49,20 +55,34 @@ def targets_of(folder: Path, apis: Mapping[str, Sequence[str]], **settings: obje
     return load_config(file).targets
 
 
+def store_of(clock: Clock, targets: Iterable[Target], storage: Storage | None = None) -> Store:
+    """A store that watches the targets."""
+    store = Store(clock, storage)
+    store.set_targets(targets)
+    return store
+
+
 class Watched:
-    """The app over a store that a test fills."""
+    """A store that a test fills, with what stands on it: the exposition, and the app."""
 
     def __init__(self, targets: Iterable[Target]) -> None:
         self.clock = FakeClock()
-        self.store = Store(self.clock)
         self.targets = {target.key: target for target in targets}
-        self.store.set_targets(self.targets.values())
-        self.app = create_app(
-            store=self.store,
-            exposition=Exposition(self.store, ProcessMetrics(), self.clock),
-            reload=lambda: None,
-            clock=self.clock,
-        )
+        self.store = store_of(self.clock, self.targets.values())
+        self.process = ProcessMetrics()
+        self.exposition = Exposition(self.store, self.process, self.clock)
+
+    @cached_property
+    def app(self) -> Flask:
+        return app_over(self, self.clock)
+
+    def reload(self) -> None:
+        """Nothing: there is no file to read anew."""
+
+    def text(self, content_type: str = TEXT) -> str:
+        """The whole of /metrics, as of now."""
+        self.exposition.refresh()
+        return self.exposition.body(content_type).plain.decode()
 
     def reads(
         self, organisation: str, *scopes: ScopeUsage, api: str = "vendor", misfits: tuple[str, ...] = ()
@@ -72,3 +92,14 @@ class Watched:
 
     def fails(self, organisation: str, error: PollError, *, api: str = "vendor") -> None:
         self.store.record(self.targets[api, organisation], error)
+
+
+def app_over(exporter: Watched | Service, clock: Clock, *, is_alive: Callable[[], bool] = lambda: True) -> Flask:
+    """The web app on an exporter's parts. is_alive: what /-/healthy is to report."""
+    return create_app(
+        store=exporter.store,
+        exposition=exporter.exposition,
+        reload=exporter.reload,
+        clock=clock,
+        is_alive=is_alive,
+    )
