@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, Report, median
 from benchmarks.history import DAY, HOUR, SCRAPE_INTERVAL, Series, Window
 from dashboards.questions import BOARDS, Question, filled, questions, variable_queries
 from exporter.bundle.files import RULES, project_folder
-from exporter.fields import parse_duration
+from exporter.config.fields import parse_duration
 from exporter.local.processes import Processes, eventually
 from exporter.local.prometheus import query, start_prometheus
 

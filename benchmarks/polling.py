@@ -17,8 +17,8 @@ import yaml
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from benchmarks.load import wrk
+from exporter.config.api import Api
 from exporter.local.processes import Processes, eventually
-from exporter.schema import Api
 
 ORGANISATIONS = 1000
 SLOW = 0.2  # seconds, as a vendor far away answers

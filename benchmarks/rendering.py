@@ -11,13 +11,13 @@ from pathlib import Path
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from exporter.clock import SystemClock
-from exporter.config import Target
+from exporter.config.api import MAIN_REQUEST
+from exporter.config.load import Target
 from exporter.exposition.bodies import TEXT
-from exporter.mapping import map_answers
 from exporter.model import Answer, ScopeUsage, UsageSnapshot
-from exporter.schema import MAIN_REQUEST
 from exporter.service import Service
-from exporter.strict_json import parse_json
+from exporter.vendor.reading import map_answers
+from exporter.vendor.strict_json import parse_json
 
 FEW, MANY = 20, 2000
 

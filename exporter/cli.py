@@ -20,13 +20,13 @@ from exporter.address import Address
 from exporter.allocator import limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.flags import ADDRESS, DEFAULT_CONFIG_FILE, SHARD
 from exporter.log_setup import LOG_LEVELS, set_up_logging
 from exporter.service import Service
-from exporter.sharding import Shard
-from exporter.storage import Storage
+from exporter.state.sharding import Shard
+from exporter.state.storage import Storage
 from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, create_app
 from exporter.web.live_config import LiveWebConfig

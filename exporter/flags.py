@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from exporter.address import Address
-from exporter.sharding import Shard
+from exporter.state.sharding import Shard
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from alert_rules.build import rendered as rendered_rules
+from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.cli import ENVIRONMENT_PREFIX
 from exporter.cli import main as cli
-from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
+from exporter.config.api import ConfigFile
 from exporter.metrics import CATALOGUE
-from exporter.schema import ConfigFile
 
 ROOT = Path(__file__).parents[1]
 

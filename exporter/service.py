@@ -6,14 +6,14 @@ from pathlib import Path
 import structlog
 
 from exporter.clock import Clock
-from exporter.config import Config, load_config
+from exporter.config.load import Config, load_config
 from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition, Refresher
 from exporter.exposition.process import ProcessMetrics
-from exporter.poller import Poller
-from exporter.sharding import Shard
-from exporter.storage import Storage
-from exporter.store import Store
+from exporter.state.sharding import Shard
+from exporter.state.storage import Storage
+from exporter.state.store import Store
+from exporter.vendor.poller import Poller
 
 log = structlog.get_logger()
 

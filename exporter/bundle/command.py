@@ -9,7 +9,7 @@ import click
 
 from exporter.bundle.files import DASHBOARDS, PROVISIONING, RULES, Site, site_files, site_url
 from exporter.bundle.folder import Changes, changes, write
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.errors import BundleError, ConfigError
 from exporter.flags import config_file_before_command
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL

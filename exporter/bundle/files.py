@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from alert_rules.build import rendered as rendered_rules
-from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
+from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import DEFAULT_BANDS, Bands
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from exporter import metrics
-from exporter.config import Target, load_config
+from exporter.config.load import Target, load_config
 from exporter.demo.meter import RecordPoint, ScopeRecord
 from exporter.metrics import Metric
 

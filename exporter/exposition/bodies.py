@@ -26,7 +26,7 @@ from exporter.clock import Clock
 from exporter.exposition.process import ProcessMetrics
 from exporter.exposition.samples import family_header, sample_lines
 from exporter.metrics import CATALOGUE, Metric
-from exporter.store import Key, OrganisationState, Store
+from exporter.state.store import Key, OrganisationState, Store
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from exporter import metrics
 from exporter.errors import REASONS
 from exporter.metrics import Metric
 from exporter.model import FetchedScope
-from exporter.store import OrganisationState
+from exporter.state.store import OrganisationState
 
 
 def family_header(metric: Metric, *, openmetrics: bool) -> bytes:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from exporter.clock import SystemClock
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.errors import ConfigError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.terminal.draw import draw, print_plain, trouble_lines

@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.client import VendorClient
 from exporter.clock import Clock
-from exporter.config import Target
+from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import UsageSnapshot
-from exporter.one_poll import Outcome, poll
 from exporter.redaction import redact, redact_value
-from exporter.store import Store
+from exporter.state.store import Store
 from exporter.thresholds import Bands
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import Outcome, poll
 from exporter.view.usage_json import UsageDocument, usage_document
 
 _WORKERS = 8

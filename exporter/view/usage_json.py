@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.store import OrganisationState
+from exporter.state.store import OrganisationState
 from exporter.thresholds import Bands
 from exporter.view.cards import OrganisationCards, organisation_cards
 

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition
-from exporter.store import Store
+from exporter.state.store import Store
 from exporter.view.usage_json import selected, to_json, usage_document
 from exporter.web.negotiation import exposition_format, wants_gzip
 from exporter.web.page import usage_page

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.store import OrganisationState
+from exporter.state.store import OrganisationState
 from exporter.thresholds import Band, Bands
 from exporter.view.cards import percentage
 

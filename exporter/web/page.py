@@ -8,7 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from flask.typing import ResponseReturnValue
 
 from exporter.clock import Clock
-from exporter.store import OrganisationState, Store
+from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
 from exporter.view import words
 from exporter.view.cards import OrganisationCards, organisation_cards

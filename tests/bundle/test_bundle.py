@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from exporter import metrics
 from exporter.bundle.files import Site, rule_files, site_files, site_url
+from exporter.bundle.kubernetes import PROMETHEUS_RULE
 from exporter.cli import main
-from exporter.kubernetes import PROMETHEUS_RULE
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import Bands
 from tests.support.factories import write_config

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config import load_config, load_preset, preset_names
+from exporter.config.fields import format_duration, parse_duration
+from exporter.config.load import load_config, load_preset, preset_names
 from exporter.errors import ConfigError
-from exporter.fields import format_duration, parse_duration
 from tests.support.factories import load, write_config
 
 URL = "http://127.0.0.1:9/{organisation_id}"

@@ -18,14 +18,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import metrics
-from exporter.config import Target, load_preset
+from exporter.config.api import Api, Organisation
+from exporter.config.load import Target, load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
-from exporter.schema import Api, Organisation
 from tests.support.factories import load
 from tests.support.watched import Watched
 

@@ -20,8 +20,8 @@ import yaml
 from click.testing import CliRunner
 from werkzeug.wrappers import Response
 
+from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.cli import main
-from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.local.processes import Processes, eventually
 from tests.support.factories import answer
 from tests.support.http import Vendor

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.history import ObservedHistory, observe
 from exporter.model import BillingPeriod, ScopeUsage
+from exporter.state.history import ObservedHistory, observe
 
 ZONE = ZoneInfo("UTC")
 NOVEMBER = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.local.processes import Processes
-from exporter.sharding import Shard
+from exporter.state.sharding import Shard
 from tests.support.factories import answer, load, write_config
 from tests.support.http import Vendor
 from tests.support.programs import start_exporter

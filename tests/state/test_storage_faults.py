@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response
 from exporter.errors import StartError
 from exporter.local.processes import eventually, free_port
 from exporter.model import FetchedScope, ScopeUsage
-from exporter.storage import Saved, Storage
+from exporter.state.storage import Saved, Storage
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 
@@ -33,7 +33,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from exporter.model import FetchedScope, ScopeUsage
-from exporter.storage import Saved, Storage
+from exporter.state.storage import Saved, Storage
 storage = Storage(Path(sys.argv[1]))
 known = storage.load(("demo", "acme", "acme", "http://x"))
 number = int(known.scopes[0].usage.requests) if known else 0

@@ -11,8 +11,8 @@ import pytest
 
 from exporter.errors import FailureReason, PollError, ResponseError, ServerError, StartError
 from exporter.model import BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
-from exporter.storage import Storage
-from exporter.store import OrganisationState, Store
+from exporter.state.storage import Storage
+from exporter.state.store import OrganisationState, Store
 from tests.support import watched
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target

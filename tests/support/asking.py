@@ -1,10 +1,10 @@
 """One poll of a target, as the poller makes it, and what came of it."""
 
-from exporter.client import VendorClient
-from exporter.config import Target
+from exporter.config.load import Target
 from exporter.errors import PollError
 from exporter.model import UsageSnapshot
-from exporter.one_poll import Outcome, poll
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import Outcome, poll
 from tests.support.clock import FakeClock
 
 

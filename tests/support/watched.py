@@ -10,14 +10,14 @@ from pathlib import Path
 from flask import Flask
 
 from exporter.clock import Clock
-from exporter.config import Target, load_config
+from exporter.config.load import Target, load_config
 from exporter.errors import PollError
 from exporter.exposition.bodies import TEXT, Exposition
 from exporter.exposition.process import ProcessMetrics
 from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.service import Service
-from exporter.storage import Storage
-from exporter.store import Store
+from exporter.state.storage import Storage
+from exporter.state.store import Store
 from exporter.web.app import create_app
 from tests.support.clock import FakeClock
 

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
-from exporter.client import VendorClient
-from exporter.config import Target
+from exporter.config.api import Api
+from exporter.config.load import Target
+from exporter.config.templates import Values, check, expand
 from exporter.errors import ConfigError
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
-from exporter.one_poll import Outcome, poll
 from exporter.periods import calendar_period
-from exporter.poller import Poller
-from exporter.schema import Api
-from exporter.templates import Values, check, expand
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import Outcome, poll
+from exporter.vendor.poller import Poller
 from tests.support.asking import failure, read
 from tests.support.clock import FakeClock
 from tests.support.factories import load, make_target
@@ -456,8 +456,8 @@ json_values = st.recursive(
 @given(json_values, json_values, json_values)
 def test_any_answers_to_joined_requests_are_read_or_refused(main: Any, limits: Any, history: Any) -> None:
     from exporter.errors import ResponseError  # noqa: PLC0415
-    from exporter.mapping import map_answers  # noqa: PLC0415
     from exporter.model import Answer  # noqa: PLC0415
+    from exporter.vendor.reading import map_answers  # noqa: PLC0415
 
     mapping = {**MAPPING, **JOINED["mapping"]}  # type: ignore[dict-item]
     api = Api.model_validate(

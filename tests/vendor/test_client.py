@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from exporter.client import VendorClient, retry_after
 from exporter.clock import SystemClock
+from exporter.config.api import MAIN_REQUEST
 from exporter.errors import (
     AuthError,
     ConnectionFailed,
@@ -25,7 +25,7 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
-from exporter.schema.api import MAIN_REQUEST
+from exporter.vendor.client import VendorClient, retry_after
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
 from tests.support.http import Vendor

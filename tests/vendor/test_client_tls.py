@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trustme
 
-from exporter.client import VendorClient
 from exporter.clock import SystemClock
 from exporter.errors import ConnectionFailed
+from exporter.vendor.client import VendorClient
 from tests.support.factories import make_target
 
 

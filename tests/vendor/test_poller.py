@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
-from exporter.config import Target
+from exporter.config.load import Target
 from exporter.errors import POLL_ERRORS, AuthError, RateLimitedError, RequestError, ResponseError, ServerError
 from exporter.local.processes import eventually
 from exporter.model import UsageSnapshot
-from exporter.one_poll import Outcome
-from exporter.poller import Poller, next_delay
+from exporter.vendor.one_poll import Outcome
+from exporter.vendor.poller import Poller, next_delay
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, load
 from tests.support.http import Vendor

@@ -17,14 +17,14 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from werkzeug.wrappers import Request, Response
 
-from exporter.client import VendorClient
 from exporter.clock import SystemClock
-from exporter.config import Target, preset_names
+from exporter.config.load import Target, preset_names
 from exporter.errors import PollError
 from exporter.local.processes import Processes, eventually
 from exporter.local.prometheus import query, start_prometheus
 from exporter.model import BillingPeriod, DailyUsage, UsageSnapshot
-from exporter.one_poll import poll
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import poll
 from tests.support.asking import ask, read
 from tests.support.factories import answer, make_target
 from tests.support.http import Vendor, serve

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.wrappers import Request, Response
 
-from exporter.client import VendorClient
 from exporter.clock import SystemClock
 from exporter.errors import AuthError, PollError, PollTimeoutError, RequestError, ResponseError
 from exporter.exposition.bodies import TEXT
-from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
-from exporter.one_poll import poll
 from exporter.service import Service
-from exporter.storage import Storage
-from exporter.strict_json import parse_json
+from exporter.state.storage import Storage
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import poll
+from exporter.vendor.reading import map_answers
+from exporter.vendor.strict_json import parse_json
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, make_target, write_config
 from tests.support.http import Vendor

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
-from exporter.config import load_config
+from exporter.config.api import ConfigFile
+from exporter.config.load import load_config
 from exporter.errors import ConfigError
 from exporter.local.processes import Processes
-from exporter.schema import ConfigFile
 from exporter.web.web_config import load_web_config
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor, serve

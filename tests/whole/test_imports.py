@@ -1,6 +1,5 @@
 """Who may import whom: the contracts in pyproject.toml hold, and fail where one is broken."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -45,21 +44,25 @@ def test_every_import_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("contracts", "importer", "imported"),
     [
-        ({"no-cycle", "one-way", "plain"}, "exporter/model.py", "exporter.store"),
+        ({"no-cycle", "one-way", "plain"}, "exporter/model.py", "exporter.state.store"),
         ({"no-cycle"}, "dashboards/theme.py", "dashboards.usage"),
-        ({"no-cycle", "one-way", "web-on-top"}, "exporter/store.py", "exporter.web.app"),
-        ({"web-on-top"}, "exporter/new.py", "exporter.web.app"),
-        ({"terminal-on-top"}, "exporter/new.py", "exporter.terminal.draw"),
-        ({"bundle-on-top"}, "exporter/new.py", "exporter.bundle.files"),
+        ({"no-cycle"}, "exporter/vendor/paging.py", "exporter.vendor.client"),
+        ({"no-cycle", "one-way", "front-doors"}, "exporter/state/store.py", "exporter.web.app"),
+        ({"no-cycle", "one-way", "front-doors"}, "exporter/view/words.py", "exporter.terminal.draw"),
+        ({"one-way", "front-doors"}, "exporter/terminal/draw.py", "exporter.web.chart"),
+        ({"one-way", "front-doors"}, "exporter/web/page.py", "exporter.bundle.files"),
         ({"demo-on-top"}, "benchmarks/new.py", "exporter.demo.vendor"),
-        ({"one-way"}, "exporter/source.py", "exporter.storage"),
-        ({"state-without-vendor"}, "exporter/history.py", "exporter.periods"),
-        ({"dashboards-apart"}, "dashboards/panels.py", "exporter.words"),
+        ({"one-way", "vendor-and-state-apart"}, "exporter/vendor/client.py", "exporter.state.storage"),
+        ({"one-way", "vendor-and-state-apart"}, "exporter/state/history.py", "exporter.vendor.paging"),
+        ({"no-cycle", "one-way"}, "exporter/config/checks.py", "exporter.view.words"),
+        ({"one-way"}, "exporter/new.py", "exporter.model"),  # a module that has no place yet
+        ({"dashboards-and-rules-apart"}, "dashboards/panels.py", "exporter.view.words"),
+        ({"dashboards-and-rules-apart"}, "alert_rules/texts.py", "exporter.view.words"),
         ({"plain"}, "exporter/metrics.py", "exporter.links"),
-        ({"grafanalib"}, "exporter/new.py", "grafanalib.core"),
+        ({"grafanalib"}, "exporter/view/cards.py", "grafanalib.core"),
         ({"tests-and-benchmarks"}, "benchmarks/new.py", "tests.support.http"),
         ({"tests-and-benchmarks"}, "tests/support/new.py", "benchmarks.fleet"),
-        ({"product-apart"}, "exporter/new.py", "tests.support.clock"),
+        ({"product-apart"}, "exporter/view/cards.py", "tests.support.clock"),
     ],
 )
 def test_an_import_that_is_not_allowed_is_found(
@@ -69,4 +72,4 @@ def test_an_import_that_is_not_allowed_is_found(
         file.write(f"\nimport {imported}\n")
     status, report = linted(project)
     assert status == 1
-    assert {name for name in NAMES if re.search(rf"{re.escape(NAMES[name])} BROKEN", report)} == contracts, report
+    assert contracts <= {name for name in NAMES if f"{NAMES[name]} BROKEN" in report}, report

@@ -12,7 +12,7 @@ import requests
 import urllib3.exceptions
 
 from exporter.errors import ConnectionFailed, PollError, PollTimeoutError, ResponseError
-from exporter.watchdog import DeadlineExceeded
+from exporter.vendor.watchdog import DeadlineExceeded
 
 
 @dataclass(frozen=True)

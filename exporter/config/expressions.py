@@ -10,7 +10,7 @@ import jmespath.exceptions
 from jmespath.parser import ParsedResult
 from pydantic import AfterValidator, Field, model_validator
 
-from exporter.fields import ShortForm
+from exporter.config.fields import ShortForm
 
 
 class Search(Protocol):

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from exporter.fields import format_duration
-from exporter.schema import Api, ConfigFile
-from exporter.yaml_document import FieldPath, suggestion
+from exporter.config.api import Api, ConfigFile
+from exporter.config.fields import format_duration
+from exporter.config.yaml_document import FieldPath, suggestion
 
 Found = Iterator[tuple[FieldPath, str]]
 

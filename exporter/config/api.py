@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from exporter.fields import (
+from exporter.config.auth import Auth
+from exporter.config.fields import (
     AbsoluteUrl,
     Duration,
     FilePath,
@@ -17,10 +18,9 @@ from exporter.fields import (
     TimeZone,
     at_most,
 )
+from exporter.config.mapping import Length, UsageMapping
+from exporter.config.request import Request
 from exporter.metrics import RESERVED_LABELS
-from exporter.schema.auth import Auth
-from exporter.schema.mapping import Length, UsageMapping
-from exporter.schema.request import Request
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
 

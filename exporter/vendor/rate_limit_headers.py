@@ -13,8 +13,8 @@ from typing import Any
 
 import http_sf
 
+from exporter.config.fields import parse_duration
 from exporter.errors import ResponseError
-from exporter.fields import parse_duration
 from exporter.periods import from_unix
 
 _FAMILY = re.compile(r"(?:x-)?rate-?limit-(limit|remaining|reset)(?:-([a-z0-9-]+))?")

@@ -10,8 +10,8 @@ import requests.exceptions
 import urllib3.exceptions
 
 from exporter.errors import ConnectionFailed, PollError, PollTimeoutError, ResponseError
-from exporter.foreign_errors import FOREIGN_ERRORS, TRANSLATIONS, translated
-from exporter.watchdog import DeadlineExceeded
+from exporter.vendor.foreign_errors import FOREIGN_ERRORS, TRANSLATIONS, translated
+from exporter.vendor.watchdog import DeadlineExceeded
 
 
 def raised_by(module: ModuleType, base: type[Exception]) -> list[type[Exception]]:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exporter.fields import AbsoluteUrl, Frozen
-from exporter.secrets import Secret
+from exporter.config.fields import AbsoluteUrl, Frozen
+from exporter.config.secrets import Secret
 
 
 class BearerAuth(Frozen):

@@ -12,7 +12,11 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from exporter.clock import Clock
-from exporter.config import Target
+from exporter.config.api import Api
+from exporter.config.load import Target
+from exporter.config.request import Paging, Request
+from exporter.config.secrets import Secret
+from exporter.config.templates import Values, expand
 from exporter.errors import (
     AuthError,
     RateLimitedError,
@@ -20,18 +24,15 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
-from exporter.foreign_errors import FOREIGN_ERRORS, translated
 from exporter.model import Answer
-from exporter.paging import Page, Step, next_step, together
 from exporter.periods import calendar_period
-from exporter.rate_limit_headers import rate_limits
 from exporter.redaction import is_secret_name
-from exporter.schema import Api, Paging, Request
-from exporter.secrets import Secret
-from exporter.sign_in import SignIn
-from exporter.strict_json import parse_json
-from exporter.templates import Values, expand
-from exporter.watchdog import DeadlineExceeded, Watchdog
+from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
+from exporter.vendor.paging import Page, Step, next_step, together
+from exporter.vendor.rate_limit_headers import rate_limits
+from exporter.vendor.sign_in import SignIn
+from exporter.vendor.strict_json import parse_json
+from exporter.vendor.watchdog import DeadlineExceeded, Watchdog
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 

@@ -7,7 +7,7 @@ shard takes over only what it bids most for, 1/N of all, and nothing moves betwe
 import hashlib
 from dataclasses import dataclass, replace
 
-from exporter.config import Config, Target
+from exporter.config.load import Config, Target
 
 
 @dataclass(frozen=True)

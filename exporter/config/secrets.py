@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from exporter import redaction
-from exporter.fields import FilePath, ShortForm
+from exporter.config.fields import FilePath, ShortForm
 
 
 class Secret(ShortForm):

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config import load_preset
+from exporter.config.api import Api
+from exporter.config.expressions import compile_jmespath
+from exporter.config.load import load_preset
 from exporter.errors import ResponseError
-from exporter.expressions import compile_jmespath
-from exporter.mapping import map_answers
 from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, ScopeUsage, UsageSnapshot
-from exporter.schema import Api
-from exporter.strict_json import parse_json
+from exporter.vendor.reading import map_answers
+from exporter.vendor.strict_json import parse_json
 from tests.support.factories import STANDARD_SCOPE, answer
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

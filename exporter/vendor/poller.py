@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.client import VendorClient
 from exporter.clock import Clock
-from exporter.config import Target
+from exporter.config.api import Api
+from exporter.config.load import Target
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.model import UsageSnapshot
-from exporter.one_poll import Outcome, poll_all
-from exporter.schema import Api
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import Outcome, poll_all
 
 log = structlog.get_logger()
 

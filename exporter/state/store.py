@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from exporter.clock import Clock
-from exporter.config import Target
+from exporter.config.load import Target
 from exporter.errors import REASONS, FailureReason, PollError, ResponseError
-from exporter.history import ObservedHistory, observe
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
-from exporter.storage import Saved, Storage
+from exporter.state.history import ObservedHistory, observe
+from exporter.state.storage import Saved, Storage
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
 
 Key = tuple[str, str]

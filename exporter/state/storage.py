@@ -12,8 +12,8 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.errors import StartError
-from exporter.history import ObservedHistory
 from exporter.model import FetchedScope
+from exporter.state.history import ObservedHistory
 
 log = structlog.get_logger()
 

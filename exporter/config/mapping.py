@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from exporter.expressions import Expression
-from exporter.fields import Duration, Frozen, at_most, parse_duration
+from exporter.config.expressions import Expression
+from exporter.config.fields import Duration, Frozen, at_most, parse_duration
 
 Scalar = str | int | float | bool | None
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from exporter.config.expressions import compile_jmespath
+from exporter.config.request import Paging
 from exporter.errors import RequestError, ResponseError
-from exporter.expressions import compile_jmespath
-from exporter.schema import Paging
 
 
 @dataclass(frozen=True)

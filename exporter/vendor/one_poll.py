@@ -1,6 +1,6 @@
 """One poll: ask a vendor once, read what it answers, and make whatever fails an outcome.
 
-When to poll is the business of exporter.poller.
+When to poll is the business of exporter.vendor.poller.
 """
 
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from datetime import datetime
 
 import structlog
 
-from exporter.client import VendorClient
 from exporter.clock import Clock
-from exporter.config import Target
+from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
-from exporter.mapping import map_answers
 from exporter.model import Answer, UsageSnapshot
+from exporter.vendor.client import VendorClient
+from exporter.vendor.reading import map_answers
 
 log = structlog.get_logger()
 

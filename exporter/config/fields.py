@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from exporter import templates
+from exporter.config import templates
 
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
 _DURATION = re.compile(

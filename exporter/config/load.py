@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.config_checks import cross_checks
+from exporter.config.api import Api, ConfigFile, Organisation, Preset
+from exporter.config.auth import Auth
+from exporter.config.checks import cross_checks
+from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError
-from exporter.schema import Api, Auth, ConfigFile, Organisation, Preset
 from exporter.thresholds import Bands
-from exporter.yaml_document import Document, FieldPath, suggestion
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,4 @@ def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
 
 def _folders(own: Iterable[Path]) -> Iterator[Traversable]:
     yield from (folder for folder in own if folder.is_dir())
-    yield files("exporter.presets")
+    yield files("exporter.config.presets")

@@ -18,15 +18,16 @@ from zoneinfo import ZoneInfo
 import jmespath.exceptions
 from dateutil.relativedelta import relativedelta
 
+from exporter.config.api import MAIN_REQUEST, Api, Override
+from exporter.config.expressions import Expression, compile_jmespath
+from exporter.config.fields import check_name
+from exporter.config.mapping import DailyMapping, Join, PeriodMapping, UsageMapping
 from exporter.errors import ResponseError
-from exporter.expressions import Expression, compile_jmespath
-from exporter.fields import check_name
 from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.periods import calendar_period, from_unix
 from exporter.redaction import redact
-from exporter.schema import MAIN_REQUEST, Api, DailyMapping, Join, Override, PeriodMapping, UsageMapping
-from exporter.strict_json import shown
 from exporter.thresholds import HISTORY_DAYS
+from exporter.vendor.strict_json import shown
 
 # An id may be a number: this holds those of 64 bits, and is far from where writing out a number takes long.
 _LARGEST_ID = 10**22

@@ -9,10 +9,10 @@ from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc6749 import OAuth2Token
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from exporter.config.auth import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
 from exporter.errors import AuthError, PollTimeoutError, ServerError
 from exporter.redaction import remember
-from exporter.schema import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
-from exporter.watchdog import DeadlineExceeded, Watchdog
+from exporter.vendor.watchdog import DeadlineExceeded, Watchdog
 
 # Of a token endpoint's whole answer: tokens are some kB at most, since they have to fit a header.
 _MAX_TOKEN_BYTES = 100_000

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from exporter import templates
-from exporter.expressions import JmesPath
-from exporter.fields import Frozen, UrlTemplate
-from exporter.secrets import Secret
+from exporter.config import templates
+from exporter.config.expressions import JmesPath
+from exporter.config.fields import Frozen, UrlTemplate
+from exporter.config.secrets import Secret
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 
