@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.metrics import CATALOGUE
 from tests.support.programs import ROOT
 
@@ -27,6 +27,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / link if link else page
         assert target.exists(), f"{page.name} links to {link}"
         assert not heading or heading in headings(target), f"{page.name} links to {link}#{heading}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:exporter|dashboards|alert_rules|tests|benchmarks|docs)/[\w./-]+)`", page.read_text("utf-8")
+    )
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def headings(page: Path) -> set[str]:
