@@ -69,7 +69,7 @@ PROJECTION_MIN_ELAPSED_RATIO = 0.10
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
 
-# Smaller ones could not be told from 0, since any usage at all shows as 0.01 % at least.
+# Smaller ones could not be distinguished from 0, since any usage at all shows as 0.01 % at least.
 LEAST_RATIO = 0.001
 
 
