@@ -25,8 +25,8 @@ from exporter.errors import ConfigError, ExporterError
 from exporter.flags import ADDRESS, DEFAULT_CONFIG_FILE, SHARD
 from exporter.log_setup import LOG_LEVELS, set_up_logging
 from exporter.service import Service
+from exporter.state.database import Database
 from exporter.state.sharding import Shard
-from exporter.state.storage import Storage
 from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, create_app
 from exporter.web.live_config import LiveWebConfig
@@ -212,7 +212,7 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard
     limit_fragmentation()
     clock = SystemClock()
     live = LiveWebConfig(web.config_file, clock.monotonic) if web.config_file else None
-    service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)
+    service = Service(config_file, clock, Database(storage_path) if storage_path else None, shard)
     app = create_app(
         store=service.store,
         exposition=service.exposition,

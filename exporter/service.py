@@ -10,8 +10,8 @@ from exporter.config.load import Config, load_config
 from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition, Refresher
 from exporter.exposition.process import ProcessMetrics
+from exporter.state.database import Database
 from exporter.state.sharding import Shard
-from exporter.state.storage import Storage
 from exporter.state.store import Store
 from exporter.vendor.poller import Poller
 
@@ -25,7 +25,7 @@ class Service:
     """
 
     def __init__(
-        self, config_file: Path, clock: Clock, storage: Storage | None = None, shard: Shard | None = None
+        self, config_file: Path, clock: Clock, database: Database | None = None, shard: Shard | None = None
     ) -> None:
         self._config_file = config_file
         self._shard = shard
@@ -33,9 +33,10 @@ class Service:
         self._reloading = threading.Lock()
         self._threads: list[threading.Thread] = []
         config = self._load()
-        self.store = Store(clock, storage)
+        self._database = database
+        self.store = Store(clock, database)
         self.store.set_targets(config.targets, config.bands)
-        self.process = ProcessMetrics()
+        self.process = ProcessMetrics(database)
         self.process.config_loaded(clock.now(), config.apis)
         self.exposition = Exposition(self.store, self.process, clock)
         self.refresher = Refresher(self.exposition)
@@ -44,6 +45,7 @@ class Service:
         self.poller.set_targets(config.targets)
 
     def start(self) -> None:
+        self.store.start()
         for run in (self.poller.run, self.refresher.run):
             thread = threading.Thread(target=run, daemon=True, name=run.__qualname__)
             thread.start()
@@ -56,6 +58,8 @@ class Service:
     def stop(self) -> None:
         self.poller.stop()
         self.refresher.stop()
+        if self._database is not None:
+            self._database.close()
 
     def reload(self) -> None:
         """Take over the config file whole, or raise ConfigError and change nothing but the metric that says so."""

@@ -1,26 +1,47 @@
 """The exporter's own metrics: how its polls and its config fare, its build, process and Python."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import Metric as MetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from exporter import metrics
 from exporter.metrics import Metric
+from exporter.state.database import Database
 
 # A time of creation beside every histogram would double what is to be read, and nothing here uses it.
 disable_created_metrics()
 
 
+class _Saves(Collector):
+    """How saving fares, asked of the database at each refresh."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[MetricFamily]:
+        name = metrics.SAVE_FAILURES.name
+        failures = CounterMetricFamily(name, metrics.SAVE_FAILURES.help, labels=metrics.SAVE_FAILURES.labels)
+        for reason, count in self._database.failures.items():
+            failures.add_metric([reason], count)
+        yield failures
+        if self._database.saved_at is not None:
+            yield GaugeMetricFamily(metrics.SAVED_TIME.name, metrics.SAVED_TIME.help, self._database.saved_at)
+
+
 class ProcessMetrics:
     """The exporter's own metrics: poll durations, config reloads, build, process, Python."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database | None = None) -> None:
+        """database: where state is saved; None where it is not."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -34,6 +55,8 @@ class ProcessMetrics:
         self._apis: set[str] = set()
         self._reload_ok = self._gauge(metrics.CONFIG_RELOAD_OK)
         self._reload_time = self._gauge(metrics.CONFIG_RELOAD_TIME)
+        if database is not None:
+            self.registry.register(_Saves(database))
         build = self._gauge(metrics.BUILD_INFO)
         build.labels(version("api-usage-exporter"), platform.python_version()).set(1)
 

@@ -14,7 +14,9 @@ from exporter import metrics
 from exporter.errors import REASONS
 from exporter.metrics import Metric
 from exporter.model import FetchedScope
+from exporter.state.ledger import latest
 from exporter.state.store import OrganisationState
+from exporter.state.trust import Suspicion
 
 
 def family_header(metric: Metric, *, openmetrics: bool) -> bytes:
@@ -51,7 +53,8 @@ def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Itera
         yield metrics.UP, labels, 0 if state.failure else 1
     for reason in REASONS:
         with_reason = f"{labels},{_labels({metrics.REASON: reason})}"
-        yield metrics.POLL_FAILING, with_reason, bool(state.failure and state.failure.reason == reason)
+        if state.last_poll is not None or state.failure is not None:  # before, nobody knows
+            yield metrics.POLL_FAILING, with_reason, bool(state.failure and state.failure.reason == reason)
         yield metrics.POLL_FAILURES, with_reason, state.failures[reason]
     yield metrics.STALE, labels, state.is_stale(now)
     if state.last_success is not None:
@@ -72,6 +75,14 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     ):
         if value is not None:
             yield metric, labels, value
+    watched = state.watched.get(usage.name)
+    held = watched.held if watched is not None else None
+    for suspicion in Suspicion:
+        with_reason = f'{labels},{metrics.REASON}="{suspicion}"'
+        yield metrics.SUSPECT, with_reason, held is not None and held.reason is suspicion
+    for change in latest(state.ledger.get(usage.name, ())):
+        about = {metrics.TERM: change.term, metrics.DIRECTION: change.direction, metrics.PREVIOUS: change.old}
+        yield metrics.LIMIT_CHANGED, f"{labels},{_labels(about)}", change.at.timestamp()
     if usage.period is not None:
         yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
         yield metrics.PERIOD_END, labels, usage.period.end.timestamp()

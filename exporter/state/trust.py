@@ -80,7 +80,7 @@ class Seen:
     """What one poll found of one scope.
 
     answered: the billing period as the vendor gave it; configured: as the config's calendar has it.
-    mapping: an id of what gives the count its meaning; another one begins a segment.
+    mapping: an id of what gives the count its meaning; another one begins a segment. "" is not known.
     limit: None is unlimited.
     """
 
@@ -121,6 +121,7 @@ class Known:
     rate: requests a second between the last two points.
     hour_at, hour_count: the point at which the present hour of `busiest` began.
     busiest: the largest growth within an hour, of the segment and, halved each time, of those before.
+    early: the count at the end of the segment's first hour.
     tally: days; None where the vendor reports them itself.
     past: billing periods that are over, ascending, at most 13.
     """
@@ -138,6 +139,7 @@ class Known:
     hour_at: float
     hour_count: float
     busiest: float
+    early: float
     tally: Tally | None
     past: tuple[PastPeriod, ...] = ()
 
@@ -197,14 +199,14 @@ class Watched:
 def observe(watched: Watched | None, seen: Seen, zone: ZoneInfo, *, derive_days: bool = True) -> Watched:
     """What is known after a poll. derive_days: False where the vendor reports them."""
     if watched is None or watched.known.at - seen.at > _CLOCK_WAS_WRONG:
-        return Watched(_begun(seen, zone, derive_days=derive_days), Points().add(seen.at, seen.count))
+        return _first(seen, zone, derive_days=derive_days)
     known = watched.known
     if seen.at < known.at:  # a clock set back
         seen = replace(seen, at=known.at)
     if (known.tally is not None) is not derive_days:
         known = replace(known, tally=Tally(since=seen.at) if derive_days else None)
         watched = Watched(known, watched.points)
-    if seen.mapping != known.mapping:
+    if known.mapping and seen.mapping != known.mapping:
         return Watched(_begun(seen, zone, before=known), Points().add(seen.at, seen.count))
     if watched.undo is not None and seen.at > watched.undo.until:
         watched = replace(watched, undo=None)
@@ -213,9 +215,27 @@ def observe(watched: Watched | None, seen: Seen, zone: ZoneInfo, *, derive_days:
     if watched.undo is not None and _is_back(watched.undo, known, seen):
         if watched.undo.fell and seen.count - known.count <= 2 * known.usual_in(seen.at - known.at):
             return _doubted(_taken_in(watched, seen, zone), watched.undo.known, seen, zone)
-        back = Watched(watched.undo.known, watched.points.until(watched.undo.known.at))
-        return _came_back(back, seen, zone)
+        return _came_back(_gone_back(watched, watched.undo.known, seen, zone), seen, zone)
     return _taken_in(watched, seen, zone)
+
+
+def _gone_back(watched: Watched, before: Known, seen: Seen, zone: ZoneInfo) -> Watched:
+    """What is known without what was believed since `before`: without its points, or with them taken otherwise."""
+    if before.due is None:
+        return Watched(before, watched.points.until(before.at))
+    for at, count in watched.points.since(int(before.at) + 1):
+        before = _grown(before, replace(seen, at=at, count=count), zone)
+    return Watched(before, watched.points)
+
+
+def _first(seen: Seen, zone: ZoneInfo, *, derive_days: bool) -> Watched:
+    known = _begun(seen, zone, derive_days=derive_days)
+    watched = Watched(known, Points().add(seen.at, seen.count))
+    if known.tally is None or not known.tally.days or seen.answered is None:
+        return watched
+    # The whole count was taken for today's; a vendor that is late with its reset will show that it was not.
+    partly = replace(known, due=known.began, tally=Tally(since=seen.at))
+    return replace(watched, undo=Undo(partly, False, known.began + _slack(seen.answered)))
 
 
 def _taken_in(watched: Watched, seen: Seen, zone: ZoneInfo) -> Watched:
@@ -280,7 +300,8 @@ def _while_held(watched: Watched, held: Held, seen: Seen, zone: ZoneInfo) -> Wat
         held = Held(held.reason, seen.at, believed, ())
         points = points[-1:]
     held = Held(reason or held.reason, held.since, believed, points)
-    if regrown or seen.at - held.since >= _hold(seen) or _due(known, seen) is not None:
+    due = held.reason is Suspicion.FALL and _due(known, seen) is not None
+    if regrown or due or seen.at - held.since >= _hold(seen):
         return _believed(watched, held, seen, for_good=regrown)
     return Watched(known, watched.points, held, undo=watched.undo)
 
@@ -311,9 +332,9 @@ def _came_back(watched: Watched, seen: Seen, zone: ZoneInfo) -> Watched:
     """It was a glitch; but where the count may have started again and been brought up to here, it is in doubt."""
     after = _taken_in(watched, seen, zone)
     before = watched.known
-    return (
-        after if seen.count > _BURST * before.usual_in(seen.at - before.at) else _doubted(after, before, seen, zone)
-    )
+    same_period = before.answered is not None and before.due is None and _new_due(before, seen) is None
+    sure = same_period or seen.count > _BURST * before.usual_in(seen.at - before.at)
+    return after if sure else _doubted(after, before, seen, zone)
 
 
 def _doubted(after: Watched, before: Known, seen: Seen, zone: ZoneInfo) -> Watched:
@@ -325,10 +346,10 @@ def _doubted(after: Watched, before: Known, seen: Seen, zone: ZoneInfo) -> Watch
 
 
 def _is_jump(known: Known, seen: Seen) -> bool:
-    if not known.count or not _is_sudden(known, seen):
+    if not _is_sudden(known, seen):
         return False
     if seen.limit is None:
-        return seen.count > _JUMP_COUNT_UNLIMITED * known.count
+        return 0 < _JUMP_COUNT_UNLIMITED * known.count < seen.count
     return seen.count > max(_JUMP_LIMIT * seen.limit, _JUMP_COUNT * known.count)
 
 
@@ -342,13 +363,15 @@ def _is_sudden(known: Known, seen: Seen) -> bool:
 def _is_back(undo: Undo, known: Known, seen: Seen) -> bool:
     """Whether the count has come back, at once, to where it was before something that was believed."""
     before = undo.known
+    more = 0.1 * before.count + 2 * before.usual_in(seen.at - before.at)
     if undo.fell:
-        more = 0.1 * before.count + 2 * before.usual_in(seen.at - before.at)
         is_back = _BACK_FROM * before.count <= seen.count <= before.count + more
         return is_back and seen.count - known.count > before.count / 2
-    return seen.count < _STEEP_BELOW * known.count and (
-        seen.count >= before.count or (before.due is not None and _due(before, seen) is not None)
-    )
+    if seen.count >= _STEEP_BELOW * known.count or _new_due(known, seen) is not None:
+        return False
+    if before.due is not None:
+        return _due(before, seen) is not None
+    return before.count <= seen.count <= before.count + more
 
 
 # Periods
@@ -394,7 +417,8 @@ def _is_explained(known: Known, seen: Seen) -> bool:
     near = _hold(seen)
     periods = (old,) if old is not None else (seen.configured,)
     bounds = (bound for period in periods if period is not None for bound in (period.start, period.end))
-    return any(known.at - near <= bound <= seen.at + near for bound in bounds)
+    # The one that the present segment began with has been used up.
+    return any(known.at - near <= bound <= seen.at + near for bound in bounds if abs(bound - known.began) > near)
 
 
 def _while_open(watched: Watched, seen: Seen, zone: ZoneInfo) -> Watched:
@@ -413,16 +437,17 @@ def _while_open(watched: Watched, seen: Seen, zone: ZoneInfo) -> Watched:
     if seen.at < opened.decided_at:
         return replace(after, open=opened)
     if not _can_be_new(known, opened.known, seen):
-        return after
+        sure = seen.count > _BURST * known.usual_in(seen.at - opened.known.began)
+        return after if sure else _doubted(after, known, seen, zone)
     undo = Undo(grown, False, opened.known.began + (_slack(seen.answered) if seen.answered else 0.0))
     return Watched(opened.known, after.points, undo=undo)
 
 
 def _can_be_new(old: Known, new: Known, seen: Seen) -> bool:
-    """Whether a count can have grown to where it is since the period began: not more than was ever used in so long,
-    or not much more than it must have grown in any case."""
-    usual = 1.5 * old.usual_in(seen.at - new.began)
-    return seen.count <= max(usual, 2 * (seen.count - old.count))
+    """Whether a count can have grown to where it is since the period began: as the one before did from its start, or
+    because it must have grown by nearly as much in any case."""
+    likely = 1.5 * old.early * max(1.0, (seen.at - new.began) / _hold(seen))
+    return seen.count <= max(likely, 2 * (seen.count - old.count))
 
 
 # What a count makes known
@@ -456,6 +481,7 @@ def _begun(seen: Seen, zone: ZoneInfo, *, before: Known | None = None, derive_da
         hour_at=seen.at,
         hour_count=seen.count,
         busiest=seen.count / max(1.0, age / HOUR) if start is not None else 0.0,
+        early=seen.count if start is not None and age <= _hold(seen) else 0.0,
         tally=tally,
         past=before.past if before is not None else (),
     )
@@ -468,7 +494,7 @@ def _grown(known: Known, seen: Seen, zone: ZoneInfo) -> Known:
     tally = known.tally
     if tally is not None:
         tally = tally.add(used, known.at, seen.at, zone, _doubt_of_gap(known, seen))
-        if known.unseen and gap:  # it may have been used up as fast as now
+        if known.unseen and used:  # it may have been used up as fast as now
             faster = max(0.0, used / gap - known.unseen_pace)
             tally = tally.doubt(faster * known.unseen, known.began, known.began + known.unseen, zone)
     hour_at, hour_count, busiest = known.hour_at, known.hour_count, known.busiest
@@ -478,17 +504,18 @@ def _grown(known: Known, seen: Seen, zone: ZoneInfo) -> Known:
     return Known(
         at=seen.at,
         count=seen.count,
-        mapping=known.mapping,
+        mapping=seen.mapping,
         began=known.began,
         limit=seen.limit,
         answered=seen.answered,
         due=known.due,
-        unseen=0.0 if gap else known.unseen,
+        unseen=0.0 if used else known.unseen and known.unseen + gap,
         unseen_pace=known.unseen_pace,
         rate=used / gap if gap else known.rate,
         hour_at=hour_at,
         hour_count=hour_count,
         busiest=busiest,
+        early=seen.count if seen.at - known.began <= _hold(seen) else known.early,
         tally=tally,
         past=known.past,
     )
@@ -501,7 +528,8 @@ def _doubt_of_gap(known: Known, seen: Seen) -> float:
         return 0.0
     if known.answered is not None and seen.answered is not None:
         return UNKNOWN if seen.answered.start >= known.answered.end - _SAME_PERIOD else 0.0
-    return UNKNOWN if gap > _LONGEST_GAP or seen.count <= 2 * known.usual_in(gap) else 0.0
+    likely = max(_BURST * known.usual_in(gap), 3 * abs(seen.count - known.count))
+    return UNKNOWN if gap > _LONGEST_GAP or seen.count <= likely else 0.0
 
 
 def _corrected(known: Known, seen: Seen, zone: ZoneInfo) -> Known:
@@ -543,17 +571,18 @@ def _restarted(known: Known, seen: Seen, zone: ZoneInfo, *, start: float | None 
     return Known(
         at=seen.at,
         count=seen.count,
-        mapping=known.mapping,
+        mapping=seen.mapping,
         began=began,
         limit=seen.limit,
         answered=seen.answered,
         due=None,
-        unseen=0.0 if exact else tail,
+        unseen=gap if gap > _LONGEST_TAIL or not exact else 0.0,
         unseen_pace=pace,
         rate=seen.count / (seen.at - began) if seen.at > began else 0.0,
         hour_at=began,
         hour_count=0.0,
         busiest=max(known.busiest, known.count - known.hour_count) / 2,
+        early=seen.count if seen.at - began <= _hold(seen) else 0.0,
         tally=tally,
         past=(*known.past, ended)[-PAST_PERIODS:],
     )

@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Literal
 
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
-from exporter.state.store import Failure, OrganisationState
+from exporter.state.saved import Failure
+from exporter.state.store import OrganisationState
 from exporter.thresholds import (
     DEFAULT_BANDS,
     HISTORY_DAYS,

@@ -58,9 +58,9 @@ class Truth:
         return days
 
 
-def profile(kind: str, hours: int, rng: random.Random) -> tuple[float, ...]:
+def profile(kind: str, hours: int, rng: random.Random, usual: float = 0) -> tuple[float, ...]:
     """Rates of so many hours: flat, office (hours, and quiet weekends), bursts, or wild."""
-    usual = rng.choice((20, 300, 5_000))
+    usual = usual or rng.choice((20, 300, 5_000))
     if kind == "flat":
         return (float(usual),) * hours
     if kind == "office":
