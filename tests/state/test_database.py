@@ -369,9 +369,9 @@ def test_points_are_thinned_by_age_and_past_periods_still_follow_from_them(tmp_p
             database.flush()
             while database.thin(10):
                 pass
+    assert found is not None
     database.save(KEY, Saved(NOW, (), {"Maps": found}))
     database.close()
-    assert found is not None
     (kept,) = rows(tmp_path, "SELECT count(*) FROM points")[0]
     assert 400 * 2 <= int(str(kept)) <= 48 // 3 + 33 * 8 + 370 * 5
     again: Watched | None = None
