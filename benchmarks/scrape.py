@@ -21,7 +21,9 @@ from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
 from exporter.demo.processes import Processes, free_port
-from exporter.web.server import Address, listen, serve
+from exporter.web.addresses import Address, listen
+from exporter.web.server import serve
+from exporter.web.wsgi import wsgi
 
 ORGANISATIONS = 200
 # (organisations, scopes of each); the last two have nearly the same text.
@@ -200,7 +202,7 @@ def serve_rendering(file: Path, port: int) -> None:
     def metrics() -> Response:
         return Response(gzip.compress(generate_latest(registry), 3), headers={"Content-Encoding": "gzip"})
 
-    serve(app, [listen(Address("127.0.0.1", port))])
+    serve(wsgi(app), [listen(Address("127.0.0.1", port))])
 
 
 if __name__ == "__main__":

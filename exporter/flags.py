@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import click
 
 from exporter.sharding import Shard
-from exporter.web.server import Address
+from exporter.web.addresses import Address
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 class Service:
     """Everything but the web server. Raises ConfigError where the config file cannot be used.
 
-    shard: this exporter's part of the organisations; all of them if left out.
+    shard: this exporter's part of the organisations; all of them if left out. config: the one in use.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Service:
         self._clock = clock
         self._reloading = threading.Lock()
         self._threads: list[threading.Thread] = []
-        config = self._load()
+        config = self.config = self._load()
         self.store = Store(clock, storage)
         self.store.set_targets(config.targets)
         self.process = ProcessMetrics()
@@ -67,6 +67,7 @@ class Service:
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
+            self.config = config
             self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)

@@ -18,7 +18,7 @@ import requests
 from werkzeug.wrappers import Response
 
 from exporter.demo.processes import free_port
-from exporter.web.server import Address
+from exporter.web.addresses import Address
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import eventually
@@ -126,7 +126,7 @@ def test_flags_come_from_the_environment_too(config: Path) -> None:
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--web.listen-address=10190", "must be HOST:PORT or :PORT, such as :10190, not '10190'"),
+        ("--web.listen-address=10190", "must be HOST:PORT, :PORT or unix:PATH, such as :10190, not '10190'"),
         ("--web.telemetry-path=metrics", "must be a path such as /metrics, not 'metrics'"),
         ("--web.telemetry-path=/-/healthy", "'/-/healthy' is an address of the exporter's own"),
         ("--web.telemetry-path=/a//b", "must be a path such as /metrics, not '/a//b'"),

@@ -25,6 +25,7 @@ from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.schema import Api, Organisation
 from exporter.store import Store
+from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.clock import FakeClock
 from tests.support.factories import load
 from tests.support.programs import eventually, required
@@ -195,6 +196,9 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(exporter: Exporter) -> None:
     exporter.poll(MAPS)
     exporter.process.observe_poll("demo", 0.2)
+    HttpMetrics(exporter.process.registry).answered("/metrics", 200)
+    WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
+    exporter.exposition.refresh()
     families = {family.name: family for family in parse_text(exporter.text())}
     for metric in CATALOGUE:
         family = families[metric.name.removesuffix("_total")]

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
-from tests.support.http import serve
+from tests.support.asgi import serve_asgi
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 ACME = "/?api=vendor&organisation=Acme"
@@ -41,7 +41,7 @@ def watched(tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def url(watched: Watched) -> Iterator[str]:
-    with serve(watched.app) as url:
+    with serve_asgi(watched.app) as url:
         yield url
 
 
@@ -223,7 +223,7 @@ def test_the_page_refreshes_by_itself(page: Page, watched: Watched) -> None:
 
 
 def test_an_exporter_that_does_not_answer_is_told(browser: Browser, watched: Watched) -> None:
-    with serve(watched.app) as url:
+    with serve_asgi(watched.app) as url:
         page = browser.new_page()
         page.goto(url + ACME)
     refresh(page)

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from werkzeug.wrappers import Response
 from exporter.demo.processes import Processes
 from exporter.exposition import OPENMETRICS, TEXT
 from exporter.service import Service
+from exporter.web.addresses import Address, listen
 from exporter.web.app import create_app
+from exporter.web.asgi import App
 from exporter.web.negotiation import exposition_format
-from exporter.web.server import Address, listen
+from tests.support.asgi import serve_asgi
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
-from tests.support.http import Vendor, serve
+from tests.support.http import Vendor
 from tests.support.programs import eventually, start_exporter
 
 
@@ -50,13 +52,24 @@ class Running:
         return response
 
 
+def app_of(service: Service, clock: FakeClock, is_alive: Callable[[], bool] = lambda: True) -> App:
+    return create_app(
+        store=service.store,
+        exposition=service.exposition,
+        process=service.process,
+        config=lambda: service.config,
+        reload=service.reload,
+        clock=clock,
+        is_alive=is_alive,
+    )
+
+
 @pytest.fixture
 def running(tmp_path: Path, vendor: Vendor, clock: FakeClock) -> Iterator[Running]:
     vendor.answer = lambda _: Response(json.dumps(answer({"name": "Maps <b>"})))
     config = write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage"})
     service = Service(config, clock)
-    app = create_app(store=service.store, exposition=service.exposition, reload=service.reload, clock=clock)
-    with serve(app) as url:
+    with serve_asgi(app_of(service, clock)) as url:
         yield Running(url, service, config)
     service.stop()
 
@@ -155,14 +168,8 @@ def test_ready_means_that_metrics_show_it(running: Running) -> None:
 
 def test_an_exporter_that_no_longer_polls_is_not_healthy(clock: FakeClock, running: Running) -> None:
     alive = [True]
-    app = create_app(
-        store=running.service.store,
-        exposition=running.service.exposition,
-        reload=running.service.reload,
-        clock=clock,
-        is_alive=lambda: alive[0],
-    )
-    with serve(app) as url:
+    other = Service(running.config, clock)
+    with serve_asgi(app_of(other, clock, lambda: alive[0])) as url:
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 200
         alive[0] = False
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 500

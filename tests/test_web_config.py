@@ -239,7 +239,7 @@ def test_a_renewed_certificate_is_served_and_a_wrong_one_is_not_taken(
 
 
 def test_users_change_without_a_restart(tmp_path: Path, clock: FakeClock) -> None:
-    live = LiveWebConfig(write_web(tmp_path, basic_auth_users={"a": HASH}), clock.monotonic)
+    live = LiveWebConfig(write_web(tmp_path, basic_auth_users={"a": HASH}), clock)
     write_web(tmp_path, basic_auth_users={"bb": HASH})
     assert list(live.config().basic_auth_users) == ["a"]
     clock.advance(seconds=2)
@@ -372,9 +372,7 @@ def test_no_secret_in_the_representation(tmp_path: Path) -> None:
 def test_requests_that_are_never_completed_are_hung_up_on(config: Path, processes: Processes) -> None:
     """With the minute that they have made a second."""
     port = free_port(0, "")
-    program = (
-        "import exporter.web.server as server; server._EXCHANGE_SECONDS = 1; from exporter.cli import main; main()"
-    )
+    program = "import exporter.web.connections as connections; connections.EXCHANGE_SECONDS = 1; from exporter.cli import main; main()"
     processes.start("short", [sys.executable, "-c", program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"])  # fmt: skip
     processes.wait_ready("short", f"http://127.0.0.1:{port}/-/ready")
     for sent in (b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"):

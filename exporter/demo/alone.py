@@ -14,7 +14,9 @@ from exporter.demo import receiver, vendor
 from exporter.demo.traffic import Traffic
 from exporter.errors import StartError
 from exporter.flags import ADDRESS
-from exporter.web.server import Address, listen, serve
+from exporter.web.addresses import Address, listen
+from exporter.web.server import serve
+from exporter.web.wsgi import wsgi
 
 _listen_address = click.option(
     "--web.listen-address", "address", type=ADDRESS, default=":8080", help="Where to serve, HOST:PORT or :PORT."
@@ -59,4 +61,4 @@ def _serve(app: Flask, sockets: list[socket.socket]) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     with contextlib.suppress(SystemExit):  # the server raises a signal again once it has ended
-        serve(app, sockets)
+        serve(wsgi(app), sockets)

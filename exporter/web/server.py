@@ -1,137 +1,84 @@
-"""The HTTP server: uvicorn over the Flask app (why uvicorn: docs/dependencies.md)."""
+"""The HTTP server: uvicorn, on uvloop where there is one (why these: docs/dependencies.md)."""
 
 import asyncio
 import contextlib
-import os
 import resource
 import socket
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
-from a2wsgi import WSGIMiddleware
-from flask import Flask
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.errors import StartError
-from exporter.web.guard import Guard
-from exporter.web.live_config import LiveContext, LiveWebConfig
-from exporter.web.web_config import WebConfig
+from exporter.web.asgi import App
+from exporter.web.connections import IDLE_SECONDS, MOST, Connection, Connections, Handshake
+from exporter.web.live_config import LiveWebConfig
 
-_WORKERS = 16
 _GRACE_SECONDS = 3
-_BACKLOG = 2048
-# From the first byte of a request, or the connection, to the last of the answer.
-_EXCHANGE_SECONDS = 60
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where to listen. host "": on every address of the machine, IPv4 and IPv6."""
+class Server(uvicorn.Server):
+    """Serves until SIGINT or SIGTERM; answers under way get a few seconds to end.
 
-    host: str
-    port: int
+    live: TLS, and which clients' certificates are let in. on_start: called once it answers.
+    """
 
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read HOST:PORT, :PORT or [IPV6]:PORT. Raises ValueError."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
-            raise ValueError(f"must be HOST:PORT or :PORT, such as :10190, not {text!r}")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            raise ValueError(f"must have an IPv6 address in brackets, such as [::1]:10190, not {text!r}")
-        return cls(host, int(port))
+    def __init__(
+        self, app: App, live: LiveWebConfig | None = None, on_start: Callable[[], None] = lambda: None
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            # uvicorn says that it wants a class, and calls it.
+            http=_protocol(Connections(_most_connections()), live),  # type: ignore[arg-type]
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            # A client could name itself anything: whom to trust is not ours to guess.
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_keep_alive=int(IDLE_SECONDS),
+        )
+        super().__init__(config)
+        self._on_start = on_start
 
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def listen(address: Address) -> socket.socket:
-    """A listening socket. Raises StartError, in one line, where the address cannot be had."""
-    try:
-        listening = _listening(address)
-    except OSError as error:
-        # create_server adds the address once more to strerror.
-        known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known and error.errno else "the host is not known"
-        raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
-    # Accepted sockets inherit it. asyncio sets it only where it sees the protocol, which create_server leaves open;
-    # without it the end of a short answer waits some 40 ms for the client's delayed acknowledgement.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
 
 
-def _listening(address: Address) -> socket.socket:
-    if not address.host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+def serve(
+    app: App,
+    sockets: list[socket.socket],
+    live: LiveWebConfig | None = None,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    Server(app, live, on_start).run(sockets)
 
 
-def serve(app: Flask, sockets: list[socket.socket], live: LiveWebConfig | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; answers under way get a few seconds to end. live: TLS, users, headers."""
-    _allow_many_connections()
-    without = WebConfig()
-    # a2wsgi has its own names for ASGI's types.
-    guarded = Guard(WSGIMiddleware(app, workers=_WORKERS), live.config if live else lambda: without)  # type: ignore[arg-type]
-    config = uvicorn.Config(
-        guarded,
-        http=_protocol(live),
-        loop="asyncio",  # others may not make connections with wrap_bio
-        ws="none",
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_keep_alive=75,
-        ssl_context_factory=(lambda *_: LiveContext.of(live)) if live and live.context() else None,
-    )
-    uvicorn.Server(config).run(sockets=sockets)
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit on open files to what the system allows us, as Go programs do at their start."""
+def _most_connections() -> int:
+    """Raise the limit on open files to what the system allows, as Go programs do; half of it is left to the polls."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if allowed == resource.RLIM_INFINITY else min(MOST, allowed // 2)
 
 
-def _protocol(live: LiveWebConfig | None) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP/1.1, with an end to requests that are never completed and answers that are never read."""
+def _protocol(register: Connections, live: LiveWebConfig | None) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn makes for each new connection."""
 
-    class Protocol(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
+    def connected(**more: Any) -> asyncio.Protocol:
+        def connection() -> Connection:
+            return Connection(register, lambda transport: _is_allowed(transport, live), **more)
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if not _is_allowed(transport, live):
-                transport.abort()
-            self._begin()
+        # A renewed certificate counts from the next connection on.
+        context = live.context() if live else None
+        return Handshake(register, context, connection) if context else connection()
 
-        def data_received(self, data: bytes) -> None:
-            if self._deadline is None:
-                self._begin()
-            super().data_received(data)
-
-        def on_response_complete(self) -> None:
-            self._end()
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._end()
-            super().connection_lost(exc)
-
-        def _begin(self) -> None:
-            self._deadline = self.loop.call_later(_EXCHANGE_SECONDS, self.transport.abort)
-
-        def _end(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-    return Protocol
+    return connected
 
 
 def _is_allowed(transport: asyncio.Transport, live: LiveWebConfig | None) -> bool:

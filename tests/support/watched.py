@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from exporter.config import Target, load_config
+from exporter.config import Config, Target, load_config
 from exporter.errors import PollError
 from exporter.exposition import Exposition, ProcessMetrics
 from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from exporter.store import Store
-from exporter.web.app import create_app
+from exporter.web.app import Paths, create_app, create_pages
+from exporter.web.asgi import Receive, Scope, Send
 from tests.support.clock import FakeClock
 
 NOVEMBER = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -49,19 +50,32 @@ def targets_of(folder: Path, apis: Mapping[str, Sequence[str]], **settings: obje
 
 
 class Watched:
-    """The app over a store that a test fills."""
+    """The web surface over a store that a test fills. pages: Flask's part; app: all of it, always up to date."""
 
-    def __init__(self, targets: Iterable[Target]) -> None:
+    def __init__(self, targets: Iterable[Target], paths: Paths | None = None) -> None:
         self.clock = FakeClock()
         self.store = Store(self.clock)
         self.targets = {target.key: target for target in targets}
         self.store.set_targets(self.targets.values())
-        self.app = create_app(
+        self.pages = create_pages(self.store, self.clock, paths)
+        process = ProcessMetrics()
+        config = Config(Path("config.yaml"), tuple(self.targets.values()))
+        self.exposition = Exposition(self.store, process, self.clock)
+        app = create_app(
             store=self.store,
-            exposition=Exposition(self.store, ProcessMetrics(), self.clock),
+            exposition=self.exposition,
+            process=process,
+            config=lambda: config,
             reload=lambda: None,
             clock=self.clock,
+            paths=paths,
         )
+
+        async def refreshed(scope: Scope, receive: Receive, send: Send) -> None:
+            self.exposition.refresh()
+            await app(scope, receive, send)
+
+        self.app = refreshed
 
     def reads(
         self, organisation: str, *scopes: ScopeUsage, api: str = "vendor", misfits: tuple[str, ...] = ()
