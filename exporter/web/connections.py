@@ -7,7 +7,7 @@ request was there, and the whole answer taken.
 
 import asyncio
 import contextlib
-import ssl
+import socket
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -168,49 +168,17 @@ class Connection(HttpToolsProtocol):
         self._register.progressed(self)
 
 
-class Handshake(asyncio.Protocol):
-    """A connection until its TLS is there; counted and bounded as all are."""
+class Accepted:
+    """A connection from its being accepted until its TLS is there; counted and bounded as all are."""
 
-    def __init__(self, register: Connections, context: ssl.SSLContext, then: Callable[[], Connection]) -> None:
-        self._register = register
-        self._context = context
-        self._then = then
-        self._early = bytearray()
-        self._loop = asyncio.get_running_loop()
-        self.since = self._loop.time()
+    def __init__(self, accepted: socket.socket) -> None:
+        self._socket = accepted
+        self.since = asyncio.get_running_loop().time()
 
     @property
     def seconds(self) -> float:
         return HANDSHAKE_SECONDS
 
     def abort(self) -> None:
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        transport.pause_reading()
-        self._transport = transport
-        self._register.enter(self)
-        self._task = self._loop.create_task(self._secure())
-
-    def data_received(self, data: bytes) -> None:
-        """What came with the handshake's end."""
-        self._early += data
-
-    async def _secure(self) -> None:
-        try:
-            transport = await self._loop.start_tls(
-                self._transport, self, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
-            )
-        except (OSError, ValueError):  # ssl.SSLError is an OSError
-            self._transport.abort()
-            return
-        finally:
-            self._register.leave(self)
-        if transport is None or transport.is_closing():
-            return
-        connection = self._then()
-        transport.set_protocol(connection)
-        connection.connection_made(transport)
-        if self._early:
-            connection.data_received(bytes(self._early))
+        with contextlib.suppress(OSError):  # gone already
+            self._socket.shutdown(socket.SHUT_RDWR)

@@ -5,15 +5,19 @@ import contextlib
 import resource
 import socket
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
+import structlog
 import uvicorn
 
 from exporter.web.asgi import App
-from exporter.web.connections import IDLE_SECONDS, MOST, Connection, Connections, Handshake
+from exporter.web.connections import HANDSHAKE_SECONDS, IDLE_SECONDS, MOST, Accepted, Connection, Connections
 from exporter.web.live_config import LiveWebConfig
 
+log = structlog.get_logger()
+
 _GRACE_SECONDS = 3
+_PAUSE_SECONDS = 0.1
 
 
 class Server(uvicorn.Server):
@@ -28,8 +32,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            # uvicorn says that it wants a class, and calls it.
-            http=_protocol(Connections(_most_connections()), live),  # type: ignore[arg-type]
+            http="httptools",
             ws="none",
             log_config=None,
             access_log=False,
@@ -41,11 +44,61 @@ class Server(uvicorn.Server):
             timeout_keep_alive=int(IDLE_SECONDS),
         )
         super().__init__(config)
+        self._register = Connections(_most_connections())
+        self._live = live
         self._on_start = on_start
+        self._accepting: list[asyncio.Task[None]] = []
+        self._connecting: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Instead of uvicorn's, which knows nothing of a connection before its TLS is there."""
+        self.servers = []
+        self._accepting = [asyncio.create_task(self._accept(listening)) for listening in sockets or ()]
+        self.started = True
         self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for accepting in self._accepting:
+            accepting.cancel()
+        await asyncio.wait(self._accepting)
+        await super().shutdown(sockets)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+            except OSError as error:  # too many open files, or one that has gone already
+                log.warning("a connection could not be accepted", error=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            connecting = loop.create_task(self._connect(accepted))
+            self._connecting.add(connecting)
+            connecting.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        # As it is now: a renewed certificate counts from the next connection on.
+        context = self._live.context() if self._live else None
+        pending = Accepted(accepted)
+        self._register.enter(pending)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol, accepted, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None
+            )
+        except OSError:  # gone, or no TLS (ssl.SSLError is an OSError)
+            pass
+        finally:
+            self._register.leave(pending)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Connection(
+            self._register,
+            partial(_is_allowed, self._live),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
 
 def serve(
@@ -67,21 +120,7 @@ def _most_connections() -> int:
     return MOST if allowed == resource.RLIM_INFINITY else min(MOST, allowed // 2)
 
 
-def _protocol(register: Connections, live: LiveWebConfig | None) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn makes for each new connection."""
-
-    def connected(**more: Any) -> asyncio.Protocol:
-        def connection() -> Connection:
-            return Connection(register, lambda transport: _is_allowed(transport, live), **more)
-
-        # A renewed certificate counts from the next connection on.
-        context = live.context() if live else None
-        return Handshake(register, context, connection) if context else connection()
-
-    return connected
-
-
-def _is_allowed(transport: asyncio.Transport, live: LiveWebConfig | None) -> bool:
+def _is_allowed(live: LiveWebConfig | None, transport: asyncio.Transport) -> bool:
     """Whether the client's certificate bears a name that is let in."""
     tls = live.config().tls_server_config if live else None
     if tls is None or not tls.client_allowed_sans:
