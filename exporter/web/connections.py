@@ -10,15 +10,25 @@ import contextlib
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# From a request's first byte, or the connection, to the last byte of the answer.
-EXCHANGE_SECONDS = 60.0
-IDLE_SECONDS = 75.0
-HANDSHAKE_SECONDS = 10.0
-MOST = 512
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a connection may take.
+
+    exchange: seconds from a request's first byte, or the connection, to the last byte of the answer.
+    idle: seconds between exchanges. handshake: seconds until TLS is there. most: open connections in all.
+    """
+
+    exchange: float = 60.0
+    idle: float = 75.0
+    handshake: float = 10.0
+    most: int = 512
+
 
 # Request line, headers and body: nothing here needs a body.
 _MOST_BYTES = 64 * 1024
@@ -41,11 +51,11 @@ class _Open(Protocol):
 class Connections:
     """The register of open connections, the one without progress for the longest time first.
 
-    Beyond `most` of them that one goes: a newcomer, say the scraper, always gets in.
+    Beyond the most allowed that one goes: a newcomer, say the scraper, always gets in.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
         self._open: OrderedDict[_Open, None] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -53,7 +63,7 @@ class Connections:
         return len(self._open)
 
     def enter(self, connection: _Open) -> None:
-        if len(self._open) >= self._most:
+        if len(self._open) >= self.bounds.most:
             oldest = next(iter(self._open))
             self.leave(oldest)
             oldest.abort()
@@ -71,7 +81,7 @@ class Connections:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        shortest = min(EXCHANGE_SECONDS, HANDSHAKE_SECONDS)
+        shortest = min(self.bounds.exchange, self.bounds.handshake)
         late = []
         for connection in self._open:
             if now - connection.since < shortest:
@@ -102,7 +112,8 @@ class Connection(HttpToolsProtocol):
 
     @property
     def seconds(self) -> float:
-        return EXCHANGE_SECONDS if self._in_exchange else IDLE_SECONDS
+        bounds = self._register.bounds
+        return bounds.exchange if self._in_exchange else bounds.idle
 
     def abort(self) -> None:
         self.transport.abort()
@@ -146,6 +157,13 @@ class Connection(HttpToolsProtocol):
         elif not self.transport.is_closing():
             super().send_400_response(msg)
 
+    def shutdown(self) -> None:
+        """The server ends. To close takes TLS a round trip, which a client that is idle need not answer."""
+        if self._in_exchange:
+            super().shutdown()
+        else:
+            self.transport.abort()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.flow.write_paused:
@@ -171,13 +189,10 @@ class Connection(HttpToolsProtocol):
 class Accepted:
     """A connection from its being accepted until its TLS is there; counted and bounded as all are."""
 
-    def __init__(self, accepted: socket.socket) -> None:
+    def __init__(self, accepted: socket.socket, seconds: float) -> None:
+        self.seconds = seconds
         self._socket = accepted
         self.since = asyncio.get_running_loop().time()
-
-    @property
-    def seconds(self) -> float:
-        return HANDSHAKE_SECONDS
 
     def abort(self) -> None:
         with contextlib.suppress(OSError):  # gone already

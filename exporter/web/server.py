@@ -5,13 +5,14 @@ import contextlib
 import resource
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import structlog
 import uvicorn
 
 from exporter.web.asgi import App
-from exporter.web.connections import HANDSHAKE_SECONDS, IDLE_SECONDS, MOST, Accepted, Connection, Connections
+from exporter.web.connections import Accepted, Bounds, Connection, Connections
 from exporter.web.live_config import LiveWebConfig
 
 log = structlog.get_logger()
@@ -23,12 +24,17 @@ _PAUSE_SECONDS = 0.1
 class Server(uvicorn.Server):
     """Serves until SIGINT or SIGTERM; answers under way get a few seconds to end.
 
-    live: TLS, and which clients' certificates are let in. on_start: called once it answers.
+    live: TLS, and which clients' certificates are let in. on_start: called once it answers. bounds: of connections.
     """
 
     def __init__(
-        self, app: App, live: LiveWebConfig | None = None, on_start: Callable[[], None] = lambda: None
+        self,
+        app: App,
+        live: LiveWebConfig | None = None,
+        on_start: Callable[[], None] = lambda: None,
+        bounds: Bounds | None = None,
     ) -> None:
+        bounds = bounds or Bounds()
         config = uvicorn.Config(
             app,
             interface="asgi3",
@@ -41,10 +47,10 @@ class Server(uvicorn.Server):
             # A client could name itself anything: whom to trust is not ours to guess.
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            timeout_keep_alive=int(IDLE_SECONDS),
+            timeout_keep_alive=int(bounds.idle),
         )
         super().__init__(config)
-        self._register = Connections(_most_connections())
+        self._register = Connections(replace(bounds, most=_most_connections(bounds.most)))
         self._live = live
         self._on_start = on_start
         self._accepting: list[asyncio.Task[None]] = []
@@ -80,11 +86,12 @@ class Server(uvicorn.Server):
     async def _connect(self, accepted: socket.socket) -> None:
         # As it is now: a renewed certificate counts from the next connection on.
         context = self._live.context() if self._live else None
-        pending = Accepted(accepted)
+        seconds = self._register.bounds.handshake
+        pending = Accepted(accepted, seconds)
         self._register.enter(pending)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol, accepted, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None
+                self._protocol, accepted, ssl=context, ssl_handshake_timeout=seconds if context else None
             )
         except OSError:  # gone, or no TLS (ssl.SSLError is an OSError)
             pass
@@ -111,13 +118,13 @@ def serve(
     Server(app, live, on_start).run(sockets)
 
 
-def _most_connections() -> int:
+def _most_connections(most: int) -> int:
     """Raise the limit on open files to what the system allows, as Go programs do; half of it is left to the polls."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if allowed == resource.RLIM_INFINITY else min(MOST, allowed // 2)
+    return most if allowed == resource.RLIM_INFINITY else min(most, allowed // 2)
 
 
 def _is_allowed(live: LiveWebConfig | None, transport: asyncio.Transport) -> bool:

@@ -50,7 +50,8 @@ def targets_of(folder: Path, apis: Mapping[str, Sequence[str]], **settings: obje
 
 
 class Watched:
-    """The web surface over a store that a test fills. pages: Flask's part; app: all of it, always up to date."""
+    """The web surface over a store that a test fills. pages: Flask's part; steady: all of it, as of the exposition's last
+    refresh; app: always up to date."""
 
     def __init__(self, targets: Iterable[Target], paths: Paths | None = None) -> None:
         self.clock = FakeClock()
@@ -61,7 +62,7 @@ class Watched:
         process = ProcessMetrics()
         config = Config(Path("config.yaml"), tuple(self.targets.values()))
         self.exposition = Exposition(self.store, process, self.clock)
-        app = create_app(
+        self.steady = create_app(
             store=self.store,
             exposition=self.exposition,
             process=process,
@@ -73,7 +74,7 @@ class Watched:
 
         async def refreshed(scope: Scope, receive: Receive, send: Send) -> None:
             self.exposition.refresh()
-            await app(scope, receive, send)
+            await self.steady(scope, receive, send)
 
         self.app = refreshed
 
