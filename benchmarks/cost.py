@@ -9,6 +9,7 @@ from benchmarks.figures import Figure, Report
 from benchmarks.history import DAY, SCRAPE_INTERVAL
 from exporter import metrics
 
+# What one costs is the same for any number; two days have a rollover of the daily history between them.
 ORGANISATIONS = 2
 DAYS = 2
 _PER_YEAR = 365 / DAYS

@@ -18,11 +18,10 @@ import requests
 import yaml
 
 from benchmarks.load import tool
-from exporter.demo.processes import Processes, free_port
-from tests.support.programs import eventually
+from exporter.local.processes import Processes, eventually, free_port
 
-SCOPES = 5
-DAYS = 30
+SCOPES = 5  # of an organisation, as a usage page has a handful of cards
+DAYS = 30  # all that the exporter publishes
 
 
 def answer(organisation: str = "", scopes: int = SCOPES) -> dict[str, Any]:

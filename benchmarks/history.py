@@ -22,8 +22,8 @@ from exporter import metrics
 from exporter.errors import REASONS
 from exporter.metrics import Metric
 
-SCRAPE_INTERVAL = 15
-POLL_INTERVAL = 300
+SCRAPE_INTERVAL = 15  # as Prometheus' example config has it
+POLL_INTERVAL = 300  # the default
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 _BLOCK = "--max-block-duration=1458h"
 OVER_AN_HOUR = (metrics.REQUESTS, metrics.PERIOD_START, metrics.LAST_SUCCESS)

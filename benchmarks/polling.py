@@ -17,17 +17,16 @@ import yaml
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from benchmarks.load import wrk
-from exporter.demo.processes import Processes
-from exporter.schema import Api
-from tests.support.programs import eventually
+from exporter.config.api import Api
+from exporter.local.processes import Processes, eventually
 
 ORGANISATIONS = 1000
-SLOW = 0.2
+SLOW = 0.2  # seconds, as a vendor far away answers
 # It accepts connections and does not answer within any poll's time-out.
 DEAD = 600.0
 AT_A_TIME = Api.model_fields["max_concurrent_polls"].default
-SCRAPERS = 4
-SCRAPED_SECONDS = 15
+SCRAPERS = 4  # twice the pair of Prometheus that a site has
+SCRAPED_SECONDS = 15  # so long that reloads and pages fall into it
 
 
 def measure() -> Report:

@@ -11,30 +11,27 @@ from pathlib import Path
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from exporter.clock import SystemClock
-from exporter.config import Target, load_config
-from exporter.exposition import TEXT, Exposition, ProcessMetrics
-from exporter.mapping import map_answers
+from exporter.config.api import MAIN_REQUEST
+from exporter.config.load import Target
+from exporter.exposition.bodies import TEXT
 from exporter.model import Answer, ScopeUsage, UsageSnapshot
-from exporter.schema import MAIN_REQUEST
-from exporter.store import Store
-from exporter.strict_json import parse_json
+from exporter.service import Service
+from exporter.vendor.reading import map_answers
+from exporter.vendor.strict_json import parse_json
 
 FEW, MANY = 20, 2000
 
 
 class _Exporter:
-    """A store and its exposition, filled by polls that ask nobody."""
+    """An exporter that is not started, filled by polls that ask nobody."""
 
     def __init__(self, organisations: int) -> None:
         self._polls = 0
-        clock = SystemClock()
         with tempfile.TemporaryDirectory() as folder:
             file = fleet.config(Path(folder) / "config.yaml", organisations, "http://127.0.0.1:1")
-            self.targets = load_config(file).targets
-        self.store = Store(clock)
-        self.store.set_targets(self.targets)
-        self.exposition = Exposition(self.store, ProcessMetrics(), clock)
-        self.store.on_change(self.exposition.render)
+            service = Service(file, SystemClock())
+        self.store, self.exposition = service.store, service.exposition
+        self.targets = [state.target for state in self.store.states()]
         self.snapshots = [
             snapshot(target, {MAIN_REQUEST: Answer(fleet.answer(target.organisation.id))})
             for target in self.targets[:50]

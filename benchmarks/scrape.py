@@ -20,8 +20,9 @@ from benchmarks import fleet
 from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import WRK_SECONDS, Latency, tool, wrk
-from exporter.demo.processes import Processes, free_port
-from exporter.web.addresses import Address, listen
+from exporter.address import Address
+from exporter.local.processes import Processes, free_port
+from exporter.web.listening import listen
 from exporter.web.server import serve
 from exporter.web.wsgi import wsgi
 

@@ -27,14 +27,14 @@ import trustme
 import yaml
 
 from benchmarks import soak_vendor
-from exporter.demo.processes import Processes, free_port
+from exporter.local.processes import Processes, free_port
 
 DURATION = float(os.environ.get("DURATION", "180"))
 ORGANISATIONS = 1000
-APIS = 5
-INTERVAL = 20.0
+APIS = 5  # each with polls of its own, at most 24 at a time
+INTERVAL = 20.0  # a fifteenth of the default: 50 polls a second
 SCRAPERS = 8
-SCRAPE_INTERVAL = 2.0
+SCRAPE_INTERVAL = 2.0  # Prometheus' is rarely under 15
 USER, PASSWORD = "prometheus", "soak password"
 _USAGE = re.compile(r'^api_usage_requests\{.*organisation="([^"]+)".*\} (\S+)$', re.MULTILINE)
 

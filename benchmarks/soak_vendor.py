@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-FAULT_RATIO = 0.1
+FAULT_RATIO = 0.1  # of all polls: hundreds of faults in a soak of 3 minutes
 Reply = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
 
 

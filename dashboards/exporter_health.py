@@ -2,6 +2,7 @@
 
 from grafanalib.core import Dashboard
 
+from exporter.links import EXPORTER_DASHBOARD
 from exporter.metrics import (
     API,
     BUILD_INFO,
@@ -19,6 +20,7 @@ from exporter.metrics import (
 )
 from exporter.thresholds import Bands
 
+from .common import KNOWN_FOR, NO_DATA, PALETTE, dashed
 from .panels import (
     Lines,
     Section,
@@ -37,15 +39,12 @@ from .panels import (
 )
 from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, aggregate, any_of_variable, select
 from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, step
-from .usage import KNOWN_FOR, NO_DATA
 
-UID = "api-usage-exporter"
-# Points closer than this tell no more of polls, and cost as many times more where there are thousands of series.
+# Points closer than this say no more about polls, and cost as many times more where there are thousands of series.
 A_MINUTE = "1m"
 INSTANCE = "instance"
 WHERE = {INSTANCE: any_of_variable(INSTANCE)}
 RATE = "$__rate_interval"
-PALETTE = {"color": {"mode": "palette-classic"}}
 
 
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
@@ -53,7 +52,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
     instances = f"group by ({INSTANCE}) (last_over_time({select(BUILD_INFO, window=KNOWN_FOR)}))"
     return board(
         title="API usage exporter",
-        uid=UID,
+        uid=EXPORTER_DASHBOARD,
         description="Whether the exporter reads usage from the vendors as it should, and what it costs to run.",
         since="now-1h",
         variables=[
@@ -179,7 +178,7 @@ def _polls() -> list[View | Section]:
             title="Data age against the poll interval",
             description=(
                 "How old each API's oldest data was when Prometheus scraped it. It stays about the poll interval; "
-                "above the stale line cards and alerts call the data stale, and the overview tells whose it is."
+                "above the stale line cards and alerts call the data stale, and the overview shows whose it is."
             ),
             width=24,
             height=9,
@@ -190,8 +189,8 @@ def _polls() -> list[View | Section]:
             ],
             defaults={"unit": "s", "min": 0, "noValue": NO_DATA, **PALETTE},
             overrides=[
-                for_query("B", **fixed(NORMAL), **_dashed()),
-                for_query("C", **fixed(RED), **_dashed()),
+                for_query("B", **fixed(NORMAL), **dashed()),
+                for_query("C", **fixed(RED), **dashed()),
             ],
         ),
     ]
@@ -203,10 +202,6 @@ def _age() -> str:
     scraped = f"timestamp({select(BUILD_INFO, WHERE)})"
     oldest = aggregate("min", (API, "job", INSTANCE), select(LAST_SUCCESS, WHERE))
     return f"{scraped} - on (job, {INSTANCE}) group_right () {oldest}"
-
-
-def _dashed() -> dict[str, object]:
-    return {"custom__lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom__lineWidth": 1}
 
 
 def _own(metric: Metric, *, window: str = "") -> str:

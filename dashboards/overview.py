@@ -2,10 +2,12 @@
 
 from grafanalib.core import Dashboard
 
+from exporter.links import OVERVIEW_DASHBOARD, USAGE_DASHBOARD
 from exporter.metrics import API, ORGANISATION, POLL_INTERVAL, SCOPE, STALE, UP
 from exporter.thresholds import Bands
 
 from . import queries
+from .common import NO_DATA, api_variable, percentage
 from .panels import (
     Json,
     Stat,
@@ -17,7 +19,6 @@ from .panels import (
     fixed,
     for_field,
     instant,
-    label_variable,
     merged,
     sorted_by,
     table,
@@ -27,10 +28,6 @@ from .panels import (
 from .promql import ALERTS, aggregate, any_of_variable, equal, matching, select
 from .queries import Mark
 from .theme import AMBER, COUNT, FROM_NOW, MUTED, NORMAL, PLAIN, RED, step
-from .usage import KNOWN_FOR, NO_DATA, percentage
-from .usage import UID as USAGE_UID
-
-UID = "api-usage-overview"
 
 WHERE = {API: any_of_variable(API)}
 OUR_ALERTS = "ApiUsage.*|ApiRate.*|ApiRequests.*"
@@ -43,18 +40,12 @@ _SCOPE = "var-scope=${__data.fields.Scope:percentencode}"
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
     return board(
         title="API usage overview",
-        uid=UID,
+        uid=OVERVIEW_DASHBOARD,
         description="Every organisation's API allowances in one table, worst first, and the alerts that are firing.",
         since="now-30d",
         variables=[
             data_source_variable(),
-            label_variable(
-                API,
-                f"group by ({API}) (last_over_time({select(POLL_INTERVAL, window=KNOWN_FOR)}))",
-                name=API,
-                title="API",
-                many=True,
-            ),
+            api_variable(many=True),
         ],
         runbooks=runbooks,
         panels=[*_counts(bands), _alerts(runbooks), _scopes(bands)],
@@ -95,7 +86,8 @@ def _count(title: str, description: str, query: str, colour: str) -> Stat:
 
 
 def _link(title: str, *variables: str) -> list[Json]:
-    return [{"title": title, "url": f"/d/{USAGE_UID}?" + "&".join((_VARIABLES, *variables)) + "&${__url_time_range}"}]
+    query = "&".join((_VARIABLES, *variables, "${__url_time_range}"))
+    return [{"title": title, "url": f"/d/{USAGE_DASHBOARD}?{query}"}]
 
 
 def _scopes(bands: Bands) -> Table:

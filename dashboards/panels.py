@@ -25,8 +25,8 @@ from grafanalib.core import (
 
 from .theme import Step
 
-COLUMNS = 24
-TAG = "api-usage"
+COLUMNS = 24  # of Grafana's grid
+TAG = "api-usage"  # by which the dashboards link to one another
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 Json = dict[str, Any]
@@ -45,7 +45,7 @@ _TARGET_KEYS = _words("datasource expr format instant interval legendFormat rang
 _VARIABLE_KEYS = _words(
     "allValue current datasource hide includeAll label multi name options query refresh regex sort type"
 )
-_REFRESH_ON_TIME_RANGE_CHANGE = 2
+_REFRESH_ON_TIME_RANGE_CHANGE = 2  # Grafana's number for it: 1 is on load, 0 never
 
 
 def _only(keys: frozenset[str], data: Json) -> Json:

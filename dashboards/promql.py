@@ -17,12 +17,18 @@ DAY_KEYS = (*SCOPE_KEYS, DATE)
 _TARGET = ("job", "instance")
 
 # What comes from Prometheus itself and from the Python process.
-TARGET_UP = Metric("up", "gauge", "", _TARGET, "1 if the last scrape worked.")
-SCRAPE_DURATION = Metric("scrape_duration_seconds", "gauge", "seconds", _TARGET, "How long the scrape took.")
-SCRAPE_SAMPLES = Metric("scrape_samples_scraped", "gauge", "samples", _TARGET, "How many samples a scrape brought.")
-MEMORY = Metric("process_resident_memory_bytes", "gauge", "bytes", (), "Memory in use.")
-CPU = Metric("process_cpu_seconds_total", "counter", "seconds", (), "CPU time used.")
-ALERTS = Metric("ALERTS", "gauge", "", ("alertname", "alertstate", "severity", *SCOPE_KEYS), "Alerts by state.")
+TARGET_UP = Metric(name="up", kind="gauge", labels=_TARGET, help="1 if the last scrape worked.")
+SCRAPE_DURATION = Metric(
+    name="scrape_duration_seconds", kind="gauge", labels=_TARGET, help="How long the scrape took."
+)
+SCRAPE_SAMPLES = Metric(
+    name="scrape_samples_scraped", kind="gauge", labels=_TARGET, help="How many samples a scrape brought."
+)
+MEMORY = Metric(name="process_resident_memory_bytes", kind="gauge", labels=(), help="Memory in use.")
+CPU = Metric(name="process_cpu_seconds_total", kind="counter", labels=(), help="CPU time used.")
+ALERTS = Metric(
+    name="ALERTS", kind="gauge", labels=("alertname", "alertstate", "severity", *SCOPE_KEYS), help="Alerts by state."
+)
 
 FOREIGN = (TARGET_UP, SCRAPE_DURATION, SCRAPE_SAMPLES, MEMORY, CPU, ALERTS)
 

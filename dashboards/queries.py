@@ -33,7 +33,7 @@ from .promql import (
 
 # Over this window requests are averaged to a rate, as in the alert on it.
 RATE_WINDOW = "1h"
-# A rate needs several polls in the window.
+# A rate needs several polls in the window: three.
 RATE_MAX_POLL_INTERVAL_SECONDS = 1200
 DAY_SECONDS = 86_400
 

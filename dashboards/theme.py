@@ -1,4 +1,4 @@
-"""Colours, units and links: what the dashboards have in common to look at.
+"""Colours and units: what the dashboards have in common to look at.
 
 Colours are names of Grafana's palette, which has a shade of each for the light and for the dark theme.
 """

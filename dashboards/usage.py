@@ -2,14 +2,15 @@
 
 from grafanalib.core import Dashboard
 
+from exporter.links import USAGE_DASHBOARD
 from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVAL, REASON, REQUESTS, SCOPE, UP
 from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, Bands
 
 from . import queries
+from .common import BOUNDLESS, KNOWN_FOR, NO_DATA, PALETTE, api_variable, dashed, percentage
 from .panels import (
     BarChart,
     BarGauge,
-    Json,
     Lines,
     Section,
     Stat,
@@ -47,24 +48,17 @@ from .theme import (
     PERCENT,
     PLAIN,
     RED,
-    band_steps,
     one_colour,
     rate_steps,
     step,
 )
 
-UID = "api-usage"
-
 ORGANISATION_CHOSEN = {API: one_of_variable(API), ORGANISATION: one_of_variable(ORGANISATION)}
 SCOPES_CHOSEN = {**ORGANISATION_CHOSEN, SCOPE: any_of_variable(SCOPE)}
 
-# So long a scope that is no longer there can still be chosen, and says that it has no data.
-KNOWN_FOR = "1d"
-
-NO_DATA = "No data"
-# With spaces that do not break, as it stands beside the bar.
-BOUNDLESS: dict[float, str] = {Mark.UNLIMITED: "Unlimited", Mark.LIMIT_ZERO: "Limit\u00a0is\u00a00"}
+# In the grid's rows: a title and a value.
 CARD_HEIGHT = 3
+# Pixels; nothing is cut off with it on a screen of 1280, as the tests in a real Grafana see.
 FACT_SIZE = 20
 
 RATE_ADVICE = """\
@@ -82,7 +76,7 @@ usually `429 Too Many Requests`.
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
     return board(
         title="API usage",
-        uid=UID,
+        uid=USAGE_DASHBOARD,
         description="How much of an organisation's API allowances is used, day by day, and whether it will last.",
         since="now-30d",
         variables=_variables(),
@@ -96,12 +90,7 @@ def _variables() -> list[Variable]:
     scopes = select(REQUESTS, ORGANISATION_CHOSEN, window=KNOWN_FOR)
     return [
         data_source_variable(),
-        label_variable(
-            API,
-            f"group by ({API}) (last_over_time({select(POLL_INTERVAL, window=KNOWN_FOR)}))",
-            name=API,
-            title="API",
-        ),
+        api_variable(),
         label_variable(
             ORGANISATION,
             f"group by ({ORGANISATION}) (last_over_time({organisations}))",
@@ -194,22 +183,6 @@ def _card(bands: Bands) -> list[View | Section]:
     return [section("$scope", repeat=SCOPE), _progress(bands), *_facts()]
 
 
-def percentage(bands: Bands) -> Json:
-    """Field options of a percentage used."""
-    return {
-        "unit": PERCENT,
-        "decimals": 2,
-        "min": 0,
-        "max": 100,
-        "noValue": NO_DATA,
-        "mappings": [
-            words({**BOUNDLESS, Mark.NO_DATA: NO_DATA}, MUTED),
-            words_from(Mark.INFINITE, BOUNDLESS[Mark.LIMIT_ZERO], RED),
-        ],
-        **thresholds(band_steps(bands)),
-    }
-
-
 def _progress(bands: Bands) -> BarGauge:
     low, high = (threshold.percent for threshold in bands.thresholds)
     return BarGauge(
@@ -275,7 +248,7 @@ def _facts() -> list[Stat]:
         _projected(),
         _fact(
             "Data",
-            "Whether the numbers are current. Stale: the vendor has not told newer ones since then; "
+            "Whether the numbers are current. Stale: no newer ones were read since then; "
             "usage is at least what is shown.",
             queries.stale_since(where),
             3,
@@ -383,7 +356,7 @@ def _daily_by_scope() -> BarChart:
             columns([], {f"{DATE}\\{SCOPE}": "Date"}, hidden=[]),
             sorted_by("Date"),
         ],
-        defaults={"unit": COUNT, "min": 0, "noValue": "No daily history", "color": {"mode": "palette-classic"}},
+        defaults={"unit": COUNT, "min": 0, "noValue": "No daily history", **PALETTE},
         options={
             "xField": "Date",
             "stacking": "normal",
@@ -422,16 +395,12 @@ def _against_limit(bands: Bands) -> Lines:
         defaults={"unit": COUNT, "min": 0, "noValue": "No history yet"},
         overrides=[
             for_field("Used", **fixed(NORMAL), custom__fillOpacity=12),
-            for_field("Even pace", **fixed(MUTED), **_dashed(3, 4, width=2)),
-            for_field(low, **fixed(AMBER), **_dashed(8, 6)),
-            for_field(high, **fixed(RED), **_dashed(8, 6)),
+            for_field("Even pace", **fixed(MUTED), **dashed(3, 4, width=2)),
+            for_field(low, **fixed(AMBER), **dashed()),
+            for_field(high, **fixed(RED), **dashed()),
             for_field("Limit", **fixed(PLAIN), custom__lineWidth=1),
         ],
     )
-
-
-def _dashed(*dash: int, width: int = 1) -> Json:
-    return {"custom__lineStyle": {"fill": "dash", "dash": list(dash)}, "custom__lineWidth": width}
 
 
 # --- requests a minute
@@ -452,7 +421,7 @@ def _rate() -> list[View | Section]:
                 "unit": PER_MINUTE,
                 "min": 0,
                 "noValue": NO_DATA,
-                "color": {"mode": "palette-classic"},
+                **PALETTE,
             },
         ),
         Lines(
@@ -467,7 +436,7 @@ def _rate() -> list[View | Section]:
                 "custom": {"axisSoftMax": 100, "thresholdsStyle": {"mode": "dashed"}},
                 "noValue": "No rate limit",
                 **thresholds(rate_steps()),
-                "color": {"mode": "palette-classic"},
+                **PALETTE,
             },
         ),
         text(

@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,22 +14,23 @@ from urllib.parse import urlsplit
 import click
 import structlog
 
-from exporter import log as logging
 from exporter import signals, systemd
+from exporter.address import Address
+from exporter.allocator import limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.errors import ConfigError, ExporterError
-from exporter.flags import ADDRESS, SHARD
-from exporter.heap import give_memory_back
+from exporter.flags import ADDRESS, DEFAULT_CONFIG_FILE, SHARD
+from exporter.log_setup import LOG_LEVELS, set_up_logging
 from exporter.service import Service
-from exporter.sharding import Shard
-from exporter.storage import Storage
+from exporter.state.sharding import Shard
+from exporter.state.storage import Storage
 from exporter.terminal.command import usage
-from exporter.web.addresses import Address, from_systemd, listen, shown
 from exporter.web.app import RESERVED_PATHS, Paths, create_app
 from exporter.web.asgi import App
 from exporter.web.http_metrics import WebConfigMetrics
+from exporter.web.listening import address_of, from_systemd, listen
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.server import serve
 from exporter.web.web_config import load_web_config
@@ -87,7 +88,7 @@ def _external_url(_: click.Context, __: click.Parameter, value: str) -> str:
     "--config.file",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="config.yaml",
+    default=DEFAULT_CONFIG_FILE,
     show_default=True,
     show_envvar=True,
     help="The config file: which APIs and organisations to watch.",
@@ -172,7 +173,7 @@ def _external_url(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--log.level",
     "log_level",
-    type=click.Choice(logging.LEVELS),
+    type=click.Choice(LOG_LEVELS),
     default="info",
     show_default=True,
     show_envvar=True,
@@ -210,7 +211,7 @@ def main(
 
     Without a command, serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
     """
-    logging.configure(log_level, log_format)
+    set_up_logging(log_level, log_format)
     if context.invoked_subcommand is not None or config_check:
         signals.give_back()
     if context.invoked_subcommand is not None:
@@ -259,7 +260,7 @@ def _fail(*lines: str) -> None:
 
 
 def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard | None) -> None:
-    give_memory_back()
+    limit_fragmentation()
     clock = SystemClock()
     service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)
     live = None
@@ -306,8 +307,10 @@ def _run(service: Service, app: App, web: _Web, live: LiveWebConfig | None) -> N
 
 def _shown(addresses: tuple[Address, ...], sockets: list[socket.socket]) -> list[str]:
     if not addresses:
-        return [shown(listening) for listening in sockets]
-    return [str(address.of(listening)) for address, listening in zip(addresses, sockets, strict=True)]
+        return [str(address_of(listening)) for listening in sockets]
+    # By the host as it was given, and the port as it came to be.
+    both = zip(addresses, sockets, strict=True)
+    return [str(address if address.path else replace(address, port=address_of(one).port)) for address, one in both]
 
 
 def _reload_logged(service: Service) -> None:

@@ -8,16 +8,18 @@ ExporterError
     ├── AuthError          auth          401, 403, or a secret that cannot be read
     ├── RateLimitedError   rate_limited  429
     ├── PollTimeoutError   timeout       no whole answer within the timeout
-    ├── ConnectionFailed   connection    refused, reset, DNS, TLS
+    ├── ConnectionFailed   connection    refused, reset, DNS, TLS, proxy
     ├── ServerError        server_error  5xx
     ├── RequestError       request       other 4xx, and redirects
-    └── ResponseError      response      an answer that the mapping does not fit
+    └── ResponseError      response      an answer that is no JSON, too large, or that the mapping does not fit
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from exporter import redaction
+from exporter.model import Misfit
 
 
 class ExporterError(Exception):
@@ -58,15 +60,27 @@ class BundleError(ExporterError):
     """The bundle cannot be written; the message says why, and what to change."""
 
 
+class FailureReason(StrEnum):
+    """Why a poll failed: the values of the `reason` label."""
+
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    SERVER_ERROR = "server_error"
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
 class PollError(ExporterError):
     """A poll failed.
 
-    reason: the value of the `reason` label.
+    reason: a class has one of its own.
     retryable: whether asking again soon may help; if not, the next poll waits its regular interval or longer.
     retry_after: seconds that the vendor asked to wait, where it did.
     """
 
-    reason: ClassVar[str]
+    reason: ClassVar[FailureReason]
     retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -75,34 +89,55 @@ class PollError(ExporterError):
 
 
 class AuthError(PollError):
-    reason = "auth"
+    """The vendor refuses our credentials, or a secret that they need cannot be read."""
+
+    reason = FailureReason.AUTH
     retryable = False
 
 
 class RateLimitedError(PollError):
-    reason = "rate_limited"
+    """The vendor was asked too often."""
+
+    reason = FailureReason.RATE_LIMITED
 
 
 class PollTimeoutError(PollError):
-    reason = "timeout"
+    """No whole answer came within the timeout."""
+
+    reason = FailureReason.TIMEOUT
 
 
 class ConnectionFailed(PollError):  # noqa: N818 - "ConnectionError" is Python's own
-    reason = "connection"
+    """No answer came, since the way to the vendor failed: refused, reset, DNS, TLS, proxy."""
+
+    reason = FailureReason.CONNECTION
 
 
 class ServerError(PollError):
-    reason = "server_error"
+    """The vendor answered that the fault is its own."""
+
+    reason = FailureReason.SERVER_ERROR
 
 
 class RequestError(PollError):
-    reason = "request"
+    """The vendor does not answer this request: the address or what is asked for is wrong."""
+
+    reason = FailureReason.REQUEST
     retryable = False
 
 
 class ResponseError(PollError):
-    reason = "response"
+    """An answer came, and no usage can be read from it.
+
+    misfits: where the mapping does not fit it; () where the answer is none that a mapping could be tried on.
+    """
+
+    reason = FailureReason.RESPONSE
     retryable = False
+
+    def __init__(self, message: str, *, misfits: tuple[Misfit, ...] = ()) -> None:
+        super().__init__(message)
+        self.misfits = misfits
 
 
 POLL_ERRORS: tuple[type[PollError], ...] = (
@@ -114,4 +149,4 @@ POLL_ERRORS: tuple[type[PollError], ...] = (
     RequestError,
     ResponseError,
 )
-REASONS: tuple[str, ...] = tuple(error.reason for error in POLL_ERRORS)
+REASONS: tuple[FailureReason, ...] = tuple(error.reason for error in POLL_ERRORS)

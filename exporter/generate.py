@@ -7,23 +7,26 @@ from typing import Any
 
 import click
 
+from alert_rules.build import rendered as rendered_rules
+from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.cli import ENVIRONMENT_PREFIX
 from exporter.cli import main as cli
-from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
+from exporter.config.api import ConfigFile
 from exporter.metrics import CATALOGUE
-from exporter.schema import ConfigFile
 
 ROOT = Path(__file__).parents[1]
 
 
 def generated() -> dict[Path, str]:
     """Each generated file's path, from the project's root, and content."""
+    rules = rendered_rules()
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}
     return {
         Path("docs/config.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),
-        PROMETHEUS_RULE: prometheus_rule(_rule_files()),
+        **{Path("alert_rules", name): text for name, text in rules.items()},
+        PROMETHEUS_RULE: prometheus_rule({name: text for name, text in rules.items() if name.endswith(".yaml")}),
         Path("README.md"): _readme(
             (ROOT / "README.md").read_text(encoding="utf-8"),
             {"metrics": _metrics_table(), "flags": _flags_table(), "config fields": _config_table(schema)},
@@ -41,10 +44,6 @@ def _readme(text: str, tables: dict[str, list[str]]) -> str:
             raise ValueError(f"README.md lacks {begin.strip()} or {end}")
         text = "\n".join([before + begin, *rows, "", end + after])
     return text
-
-
-def _rule_files() -> dict[str, str]:
-    return {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "alert_rules").glob("*.yaml")}
 
 
 def _metrics_table() -> list[str]:
@@ -83,7 +82,7 @@ def _config_table(schema: dict[str, Any]) -> list[str]:
     rows = []
     for path, shape in _shapes("", schema, schema["$defs"], set()):
         for name, field, default in _named(shape):
-            # What chooses between kinds of objects is told by what the kind is.
+            # What chooses between kinds of objects is explained by what the kind is.
             kind = f": {field['const']}" if "const" in field else ""
             meaning = _sentence((shape if kind else field).get("description", ""))
             rows.append(f"| `{path}{name}{kind}` | {default} | {meaning} |")

@@ -1,6 +1,5 @@
-"""Where the links of alerts and dashboards lead by default: the one home of these addresses.
+"""Where the links of alerts and dashboards lead by default: the one home of these addresses and uids.
 
-Each is a whole prefix that occurs in one form only, so that a site's own can be put in its place as text.
 Standard library only.
 """
 
@@ -9,7 +8,10 @@ GRAFANA_URL = "http://localhost:3000"
 # A placeholder. Below it stands a page for each alert, named as the files in alert_rules/runbooks: <AlertName>.md.
 RUNBOOKS_URL = "https://runbooks.example.com/api-usage-exporter"
 
-# uid of the dashboard about one organisation's usage; variables api, organisation and scope.
+# Dashboards' uids, which addresses and file names are made of; a new one breaks links and bookmarks.
+# About one organisation's usage; variables api, organisation and scope.
 USAGE_DASHBOARD = "api-usage"
-# uid of the dashboard about the exporter itself.
+# Every organisation of every api.
+OVERVIEW_DASHBOARD = "api-usage-overview"
+# The exporter itself.
 EXPORTER_DASHBOARD = "api-usage-exporter"

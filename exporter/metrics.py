@@ -26,181 +26,157 @@ OF_SCOPE = (API, ORGANISATION, SCOPE)
 CACHED = "Cached from the last poll; its age: time() - api_usage_last_success_timestamp_seconds."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A metric family.
 
-    name: as in a query; a counter's ends in _total, a histogram's is without _bucket, _sum, _count.
-    unit: of the value; "" for 0/1 and info metrics. Requests may be credits or tokens: see the info metric's unit.
+    name: as in a query, with the value's unit in it; a counter's ends in _total, a histogram's is without _bucket,
+    _sum, _count. Requests may be credits or tokens: the info metric's label `unit` says which.
     labels: the fixed ones; the config's organisation_labels come on top where `api` and `organisation` are.
     """
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]
-    unit: str
     labels: tuple[str, ...]
     help: str
 
 
 REQUESTS = Metric(
-    "api_usage_requests",
-    "gauge",
-    "requests",
-    OF_SCOPE,
-    f"Requests made in the current billing period. {CACHED}",
+    name="api_usage_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help=f"Requests made in the current billing period. {CACHED}",
 )
 LIMIT = Metric(
-    "api_usage_limit_requests",
-    "gauge",
-    "requests",
-    OF_SCOPE,
-    f"Most requests allowed in the billing period; absent when unlimited. {CACHED}",
+    name="api_usage_limit_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help=f"Most requests allowed in the billing period; absent when unlimited. {CACHED}",
 )
 RATE_LIMIT = Metric(
-    "api_usage_rate_limit_requests_per_minute",
-    "gauge",
-    "requests per minute",
-    OF_SCOPE,
-    f"Most requests allowed in a minute; absent when the vendor has no such limit. {CACHED}",
+    name="api_usage_rate_limit_requests_per_minute",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help=f"Most requests allowed in a minute; absent when the vendor has no such limit. {CACHED}",
 )
 REJECTED = Metric(
-    "api_usage_rejected_requests",
-    "gauge",
-    "requests",
-    OF_SCOPE,
-    f"Requests refused over the rate limit in the billing period; only where the vendor tells. {CACHED}",
+    name="api_usage_rejected_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help=f"Requests refused over the rate limit in the billing period; only where the vendor reports it. {CACHED}",
 )
 PERIOD_START = Metric(
-    "api_usage_billing_period_start_timestamp_seconds",
-    "gauge",
-    "seconds",
-    OF_SCOPE,
-    "When the billing period began, in Unix time.",
+    name="api_usage_billing_period_start_timestamp_seconds",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="When the billing period began, in Unix time.",
 )
 PERIOD_END = Metric(
-    "api_usage_billing_period_end_timestamp_seconds",
-    "gauge",
-    "seconds",
-    OF_SCOPE,
-    "When the billing period ends and the usage starts again from 0, in Unix time.",
+    name="api_usage_billing_period_end_timestamp_seconds",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="When the billing period ends and the usage starts again from 0, in Unix time.",
 )
 DAILY = Metric(
-    "api_usage_daily_requests",
-    "gauge",
-    "requests",
-    (*OF_SCOPE, DATE),
-    f"Requests of one day, by date (YYYY-MM-DD in the api's time zone), at most 30 dates. {CACHED}",
+    name="api_usage_daily_requests",
+    kind="gauge",
+    labels=(*OF_SCOPE, DATE),
+    help=f"Requests of one day, by date (YYYY-MM-DD in the api's time zone), at most 30 dates. {CACHED}",
 )
 SCOPE_INFO = Metric(
-    "api_usage_scope_info",
-    "gauge",
-    "",
-    (*OF_SCOPE, ORGANISATION_ID, SCOPE_ID, PLAN, UNIT, DAILY_SOURCE),
-    "Always 1: the scope's identifiers, plan, unit, and whether the vendor or the exporter counts its days.",
+    name="api_usage_scope_info",
+    kind="gauge",
+    labels=(*OF_SCOPE, ORGANISATION_ID, SCOPE_ID, PLAN, UNIT, DAILY_SOURCE),
+    help="Always 1: the scope's identifiers, plan, unit, and whether the vendor or the exporter counts its days.",
 )
-UP = Metric("api_usage_up", "gauge", "", OF_ORGANISATION, "1 if the last poll worked, 0 if not.")
+UP = Metric(name="api_usage_up", kind="gauge", labels=OF_ORGANISATION, help="1 if the last poll worked, 0 if not.")
 POLL_FAILING = Metric(
-    "api_usage_poll_failing",
-    "gauge",
-    "",
-    (*OF_ORGANISATION, REASON),
-    "1 while the last poll failed for this reason, else 0.",
+    name="api_usage_poll_failing",
+    kind="gauge",
+    labels=(*OF_ORGANISATION, REASON),
+    help="1 while the last poll failed for this reason, else 0.",
 )
 STALE = Metric(
-    "api_usage_stale",
-    "gauge",
-    "",
-    OF_ORGANISATION,
-    "1 once any of the organisation's data is older than api_usage_stale_after_seconds, else 0.",
+    name="api_usage_stale",
+    kind="gauge",
+    labels=OF_ORGANISATION,
+    help="1 once any of the organisation's data is older than api_usage_stale_after_seconds, else 0.",
 )
 LAST_SUCCESS = Metric(
-    "api_usage_last_success_timestamp_seconds",
-    "gauge",
-    "seconds",
-    OF_ORGANISATION,
-    "When a poll last brought data, in Unix time.",
+    name="api_usage_last_success_timestamp_seconds",
+    kind="gauge",
+    labels=OF_ORGANISATION,
+    help="When a poll last brought data, in Unix time.",
 )
 POLL_INTERVAL = Metric(
-    "api_usage_poll_interval_seconds",
-    "gauge",
-    "seconds",
-    OF_ORGANISATION,
-    "How often the vendor is asked, by the config.",
+    name="api_usage_poll_interval_seconds",
+    kind="gauge",
+    labels=OF_ORGANISATION,
+    help="How often the vendor is asked, by the config.",
 )
 STALE_AFTER = Metric(
-    "api_usage_stale_after_seconds",
-    "gauge",
-    "seconds",
-    OF_ORGANISATION,
-    "From which age the data counts as stale, by the config.",
+    name="api_usage_stale_after_seconds",
+    kind="gauge",
+    labels=OF_ORGANISATION,
+    help="From which age the data counts as stale, by the config.",
 )
-POLLS = Metric("api_usage_polls_total", "counter", "polls", OF_ORGANISATION, "Polls made.")
+POLLS = Metric(name="api_usage_polls_total", kind="counter", labels=OF_ORGANISATION, help="Polls made.")
 POLL_FAILURES = Metric(
-    "api_usage_poll_failures_total",
-    "counter",
-    "polls",
-    (*OF_ORGANISATION, REASON),
-    "Polls failed, by reason.",
+    name="api_usage_poll_failures_total",
+    kind="counter",
+    labels=(*OF_ORGANISATION, REASON),
+    help="Polls failed, by reason.",
 )
 POLL_DURATION = Metric(
-    "api_usage_poll_duration_seconds", "histogram", "seconds", (API,), "How long polls took, by api."
+    name="api_usage_poll_duration_seconds", kind="histogram", labels=(API,), help="How long polls took, by api."
 )
 CONFIG_RELOAD_OK = Metric(
-    "api_usage_exporter_config_last_reload_successful",
-    "gauge",
-    "",
-    (),
-    "1 if the config file was last read without error, 0 if the config in use is an older one.",
+    name="api_usage_exporter_config_last_reload_successful",
+    kind="gauge",
+    labels=(),
+    help="1 if the config file was last read without error, 0 if the config in use is an older one.",
 )
 CONFIG_RELOAD_TIME = Metric(
-    "api_usage_exporter_config_last_reload_success_timestamp_seconds",
-    "gauge",
-    "seconds",
-    (),
-    "When the config in use was read, in Unix time.",
+    name="api_usage_exporter_config_last_reload_success_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the config in use was read, in Unix time.",
 )
 BUILD_INFO = Metric(
-    "api_usage_exporter_build_info",
-    "gauge",
-    "",
-    ("version", "pythonversion"),
-    "Always 1: the exporter's version and the Python it runs on.",
+    name="api_usage_exporter_build_info",
+    kind="gauge",
+    labels=("version", "pythonversion"),
+    help="Always 1: the exporter's version and the Python it runs on.",
 )
-
 WEB_CONFIG_RELOAD_OK = Metric(
-    "api_usage_exporter_web_config_last_reload_successful",
-    "gauge",
-    "",
-    (),
-    "1 if the web config file was last read without error, 0 if the one in use is older; absent without a file.",
+    name="api_usage_exporter_web_config_last_reload_successful",
+    kind="gauge",
+    labels=(),
+    help="1 if the web config file was last read without error, 0 if the one in use is older; absent without a file.",
 )
 WEB_CONFIG_RELOAD_TIME = Metric(
-    "api_usage_exporter_web_config_last_reload_success_timestamp_seconds",
-    "gauge",
-    "seconds",
-    (),
-    "When the web config in use was read, in Unix time; absent without a file.",
+    name="api_usage_exporter_web_config_last_reload_success_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the web config in use was read, in Unix time; absent without a file.",
 )
 CERTIFICATE_EXPIRY = Metric(
-    "api_usage_exporter_certificate_expiry_timestamp_seconds",
-    "gauge",
-    "seconds",
-    (),
-    "When the exporter's own TLS certificate expires, in Unix time; absent without TLS.",
+    name="api_usage_exporter_certificate_expiry_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the exporter's own TLS certificate expires, in Unix time; absent without TLS.",
 )
 HTTP_REQUESTS = Metric(
-    "api_usage_exporter_http_requests_total",
-    "counter",
-    "requests",
-    (ROUTE, CODE),
-    "Requests that the exporter answered, by route and HTTP status code.",
+    name="api_usage_exporter_http_requests_total",
+    kind="counter",
+    labels=(ROUTE, CODE),
+    help="Requests that the exporter answered, by route and HTTP status code.",
 )
 PASSWORDS_REFUSED = Metric(
-    "api_usage_exporter_passwords_refused_total",
-    "counter",
-    "requests",
-    (),
-    "Requests refused for their password: it was wrong, or too many others waited to be checked.",
+    name="api_usage_exporter_passwords_refused_total",
+    kind="counter",
+    labels=(),
+    help="Requests refused for their password: it was wrong, or too many others waited to be checked.",
 )
 
 # In the order of /metrics.

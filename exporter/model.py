@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
-from exporter.redaction import message
+from exporter import redaction
 
-_MISFITS_TOLD = 10
+_MISFITS_LISTED = 10
 
-DailySource = Literal["vendor", "observed"]
+
+class DailySource(StrEnum):
+    """Where a scope's days come from: the vendor's own history, or what the exporter saw from poll to poll."""
+
+    VENDOR = "vendor"
+    OBSERVED = "observed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,8 @@ class ScopeUsage:
 
     requests: made in the current billing period.
     limit: most requests in the period; None is unlimited (never unknown).
-    rate_limit_per_minute, rejected, period: None where there is none or the vendor does not tell.
-    daily: ascending by date, at most 30; None where the vendor tells no history and none is kept.
+    rate_limit_per_minute, rejected, period: None where there is none or the vendor does not report it.
+    daily: ascending by date, at most 30; None where the vendor reports no history and none is kept.
     unit: what is counted: requests, credits, tokens…
     """
 
@@ -60,7 +66,7 @@ class ScopeUsage:
     rejected: float | None = None
     period: BillingPeriod | None = None
     daily: tuple[DailyUsage, ...] | None = None
-    daily_source: DailySource = "vendor"
+    daily_source: DailySource = DailySource.VENDOR
 
     def last_days(self, count: int) -> tuple[DailyUsage, ...]:
         """The newest `count` days known, ascending; () where no day is known."""
@@ -84,22 +90,36 @@ class FetchedScope:
     fetched_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Something in an answer that the mapping does not fit.
+
+    message: one sentence that names the field, its expression and what it met.
+    part: the JSON value that it was met on: a scope's, or the whole answer. It may be large and hold secrets, so it
+        is for showing at once, and no state keeps it.
+    """
+
+    message: str
+    part: Any = field(repr=False)
+
+
 @dataclass(frozen=True)
 class UsageSnapshot:
     """One organisation's scopes, as one poll found them.
 
-    misfits: what the mapping could not read, one sentence each; the scopes that fit are here all the same.
+    misfits: what the mapping could not read; the scopes that fit are here all the same.
     """
 
     fetched_at: datetime
     scopes: tuple[ScopeUsage, ...]
-    misfits: tuple[str, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
 
     @property
     def misfit_text(self) -> str:
         """The misfits on one line, of a length that a log can bear."""
-        more = len(self.misfits) - _MISFITS_TOLD
-        return "; ".join(map(message, self.misfits[:_MISFITS_TOLD])) + (f"; and {more} more" if more > 0 else "")
+        listed = "; ".join(redaction.message(misfit.message) for misfit in self.misfits[:_MISFITS_LISTED])
+        more = len(self.misfits) - _MISFITS_LISTED
+        return f"{listed}; and {more} more" if more > 0 else listed
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calendar billing periods, for vendors that do not tell theirs. Pure."""
+"""Calendar billing periods, for vendors that do not report theirs, and times as vendors write them. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -7,6 +7,17 @@ from zoneinfo import ZoneInfo
 from dateutil.relativedelta import relativedelta
 
 from exporter.model import BillingPeriod
+
+# Unix times from here on are milliseconds: as seconds it is the year 5138, as milliseconds March 1973.
+_MILLISECONDS_FROM = 1e11
+
+
+def from_unix(value: float) -> datetime:
+    """The time in UTC, from Unix seconds or milliseconds, since vendors write both.
+
+    Raises ValueError, OverflowError or OSError where there is no such time, as datetime.fromtimestamp does.
+    """
+    return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
 
 
 def calendar_period(

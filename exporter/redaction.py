@@ -13,7 +13,9 @@ HIDDEN = "<secret>"
 
 # Shorter ones stand in ordinary words as well.
 _LEAST_LENGTH = 6
+# A secret and a token of each of 10,000 organisations; new tokens push out the oldest.
 _REMEMBERED = 20_000
+# A line that a log and a card can bear.
 _LONGEST_MESSAGE = 1000
 _SECRET_NAME = re.compile(r"token|secret|passw|api.?key|^key$|auth|credential|cookie|session", re.IGNORECASE)
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import structlog
 
 from exporter.clock import Clock
-from exporter.config import Config, load_config
+from exporter.config.load import Config, load_config
 from exporter.errors import ConfigError
-from exporter.exposition import Exposition, ProcessMetrics, Renderer
-from exporter.poller import Poller
-from exporter.sharding import Shard
-from exporter.storage import Storage
-from exporter.store import Store
+from exporter.exposition.bodies import Exposition, Refresher
+from exporter.exposition.process import ProcessMetrics
+from exporter.state.sharding import Shard
+from exporter.state.storage import Storage
+from exporter.state.store import Store
+from exporter.vendor.poller import Poller
 
 log = structlog.get_logger()
 
@@ -33,28 +34,28 @@ class Service:
         self._threads: list[threading.Thread] = []
         config = self.config = self._load()
         self.store = Store(clock, storage)
-        self.store.set_targets(config.targets)
+        self.store.set_targets(config.targets, config.bands)
         self.process = ProcessMetrics()
         self.process.config_loaded(clock.now(), config.apis)
         self.exposition = Exposition(self.store, self.process, clock)
-        self.renderer = Renderer(self.exposition)
-        self.store.on_change(self.renderer.changed)
+        self.refresher = Refresher(self.exposition)
+        self.store.on_change(self.refresher.changed)
         self.poller = Poller(self.store.record, clock, observe_duration=self.process.observe_poll)
         self.poller.set_targets(config.targets)
 
     def start(self) -> None:
-        for run in (self.poller.run, self.renderer.run):
+        for run in (self.poller.run, self.refresher.run):
             thread = threading.Thread(target=run, daemon=True, name=run.__qualname__)
             thread.start()
             self._threads.append(thread)
 
     def is_alive(self) -> bool:
-        """Whether polling and rendering go on."""
+        """Whether polling and refreshing /metrics go on."""
         return all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
         self.poller.stop()
-        self.renderer.stop()
+        self.refresher.stop()
 
     def reload(self) -> None:
         """Take over the config file whole, or raise ConfigError and change nothing but the metric that says so."""
@@ -63,15 +64,15 @@ class Service:
                 config = self._load()
             except ConfigError as error:
                 self.process.config_refused()
-                self.renderer.changed(())
+                self.refresher.changed(())
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
             self.config = config
-            self.store.set_targets(config.targets)
+            self.store.set_targets(config.targets, config.bands)
             self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)
-            self.renderer.changed(())
+            self.refresher.changed(())
             log.info("config loaded", organisations=len(config.targets))
 
     def _load(self) -> Config:

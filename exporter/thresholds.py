@@ -45,28 +45,31 @@ class Threshold:
         return ratio >= self.ratio if self.inclusive else ratio > self.ratio
 
 
+# As on the vendor's usage page that ours reproduces.
 WARNING = Threshold(Band.WARNING, 0.75, inclusive=True)
 CRITICAL = Threshold(Band.CRITICAL, 0.90, inclusive=False)
-LIMIT_REACHED_RATIO = 1.0
+LIMIT_REACHED_RATIO = 1.0  # used up, whatever a site's bands are
 
-# Rate limits have one step only: 90 % of the per-minute limit.
+# Rate limits have one step only: 90 % of the per-minute limit, as usage is critical over 90 %. Observed rates are
+# averages, and what is at 90 % on average is likely over the limit in its bursts.
 RATE_LIMIT_HIGH_RATIO = 0.90
 
 # Consistently near the limit: on at least NEAR_LIMIT_DAYS of the last HISTORY_DAYS days the day's requests were
 # NEAR_LIMIT_RATIO or more of limit / days in the billing period. Of days, not of the period: a site's own warning
-# does not move it.
+# does not move it. 30 days are what the usage page shows; 20 of them are nearly every working day.
 HISTORY_DAYS = 30
 NEAR_LIMIT_DAYS = 20
 NEAR_LIMIT_RATIO = WARNING.ratio
 
-# Projections are not judged before this part of the billing period has passed.
+# Projections are not judged before this part of the billing period has passed: three days of a month, without which
+# one busy day would speak for all.
 PROJECTION_MIN_ELAPSED_RATIO = 0.10
 
-# Periods shorter than this (seconds) colour cards but do not page.
+# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
 
-# Smaller ones could not be told from 0, since any usage at all shows as 0.01 % at least.
+# Smaller ones could not be distinguished from 0, since any usage at all shows as 0.01 % at least.
 LEAST_RATIO = 0.001
 
 

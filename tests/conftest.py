@@ -5,7 +5,7 @@ import hypothesis
 import pytest
 import structlog
 
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes
 from tests.support.browser import browser
 from tests.support.clock import FakeClock
 from tests.support.http import Vendor, serve

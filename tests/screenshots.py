@@ -9,9 +9,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from exporter.demo.processes import Processes
+from exporter.local.processes import Processes, eventually
+from exporter.local.prometheus import query
 from tests.support.grafana import View, chromium, dashboard_url, start_grafana
-from tests.support.programs import ROOT, eventually, query
+from tests.support.programs import ROOT
 
 IMAGES = ROOT / "docs/images"
 _QUALITY = 70

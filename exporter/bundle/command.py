@@ -9,10 +9,10 @@ import click
 
 from exporter.bundle.files import DASHBOARDS, PROVISIONING, RULES, Site, site_files, site_url
 from exporter.bundle.folder import Changes, changes, write
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.errors import BundleError, ConfigError
+from exporter.flags import config_file_before_command
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
-from exporter.terminal.command import config_file_of_group
 from exporter.thresholds import DEFAULT_BANDS, Bands
 
 EXAMPLE = """\b
@@ -96,7 +96,8 @@ def bundle(
     Without options, they are the project's own files. Percentages of the rate limit, and of a day's share in the
     advice on planning, stay as they are.
     """
-    site = Site(grafana_url, runbook_url, _bands(warning, critical, config_file or config_file_of_group(context)))
+    config_file = config_file or config_file_before_command(context)
+    site = Site(grafana_url, runbook_url, _bands(warning, critical, config_file))
     files = site_files(site)
     try:
         planned = changes(files, output)
@@ -115,7 +116,7 @@ def _bands(warning: float | None, critical: float | None, config_file: Path | No
         if given:
             raise click.UsageError("--config.file brings the thresholds; --warning and --critical do not go with it")
         try:
-            return load_config(config_file).targets[0].bands
+            return load_config(config_file).bands
         except ConfigError as error:
             raise click.ClickException(str(error)) from None
     try:

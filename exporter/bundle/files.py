@@ -1,46 +1,23 @@
 """Dashboards, rules, runbooks and provisioning with a site's own addresses and thresholds.
 
-All of it is made from the project's own files, which an installed package has beside it: the defaults give them back
-byte for byte.
+Rules, runbooks and dashboards are made anew; the rest are the project's own files, which an installed package has
+beside it. The defaults give what the project holds, byte for byte.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from exporter.kubernetes import PROMETHEUS_RULE, prometheus_rule
+from alert_rules.build import rendered as rendered_rules
+from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import DEFAULT_BANDS, Bands
 
 RULES = "alert_rules"
 DASHBOARDS = "dashboards/json"
 PROVISIONING = "provisioning"
-
-# Where rules and runbooks name a threshold of the usage ratio. Other percentages, such as that of the rate limit, are
-# no site's to choose here.
-THRESHOLD_TEXTS = MappingProxyType(
-    {
-        f"{RULES}/alerts.yaml": (
-            "scope:api_usage_requests_per_limit:ratio >= {warning}\n",
-            "scope:api_usage_requests_per_limit:ratio > {critical}\n",
-            "Exactly {critical_percent} is still amber",
-        ),
-        f"{RULES}/runbooks/ApiUsageHigh.md": (
-            "{warning_percent} or more of",
-            "The {critical_percent} alert",
-            "before {critical_percent}.",
-        ),
-        f"{RULES}/runbooks/ApiUsageCritical.md": (
-            "More than {critical_percent} of",
-            "Exactly {critical_percent} is still",
-        ),
-        f"{RULES}/runbooks/ApiUsageExporterDown.md": ("over {warning_percent}.",),
-        f"{RULES}/runbooks/ApiUsageStale.md": ("over {warning_percent}.",),
-    }
-)
 
 # No more than what YAML, Prometheus' templates and Grafana's links all leave as it is.
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?(/[A-Za-z0-9._~%+:@,;=/-]*)?")
@@ -101,12 +78,8 @@ def site_files(site: Site) -> dict[str, str]:
 
 def rule_files(site: Site) -> dict[str, str]:
     """Rules and runbooks: text by path."""
-    links = {GRAFANA_URL: site.grafana, RUNBOOKS_URL: site.runbooks}
-    return {
-        path: _replaced(text, {**links, **_thresholds(path, site.bands)})
-        for path, text in _project_files(RULES)
-        if not path.startswith(f"{RULES}/tests/")  # they are about the default thresholds
-    }
+    made = rendered_rules(site.bands, site.grafana, site.runbooks)
+    return {f"{RULES}/{path}": text for path, text in made.items()}
 
 
 def _project_files(folder: str) -> Iterator[tuple[str, str]]:
@@ -114,24 +87,3 @@ def _project_files(folder: str) -> Iterator[tuple[str, str]]:
     for file in sorted(root.rglob("*")):
         if file.is_file():
             yield f"{folder}/{file.relative_to(root).as_posix()}", file.read_text(encoding="utf-8")
-
-
-def _thresholds(path: str, bands: Bands) -> dict[str, str]:
-    """What the file says of the default thresholds, and what it is to say of these."""
-    templates = THRESHOLD_TEXTS.get(path, ())
-    return {filled(template, DEFAULT_BANDS): filled(template, bands) for template in templates}
-
-
-def filled(template: str, bands: Bands) -> str:
-    warning, critical = bands.thresholds
-    return template.format(
-        warning=f"{warning.ratio:g}",
-        critical=f"{critical.ratio:g}",
-        warning_percent=f"{warning.percent:g} %",
-        critical_percent=f"{critical.percent:g} %",
-    )
-
-
-def _replaced(text: str, replacements: Mapping[str, str]) -> str:
-    """All at once, since what is put in may look like what is to be replaced."""
-    return re.sub("|".join(map(re.escape, replacements)), lambda match: replacements[match[0]], text)

@@ -16,13 +16,15 @@ from exporter.bundle.files import PROVISIONING, RULES, Site, project_folder, rul
 from exporter.bundle.folder import write
 from exporter.demo.alone import serve_receiver, serve_vendor
 from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
-from exporter.demo.local import localised
-from exporter.demo.processes import Processes, free_port, program
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Meter
 from exporter.demo.receiver import Inbox
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.traffic import Traffic
-from exporter.demo.vendor import Faults, Meter, create_app
+from exporter.demo.vendor import create_app
 from exporter.errors import StartError
+from exporter.local.files import localised
+from exporter.local.processes import Processes, free_port, program
 
 _HOST = "127.0.0.1"
 _PROMETHEUS = ("prometheus",)
@@ -130,7 +132,7 @@ def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
 def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str | None:
     path = program(*_ALERTMANAGER)
     if path is None:
-        _tell_missing("alertmanager", "apt-get install prometheus-alertmanager")
+        _report_missing("alertmanager", "apt-get install prometheus-alertmanager")
         return None
     source = project_folder(PROVISIONING) / "alertmanager" / "alertmanager.yml"
     config = localised(source, {"http://receiver:8080": ports.url("receiver")}, folder / "alertmanager.yml")
@@ -166,7 +168,7 @@ def _backfill(meter: Meter, ports: Ports, folder: Path) -> None:
 def _start_prometheus(processes: Processes, ports: Ports, folder: Path, meter: Meter) -> str | None:
     path = program(*_PROMETHEUS)
     if path is None:
-        _tell_missing("prometheus", "apt-get install prometheus")
+        _report_missing("prometheus", "apt-get install prometheus")
         return None
     config = _prometheus_config(ports, folder)
     _backfill(meter, ports, folder)
@@ -199,7 +201,7 @@ def _prometheus_config(ports: Ports, folder: Path) -> Path:
     return localised(source, replacements, folder / "prometheus.yml")
 
 
-def _tell_missing(name: str, how: str) -> None:
+def _report_missing(name: str, how: str) -> None:
     click.echo(f"{name} is not on PATH, so the demo runs without it; to get it: {how}")
 
 

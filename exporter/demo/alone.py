@@ -10,11 +10,14 @@ from types import FrameType
 import click
 from flask import Flask
 
+from exporter.address import Address
 from exporter.demo import receiver, vendor
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Meter
 from exporter.demo.traffic import Traffic
 from exporter.errors import StartError
 from exporter.flags import ADDRESS
-from exporter.web.addresses import Address, listen
+from exporter.web.listening import listen
 from exporter.web.server import serve
 from exporter.web.wsgi import wsgi
 
@@ -28,8 +31,8 @@ _listen_address = click.option(
 def serve_vendor(address: Address) -> None:
     """Serve the simulated vendor API, with traffic."""
     sockets = _listen(address)
-    meter = vendor.Meter()
-    faults = vendor.Faults([organisation.id for organisation in meter.organisations])
+    meter = Meter()
+    faults = Faults([organisation.id for organisation in meter.organisations])
     stop = threading.Event()
     Traffic(f"http://{address if address.host else f'localhost:{address.port}'}").start(stop)
     try:

@@ -13,12 +13,12 @@ from pathlib import Path
 import yaml
 
 from exporter import metrics
-from exporter.config import Target, load_config
+from exporter.config.load import Target, load_config
+from exporter.demo.meter import RecordPoint, ScopeRecord
 from exporter.metrics import Metric
 
-from .vendor import RecordPoint, ScopeRecord
-
-STEP = timedelta(minutes=4)
+STEP = timedelta(minutes=4)  # under 5 minutes: see above
+# promtool takes a few seconds for it; a hanging one must not hang the demo.
 _TIMEOUT_SECONDS = 120
 # promtool reads the whole file once for each block that it writes; this makes it a few large ones.
 _MAX_BLOCK = "--max-block-duration=486h"

@@ -16,7 +16,7 @@ from flask import Flask, Response, abort, render_template, request, send_from_di
 
 from exporter.bundle.files import RULES, project_folder
 
-KEPT = 200
+KEPT = 200  # more than anybody scrolls through
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,16 @@ from threading import Event, Thread
 
 import requests
 
-from .accounts import ACCOUNTS, OrganisationAccount
-from .vendor import DEMO_TOKEN
+from exporter.demo.accounts import ACCOUNTS, OrganisationAccount
+from exporter.demo.vendor import DEMO_TOKEN
 
 log = logging.getLogger(__name__)
 
+# The vendor is on the same machine or network, and answers in milliseconds.
 TIMEOUT_SECONDS = 5.0
 # After an answer that says no without saying for how long, or none at all.
 PAUSE_SECONDS = 60.0
+# Doubled at each failure, up to the pause.
 FIRST_RETRY_SECONDS = 1.0
 
 Monotonic = Callable[[], float]

@@ -14,14 +14,16 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from exporter.clock import SystemClock
-from exporter.config import load_config
+from exporter.config.load import load_config
 from exporter.errors import ConfigError
+from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
 from exporter.thresholds import DEFAULT_BANDS, Band
-from exporter.web.usage_json import UsageDocument, from_json, to_json
+from exporter.view.usage_json import UsageDocument, from_json, to_json
 
-DEFAULT_URL = "http://localhost:10190"
+DEFAULT_URL = "http://localhost:10190"  # where an exporter serves by default
+# An exporter answers at once or, with very many scopes, within seconds.
 _TIMEOUT_SECONDS = 15
 
 EXAMPLE = """\b
@@ -97,14 +99,14 @@ def usage(
 
     Asks the exporter at --url, or with --once or --config.file the vendors themselves.
     """
-    config_file = config_file or config_file_of_group(context)
+    config_file = config_file or config_file_before_command(context)
     direct = once or config_file is not None
     if direct and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
     troubles: tuple[Trouble, ...] = ()
     try:
         if direct:
-            document, troubles = _polled(config_file or _default_file(context), organisations)
+            document, troubles = _polled(config_file or config_file_of_group(context), organisations)
         else:
             document = _asked(url, organisations)
     except (ConfigError, _Unavailable) as error:
@@ -155,29 +157,16 @@ def exit_code(document: UsageDocument) -> ExitCode:
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
 
-def config_file_of_group(context: click.Context) -> Path | None:
-    """--config.file where it was given before the command's name. From the environment it is the exporter's own."""
-    group = context.parent
-    if group is None or group.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:
-        return None
-    return _default_file(context)
-
-
-def _default_file(context: click.Context) -> Path:
-    file = context.parent.params["config_file"] if context.parent is not None else Path("config.yaml")
-    return Path(file)
-
-
 def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
-    targets = load_config(config_file).targets
-    known = {name for target in targets for name in (target.organisation.label, target.organisation.id)}
+    config = load_config(config_file)
+    known = {name for target in config.targets for name in (target.organisation.display_name, target.organisation.id)}
     _refuse_unknown(organisations, known, f"in {config_file}")
     wanted = [
         target
-        for target in targets
-        if not organisations or {target.organisation.label, target.organisation.id} & set(organisations)
+        for target in config.targets
+        if not organisations or {target.organisation.display_name, target.organisation.id} & set(organisations)
     ]
-    return poll_once(wanted, SystemClock())
+    return poll_once(wanted, SystemClock(), config.bands)
 
 
 def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:

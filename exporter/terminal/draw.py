@@ -14,20 +14,22 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from exporter import words
-from exporter.cards import Card, OrganisationCards, days_shown
 from exporter.terminal.once import Trouble
 from exporter.thresholds import Band
-from exporter.web.usage_json import UsageDocument
+from exporter.view import words
+from exporter.view.cards import Card, OrganisationCards, days_shown
+from exporter.view.usage_json import UsageDocument
 
 _STYLES = MappingProxyType(
     {Band.NORMAL: "bright_blue", Band.WARNING: "yellow", Band.CRITICAL: "bright_red", None: "default"}
 )
 _QUIET = "bright_black"
+# Of a card, in columns: two stand side by side from 82 on; a wider card would stretch its facts apart.
 _LEAST_WIDTH = 40
 _MOST_WIDTH = 56
+# More than any row needs: rows are neither folded nor cut, so that grep and awk find them whole.
 _PLAIN_WIDTH = 2000
-_PLAIN_BAR = 20
+_PLAIN_BAR = 20  # characters, 5 % each
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ _ASCII = Signs(
 def draw(document: UsageDocument, troubles: Iterable[Trouble], console: Console) -> None:
     """Cards on a terminal; without one, or on a dumb one, a line a scope without colours or escapes.
 
-    troubles: of polls made just now; they stand in place of what a running exporter tells of its last poll.
+    troubles: of polls made just now; they stand in place of what a running exporter reports of its last poll.
     """
     signs = _ASCII if console.options.ascii_only else _UNICODE
     on_terminal = console.is_terminal and not console.is_dumb_terminal
-    told: dict[tuple[str, str], list[Trouble]] = {}
+    by_organisation: dict[tuple[str, str], list[Trouble]] = {}
     for trouble in troubles:
-        told.setdefault((trouble.api, trouble.organisation), []).append(trouble)
+        by_organisation.setdefault((trouble.api, trouble.organisation), []).append(trouble)
     for cards in document.organisations:
-        own = told.get((cards.api, cards.organisation), [])
+        own = by_organisation.get((cards.api, cards.organisation), [])
         notices = [line for trouble in own for line in trouble_lines(trouble)] or _poll_notices(cards, document.time)
         if on_terminal:
             console.print(*_organisation(cards, notices, document.time, console.width, signs), sep="\n")

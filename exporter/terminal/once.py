@@ -1,23 +1,25 @@
 """Polling directly, without a running exporter: the quickest way to try a mapping."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from exporter.clock import Clock
-from exporter.config import Target
-from exporter.errors import PollError
-from exporter.mapping import unread_parts
-from exporter.model import Answer
-from exporter.poller import Outcome, poll
+from exporter.config.load import Target
+from exporter.errors import PollError, ResponseError
+from exporter.model import UsageSnapshot
 from exporter.redaction import redact, redact_value
-from exporter.source import Source
-from exporter.store import Store
-from exporter.web.usage_json import UsageDocument, usage_document
+from exporter.state.store import Store
+from exporter.thresholds import Bands
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import Outcome, poll
+from exporter.view.usage_json import UsageDocument, usage_document
 
+# More would be a burst at a vendor whose organisations are all asked for at once.
 _WORKERS = 8
+# A part of an answer is shown to recognise its names and shapes, on one screen.
 _SHOWN_MEMBERS = 3
 _SHOWN_CHARACTERS = 120
 _SHOWN_LINES = 60
@@ -36,49 +38,27 @@ class Trouble:
     part: str
 
 
-class _Remembering(Source):
-    """Keeps the answer, to be shown where the mapping does not fit it."""
-
-    answers: dict[str, Answer] | None = None
-
-    def fetch(self) -> dict[str, Answer]:
-        self.answers = super().fetch()
-        return self.answers
-
-
-def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     """Ask for each target once. Never raises for a vendor's fault: that is a trouble."""
     store = Store(clock)
-    store.set_targets(targets)
-    sources = [_Remembering(target, clock) for target in targets]
+    store.set_targets(targets, bands)
+    clients = [VendorClient(target, clock) for target in targets]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        outcomes = list(pool.map(poll, targets, sources, [clock] * len(targets)))
+        outcomes = list(pool.map(poll, targets, clients, [clock] * len(targets)))
     for target, outcome in zip(targets, outcomes, strict=True):
         store.record(target, outcome)
     troubles = (
-        trouble
-        for target, source, outcome in zip(targets, sources, outcomes, strict=True)
-        for trouble in _troubles(target, source.answers, outcome, clock)
+        trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in _troubles(target, outcome)
     )
-    return usage_document(store.states(), clock.now()), tuple(troubles)
+    return usage_document(store.states(), clock.now(), bands), tuple(troubles)
 
 
-def _troubles(
-    target: Target, answers: Mapping[str, Answer] | None, outcome: Outcome, clock: Clock
-) -> Iterator[Trouble]:
-    if isinstance(outcome, PollError):
-        messages: tuple[str, ...] = (str(outcome),)
-    else:
-        messages = outcome.misfits
-    parts = _unread_parts(target, answers, clock) if messages and answers is not None else {}
-    # An error of the whole answer tells of a few scopes in one sentence; one by one they are told with their parts.
-    for message in parts if parts and isinstance(outcome, PollError) else messages:
-        part = _as_json(redact_value(parts[message])) if message in parts else ""
-        yield Trouble(*target.key, redact(message), part)
-
-
-def _unread_parts(target: Target, answers: Mapping[str, Answer], clock: Clock) -> dict[str, Any]:
-    return dict(unread_parts(answers, api=target.api, organisation=target.organisation.id, now=clock.now()))
+def _troubles(target: Target, outcome: Outcome) -> Iterator[Trouble]:
+    misfits = outcome.misfits if isinstance(outcome, UsageSnapshot | ResponseError) else ()
+    for misfit in misfits:
+        yield Trouble(*target.key, redact(misfit.message), _as_json(redact_value(misfit.part)))
+    if isinstance(outcome, PollError) and not misfits:
+        yield Trouble(*target.key, redact(str(outcome)), "")
 
 
 def _as_json(part: Any) -> str:

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from exporter.clock import Clock
-from exporter.config import Config
-from exporter.exposition import Exposition, ProcessMetrics
-from exporter.store import Store
+from exporter.config.load import Config
+from exporter.exposition.bodies import Exposition
+from exporter.exposition.process import ProcessMetrics
+from exporter.state.store import Store
 from exporter.web.asgi import App
 from exporter.web.config_in_use import ConfigInUse
 from exporter.web.front import Front

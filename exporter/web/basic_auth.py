@@ -20,16 +20,19 @@ from enum import Enum
 import bcrypt
 from werkzeug.datastructures import Authorization
 
+# Of right credentials, and of wrong ones: far more than a site has users.
 _REMEMBERED = 1024
 # Of those that were refused unjudged: enough for a flood's worth between two scrapes.
 _REMEMBERED_REFUSED = 16_384
+# At some 50 ms to 0.3 s of bcrypt each, as its cost is set: who waits is judged within seconds, not minutes.
 _WAITING = 64
+# A browser asks for a page's parts at once; many more from one address are guesses, and leave room for others.
 _WAITING_PER_CLIENT = 16
 _WAITING_AGAIN = 16
 # A flood is slowed down to so many seconds for each connection and guess.
 _REFUSING_SECONDS = 1.0
 _BCRYPT_BYTES = 72  # more are not looked at, by bcrypt's definition
-_MAX_PASSWORD_BYTES = 4096
+_MAX_PASSWORD_BYTES = 4096  # every guess is hashed to be looked up, so its length is bounded
 
 
 class Verdict(Enum):
@@ -57,7 +60,7 @@ class BasicAuth:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        # By a keyed hash, so that memory holds no password and looking one up tells nothing by its time.
+        # By a keyed hash, so that memory holds no password and looking one up gives nothing away by its time.
         # Two of them: a flood of wrong passwords must not push the right ones out.
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()

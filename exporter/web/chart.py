@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from exporter import words
-from exporter.cards import Card, days_shown
 from exporter.model import DailyUsage
 from exporter.thresholds import HISTORY_DAYS
+from exporter.view import words
+from exporter.view.cards import Card, days_shown
 
 # Above the bars there is room for the text of the day that is pointed at, so that it covers no other bar.
-READOUT_HEIGHT = 44
-PLOT_HEIGHT = 176
+READOUT_HEIGHT = 44  # two lines of text and their frame
+PLOT_HEIGHT = 176  # four steps of the grid, 44 px each
 READOUT_WIDTH = 232  # of "Wednesday, 30 September 2026" in a wide font, and less than a phone's chart
-_READOUT_CHARACTERS = 30
-_BAR_PART = 0.68
-_GRID_STEPS = 4
+_READOUT_CHARACTERS = 30  # that fit READOUT_WIDTH
+_BAR_PART = 0.68  # of a day's slot; the rest is gap, so that bars stay apart at a phone's width
+_GRID_STEPS = 4  # quarters of the scale
 
 
 @dataclass(frozen=True)

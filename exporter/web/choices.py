@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.cards import percentage
-from exporter.store import OrganisationState
-from exporter.thresholds import Band
+from exporter.state.store import OrganisationState
+from exporter.thresholds import Band, Bands
+from exporter.view.cards import percentage
 
-# Enough to look through; who has more searches. What is told of each is worked out for these only.
+# Enough to look through; who has more searches. What is shown of each is worked out for these only.
 SHOWN = 50
 
 
@@ -39,7 +39,9 @@ class Choices:
     shown: tuple[Choice, ...]
 
 
-def choices_of(states: Sequence[OrganisationState], now: datetime, *, api: str = "", find: str = "") -> Choices:
+def choices_of(
+    states: Sequence[OrganisationState], now: datetime, bands: Bands, *, api: str = "", find: str = ""
+) -> Choices:
     """Organisations in whose name, id or api's name every word of `find` occurs."""
     of_api = [state for state in states if api in ("", state.target.api.name)]
     found = _matching(of_api, find)
@@ -49,7 +51,7 @@ def choices_of(states: Sequence[OrganisationState], now: datetime, *, api: str =
         apis=tuple(dict.fromkeys(state.target.api.name for state in states)),
         total=len(of_api),
         matching=len(found),
-        shown=tuple(_choice(state, now) for state in found[:SHOWN]),
+        shown=tuple(_choice(state, now, bands) for state in found[:SHOWN]),
     )
 
 
@@ -60,10 +62,10 @@ def _matching(states: Iterable[OrganisationState], find: str) -> list[Organisati
 
 def _searched(state: OrganisationState) -> str:
     organisation = state.target.organisation
-    return f"{organisation.label} {organisation.id} {state.target.api.name}".casefold()
+    return f"{organisation.display_name} {organisation.id} {state.target.api.name}".casefold()
 
 
-def _choice(state: OrganisationState, now: datetime) -> Choice:
+def _choice(state: OrganisationState, now: datetime, bands: Bands) -> Choice:
     ratios = [
         (ratio, scope.usage.name)
         for scope in state.shown_scopes(now)
@@ -71,7 +73,6 @@ def _choice(state: OrganisationState, now: datetime) -> Choice:
     ]
     worst = max(ratios, default=None)
     api, organisation = state.target.key
-    bands = state.target.bands
     return Choice(
         api=api,
         organisation=organisation,

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from exporter.config import Config, Target
+from exporter.config.load import Config, Target
 from exporter.redaction import HIDDEN, is_secret_name, redact, redact_value
 
 _PARAMETER = re.compile(r"([?&])([^=&#]+)=([^&#]*)")
@@ -37,7 +37,10 @@ class ConfigInUse:
 def config_text(config: Config) -> str:
     """Its organisations by api, presets resolved, with the fields that the file or the preset sets."""
     apis = [_api(list(targets)) for _, targets in groupby(config.targets, key=lambda target: target.api.name)]
-    return str(yaml.safe_dump({"apis": apis}, allow_unicode=True, sort_keys=False, width=120))
+    thresholds = {"warning": config.bands.warning, "critical": config.bands.critical}
+    return str(
+        yaml.safe_dump({"thresholds": thresholds, "apis": apis}, allow_unicode=True, sort_keys=False, width=120)
+    )
 
 
 def _api(targets: list[Target]) -> dict[str, Any]:

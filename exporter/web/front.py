@@ -13,8 +13,8 @@ from werkzeug.datastructures import Accept, MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from exporter.errors import ConfigError
-from exporter.exposition import Exposition
-from exporter.store import Store
+from exporter.exposition.bodies import Exposition
+from exporter.state.store import Store
 from exporter.web import asgi, security
 from exporter.web.asgi import App, Header, Receive, Scope, Send
 from exporter.web.negotiation import exposition_format, wants_gzip

@@ -3,7 +3,7 @@
 from werkzeug.datastructures import Accept, MIMEAccept
 from werkzeug.http import parse_options_header
 
-from exporter.exposition import OPENMETRICS, TEXT
+from exporter.exposition.bodies import OPENMETRICS, TEXT
 
 _OFFERS = ((OPENMETRICS, "application/openmetrics-text", "1.0.0"), (TEXT, "text/plain", "0.0.4"))
 

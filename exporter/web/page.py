@@ -7,15 +7,16 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from exporter import words
-from exporter.cards import OrganisationCards, organisation_cards
 from exporter.clock import Clock
-from exporter.store import OrganisationState, Store
+from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
+from exporter.view import words
+from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
 
-# How often the page asks for news, in seconds: as often as there can be any, within reason.
+# How often the page asks for news, in seconds: as often as polls bring any; no open page asks more often than every
+# few seconds, and none leaves the state of the last poll unseen for long.
 _REFRESH_LEAST = 3.0
 _REFRESH_MOST = 30.0
 
@@ -26,7 +27,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
     @page.get("/")
     def usage() -> ResponseReturnValue:
         """api, organisation: what to show; daily: a Series' value; find: a search; fragment: without the frame."""
-        states = store.states()
+        states, bands = store.states(), store.bands()
         api, organisation = request.args.get("api", ""), request.args.get("organisation", "")
         if len(states) == 1 and not request.args:
             return redirect(organisation_url(states[0]))
@@ -34,7 +35,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
         if state is None:
             status = HTTPStatus.NOT_FOUND if organisation else HTTPStatus.OK
             return _answer("choose.html", status, unknown=organisation, choices=_choices())
-        cards = organisation_cards(state, clock.now())
+        cards = organisation_cards(state, clock.now(), bands)
         series = series_of(cards.scopes)
         chosen = next(
             (one for one in series if one.value == request.args.get("daily")), series[0] if series else None
@@ -43,8 +44,8 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             "usage.html",
             HTTPStatus.OK,
             cards=cards,
-            thresholds=state.target.bands.thresholds,
-            choices=None if "fragment" in request.args else choices_of(states, clock.now()),
+            thresholds=bands.thresholds,
+            choices=None if "fragment" in request.args else choices_of(states, clock.now(), bands),
             elsewhere=[other for other in states if _same_organisation(other, state)],
             zone=ZoneInfo(cards.time_zone),
             series=series,
@@ -57,6 +58,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
         return choices_of(
             store.states(),
             clock.now(),
+            store.bands(),
             api=request.args.get("api", ""),
             find=request.args.get("find", "") or request.args.get("organisation", ""),
         )
@@ -79,13 +81,13 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
 
 
 def organisation_url(state: OrganisationState) -> str:
-    return url_for("page.usage", api=state.target.api.name, organisation=state.target.organisation.label)
+    return url_for("page.usage", api=state.target.api.name, organisation=state.target.organisation.display_name)
 
 
 def _asked_for(states: Sequence[OrganisationState], api: str, organisation: str) -> OrganisationState | None:
     """The organisation of that name or id; without an api, the first."""
     named = [state for state in states if api in ("", state.target.api.name)]
-    for key in ("label", "id"):
+    for key in ("display_name", "id"):
         for state in named:
             if getattr(state.target.organisation, key) == organisation:
                 return state
@@ -93,7 +95,7 @@ def _asked_for(states: Sequence[OrganisationState], api: str, organisation: str)
 
 
 def _same_organisation(other: OrganisationState, state: OrganisationState) -> bool:
-    return other is not state and other.target.organisation.label == state.target.organisation.label
+    return other is not state and other.target.organisation.display_name == state.target.organisation.display_name
 
 
 def _refresh_seconds(cards: OrganisationCards) -> float:

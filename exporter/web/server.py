@@ -17,7 +17,9 @@ from exporter.web.live_config import LiveWebConfig
 
 log = structlog.get_logger()
 
+# Answers take far less, and what supervises the process kills after 10 s (Docker) or later.
 _GRACE_SECONDS = 3
+# Until some connection may have gone.
 _PAUSE_SECONDS = 0.1
 
 

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from exporter.cards import OrganisationCards, organisation_cards
 from exporter.clock import Clock
-from exporter.exposition import TEXT, Exposition
-from exporter.store import Key, OrganisationState, Store
-from exporter.web.usage_json import selected
+from exporter.exposition.bodies import TEXT, Exposition
+from exporter.state.store import Key, OrganisationState, Store
+from exporter.thresholds import Bands
+from exporter.view.cards import OrganisationCards, organisation_cards
+from exporter.view.usage_json import selected
 
 _AT_ONCE = 2
 _GZIP_LEVEL = 1
@@ -41,15 +42,16 @@ class UsageBody:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An organisation's part of the document, the state that it shows, and from when until when it holds."""
+    """An organisation's part of the document, what it shows, and from when until when it holds."""
 
     state: OrganisationState
+    bands: Bands
     since: datetime
     until: datetime
     text: bytes
 
-    def holds(self, state: OrganisationState, now: datetime) -> bool:
-        return self.state is state and self.since <= now < self.until
+    def holds(self, state: OrganisationState, bands: Bands, now: datetime) -> bool:
+        return self.state is state and self.bands == bands and self.since <= now < self.until
 
 
 class UsageBodies:
@@ -87,9 +89,11 @@ class UsageBodies:
 
     def _make_whole(self) -> UsageBody:
         now = self._clock.now()
+        bands = self._store.bands()
         known = self._made
         self._made = {
-            state.target.key: _current(known.get(state.target.key), state, now) for state in self._store.states()
+            state.target.key: _current(known.get(state.target.key), state, bands, now)
+            for state in self._store.states()
         }
         texts = tuple(made.text for made in self._made.values())
         if texts != self._texts:
@@ -99,23 +103,24 @@ class UsageBodies:
 
     def _part(self, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
         now = self._clock.now()
-        texts = [_text(state, now) for state in selected(self._store.states(), apis, organisations)]
+        bands = self._store.bands()
+        texts = [_text(state, bands, now) for state in selected(self._store.states(), apis, organisations)]
         return _body(texts, now, f'W/"{zlib.crc32(b"".join(texts)):08x}-{sum(map(len, texts))}"')
 
 
-def _current(known: _Made | None, state: OrganisationState, now: datetime) -> _Made:
-    if known is not None and known.holds(state, now):
+def _current(known: _Made | None, state: OrganisationState, bands: Bands, now: datetime) -> _Made:
+    if known is not None and known.holds(state, bands, now):
         return known
-    text = _text(state, now)
+    text = _text(state, bands, now)
     if known is not None and known.text == text:
         text = known.text
     changes = state.next_change(now)
     until = now + _LONGEST
-    return _Made(state, now, until if changes is None else min(changes, until), text)
+    return _Made(state, bands, now, until if changes is None else min(changes, until), text)
 
 
-def _text(state: OrganisationState, now: datetime) -> bytes:
-    return _ORGANISATION.dump_json(organisation_cards(state, now))
+def _text(state: OrganisationState, bands: Bands, now: datetime) -> bytes:
+    return _ORGANISATION.dump_json(organisation_cards(state, now, bands))
 
 
 def _body(texts: Iterable[bytes], now: datetime, etag: str) -> UsageBody:

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from exporter.fields import Duration, FilePath, Frozen
-from exporter.yaml_document import Document
+from exporter.config.fields import Duration, FilePath, Frozen
+from exporter.config.yaml_document import Document
 
 # Go's names of the TLS 1.2 suites that it calls secure or that its default once held, as OpenSSL calls them. TLS 1.3
 # suites cannot be chosen, as in Go.

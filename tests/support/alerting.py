@@ -5,8 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from exporter.demo.local import localised
-from tests.support.programs import ALERTMANAGER_CONFIG, required
+from exporter.local.files import localised
+from exporter.local.processes import required
+from tests.support.programs import ALERTMANAGER_CONFIG
 from tests.support.promtool import RULE_FILES, groups
 
 

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exporter.web.addresses import Address, listen
+from exporter.address import Address
 from exporter.web.asgi import App
 from exporter.web.connections import Bounds
+from exporter.web.listening import listen
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.server import Server
 

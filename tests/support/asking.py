@@ -1,16 +1,16 @@
 """One poll of a target, as the poller makes it, and what came of it."""
 
-from exporter.config import Target
+from exporter.config.load import Target
 from exporter.errors import PollError
 from exporter.model import UsageSnapshot
-from exporter.poller import Outcome, poll
-from exporter.source import Source
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import Outcome, poll
 from tests.support.clock import FakeClock
 
 
 def ask(target: Target) -> Outcome:
     clock = FakeClock()
-    return poll(target, Source(target, clock), clock)
+    return poll(target, VendorClient(target, clock), clock)
 
 
 def read(target: Target) -> UsageSnapshot:

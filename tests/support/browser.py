@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support.programs import required
+from exporter.local.processes import required
 
 
 @pytest.fixture(scope="session")

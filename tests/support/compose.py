@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from exporter.demo.processes import Processes, free_port
-from tests.support.programs import ROOT, required
+from exporter.local.processes import Processes, free_port, required
+from tests.support.programs import ROOT
 
 DEMO = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", (ROOT / ".env").read_text("utf-8")))
 _IMAGES = {"prom/prometheus": ["prometheus"], "prom/alertmanager": ["alertmanager", "prometheus-alertmanager"]}

@@ -11,10 +11,13 @@ import yaml
 
 from exporter.demo.accounts import ACCOUNTS, OrganisationAccount, ScopeAccount
 from exporter.demo.backfill import backfill, published_by
-from exporter.demo.processes import Processes
-from exporter.demo.vendor import Faults, Meter, ScopeRecord, create_app
+from exporter.demo.faults import Faults
+from exporter.demo.meter import Meter, ScopeRecord
+from exporter.demo.vendor import create_app
+from exporter.local.processes import Processes, eventually, required
+from exporter.local.prometheus import query, start_prometheus
 from tests.support.http import serve
-from tests.support.programs import ROOT, eventually, query, required, start_exporter, start_prometheus
+from tests.support.programs import ROOT, start_exporter
 
 # Names with all that has a meaning in PromQL, in regular expressions, in URLs and in HTML; a limit of 0 that is used.
 HOSTILE = OrganisationAccount(

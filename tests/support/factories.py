@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from exporter.config import Config, Target, load_config
+from exporter.config.load import Config, Target, load_config
 
 STANDARD_SCOPE: dict[str, Any] = {"name": "Maps", "requests": 750, "limit": 1000}
 

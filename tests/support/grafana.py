@@ -11,9 +11,8 @@ from urllib.parse import quote, urlencode
 from playwright.sync_api import Browser, Locator, Request, Response, sync_playwright
 
 from exporter.bundle.files import PROVISIONING, project_folder
-from exporter.demo.local import localised
-from exporter.demo.processes import Processes, free_port
-from tests.support.programs import required
+from exporter.local.files import localised
+from exporter.local.processes import Processes, free_port, required
 
 DASHBOARDS = project_folder("dashboards") / "json"
 

@@ -1,69 +1,10 @@
-"""What the dashboards' panels ask, as Grafana fills it in, and what a Prometheus or the like answers."""
+"""What a Prometheus or the like answers to the dashboards' questions."""
 
 import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import requests
 
-from tests.support.programs import ROOT
-
-Json = dict[str, Any]
-FILES = sorted((ROOT / "dashboards/json").glob("*.json"))
-BOARDS: dict[str, Json] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
-
-
-@dataclass(frozen=True)
-class Question:
-    """A panel's query, with variables filled in.
-
-    key: dashboard, panel and query. about: the organisation, or "". least_step: such as 1m, where the panel sets one.
-    """
-
-    key: str
-    about: str
-    expr: str
-    instant: bool
-    least_step: str | None = None
-
-
-def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s") -> str:
-    """As Grafana fills in variables; `All` is `.+`, the allValue."""
-
-    def value(match: re.Match[str]) -> str:
-        name, form = match[1], match[2]
-        choice = variables[name]
-        if form == "raw" or choice == [".+"]:
-            (only,) = choice
-            return only
-        escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", one) for one in choice]
-        return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
-
-    return re.sub(r"\$\{(\w+):(\w+)\}", value, expr.replace("$__rate_interval", rate_interval))
-
-
-def questions(
-    uid: str, organisations: list[str], scope: str = ".+", *, api: str = "demo", rate_interval: str = "15s"
-) -> list[Question]:
-    """Every query of a dashboard's panels, about each of the organisations."""
-    found = []
-    for about in organisations:
-        chosen = {"api": [api], "organisation": [about], "scope": [scope], "instance": [".+"]}
-        for panel in BOARDS[uid]["panels"]:
-            for target in panel.get("targets", []):
-                key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
-                expr = filled(target["expr"], chosen, rate_interval)
-                found.append(Question(key, about, expr, target.get("instant", False), target.get("interval")))
-    return found
-
-
-def variable_queries(board: Json) -> Iterator[tuple[str, str]]:
-    """(name, query) of the variables that are asked for."""
-    for variable in board["templating"]["list"]:
-        if variable["type"] == "query":
-            yield variable["name"], variable["query"]["query"]
+from dashboards.questions import Json, Question
 
 
 def answered(server: str, question: Question, at: float) -> dict[str, dict[float, float]]:

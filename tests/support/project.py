@@ -24,5 +24,6 @@ def packaged() -> dict[str, bytes]:
 
 def bundled() -> dict[str, bytes]:
     """What the command `bundle` writes without options."""
-    folders = ("alert_rules/", "dashboards/json/", "provisioning/")
-    return {path: content for path, content in packaged().items() if path.startswith(folders)}
+    folders = ("alert_rules/runbooks/", "dashboards/json/", "provisioning/")
+    rules = ("alert_rules/alerts.yaml", "alert_rules/recording.yaml")
+    return {path: content for path, content in packaged().items() if path.startswith(folders) or path in rules}

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from tests.support.programs import ROOT, required
+from exporter.local.processes import required
+from tests.support.programs import ROOT
 
 RULES = ROOT / "alert_rules"
 RULE_FILES = (RULES / "recording.yaml", RULES / "alerts.yaml")

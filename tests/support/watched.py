@@ -1,18 +1,25 @@
-"""An exporter's store and web app without its poller: a test says what the polls bring."""
+"""An exporter's store, exposition and web app without its poller: a test says what the polls bring."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
-from exporter.config import Config, Target, load_config
+from flask import Flask
+
+from exporter.clock import Clock
+from exporter.config.load import Config, Target, load_config
 from exporter.errors import PollError
-from exporter.exposition import Exposition, ProcessMetrics
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
-from exporter.store import Store
+from exporter.exposition.bodies import TEXT, Exposition
+from exporter.exposition.process import ProcessMetrics
+from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
+from exporter.service import Service
+from exporter.state.storage import Storage
+from exporter.state.store import Store
 from exporter.web.app import Paths, create_app, create_pages
-from exporter.web.asgi import Receive, Scope, Send
+from exporter.web.asgi import App, Receive, Scope, Send
 from tests.support.clock import FakeClock
 
 NOVEMBER = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -49,40 +56,73 @@ def targets_of(folder: Path, apis: Mapping[str, Sequence[str]], **settings: obje
     return load_config(file).targets
 
 
+def store_of(clock: Clock, targets: Iterable[Target], storage: Storage | None = None) -> Store:
+    """A store that watches the targets."""
+    store = Store(clock, storage)
+    store.set_targets(targets)
+    return store
+
+
 class Watched:
-    """The web surface over a store that a test fills. pages: Flask's part; steady: all of it, as of the exposition's last
-    refresh; app: always up to date."""
+    """A store that a test fills, with what stands on it: the exposition, and the web surface.
+
+    pages: Flask's part of it. app: all of it, as of the exposition's last refresh. fresh: the same, refreshed.
+    """
 
     def __init__(self, targets: Iterable[Target], paths: Paths | None = None) -> None:
         self.clock = FakeClock()
-        self.store = Store(self.clock)
         self.targets = {target.key: target for target in targets}
-        self.store.set_targets(self.targets.values())
-        self.pages = create_pages(self.store, self.clock, paths)
-        process = ProcessMetrics()
-        config = Config(Path("config.yaml"), tuple(self.targets.values()))
-        self.exposition = Exposition(self.store, process, self.clock)
-        self.steady = create_app(
-            store=self.store,
-            exposition=self.exposition,
-            process=process,
-            config=lambda: config,
-            reload=lambda: None,
-            clock=self.clock,
-            paths=paths,
-        )
+        self.store = store_of(self.clock, self.targets.values())
+        self.process = ProcessMetrics()
+        self.exposition = Exposition(self.store, self.process, self.clock)
+        self.config = Config(Path("config.yaml"), tuple(self.targets.values()), self.store.bands())
+        self.paths = paths
 
-        async def refreshed(scope: Scope, receive: Receive, send: Send) -> None:
-            self.exposition.refresh()
-            await self.steady(scope, receive, send)
+    @cached_property
+    def pages(self) -> Flask:
+        return create_pages(self.store, self.clock, self.paths)
 
-        self.app = refreshed
+    @cached_property
+    def app(self) -> App:
+        return app_over(self, self.clock, paths=self.paths)
+
+    async def fresh(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.exposition.refresh()
+        await self.app(scope, receive, send)
+
+    def reload(self) -> None:
+        """Nothing: there is no file to read anew."""
+
+    def text(self, content_type: str = TEXT) -> str:
+        """The whole of /metrics, as of now."""
+        self.exposition.refresh()
+        return self.exposition.body(content_type).plain.decode()
 
     def reads(
         self, organisation: str, *scopes: ScopeUsage, api: str = "vendor", misfits: tuple[str, ...] = ()
     ) -> None:
-        snapshot = UsageSnapshot(self.clock.now(), scopes, misfits)
+        snapshot = UsageSnapshot(self.clock.now(), scopes, tuple(Misfit(message, None) for message in misfits))
         self.store.record(self.targets[api, organisation], snapshot)
 
     def fails(self, organisation: str, error: PollError, *, api: str = "vendor") -> None:
         self.store.record(self.targets[api, organisation], error)
+
+
+def app_over(
+    exporter: Watched | Service,
+    clock: Clock,
+    *,
+    is_alive: Callable[[], bool] = lambda: True,
+    paths: Paths | None = None,
+) -> App:
+    """The web surface on an exporter's parts. is_alive: what /-/healthy is to report."""
+    return create_app(
+        store=exporter.store,
+        exposition=exporter.exposition,
+        process=exporter.process,
+        config=lambda: exporter.config,
+        reload=exporter.reload,
+        clock=clock,
+        is_alive=is_alive,
+        paths=paths,
+    )

@@ -1,0 +1,96 @@
+"""The rules' YAML and the runbooks as text, byte for byte the same each time. `make generate` writes them.
+
+Their layout is in templates/. What is put into them is not read as a template again: `{{ $labels.scope }}` stays.
+"""
+
+import json
+from inspect import cleandoc
+from pathlib import Path
+from textwrap import indent
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from exporter.links import EXPORTER_DASHBOARD, GRAFANA_URL, RUNBOOKS_URL, USAGE_DASHBOARD
+from exporter.thresholds import (
+    DEFAULT_BANDS,
+    HISTORY_DAYS,
+    NEAR_LIMIT_DAYS,
+    NEAR_LIMIT_RATIO,
+    RATE_LIMIT_HIGH_RATIO,
+    Bands,
+)
+
+from . import alerts, recording
+from .rules import Alert, Group
+
+
+def rendered(
+    bands: Bands = DEFAULT_BANDS, grafana: str = GRAFANA_URL, runbooks: str = RUNBOOKS_URL
+) -> dict[str, str]:
+    """Text by path: alerts.yaml, recording.yaml, and runbooks/ with a page for each alert.
+
+    grafana, runbooks: URLs without a slash at the end; where the dashboards are, and where the runbooks can be read.
+    """
+    templates = _templates()
+    groups = alerts.groups(bands)
+    links = {alert.name: _links(alert, grafana, runbooks) for group in groups for alert in group.alerts}
+    return {
+        "alerts.yaml": templates.get_template("alerts.yaml.jinja").render(groups=groups, links=links),
+        "recording.yaml": templates.get_template("recording.yaml.jinja").render(rules=recording.RULES),
+        **_runbooks(templates, groups, bands),
+    }
+
+
+def _links(alert: Alert, grafana: str, runbooks: str) -> dict[str, str]:
+    """The annotations that every alert has alike."""
+    usage = (
+        f"{USAGE_DASHBOARD}?var-api={{{{ $labels.api | urlquery }}}}"
+        "&var-organisation={{ $labels.organisation | urlquery }}&var-scope="
+    )
+    dashboard = {
+        "scope": f"{usage}{{{{ $labels.scope | urlquery }}}}",
+        "organisation": f"{usage}$__all",
+        "exporter": EXPORTER_DASHBOARD,
+    }[alert.about]
+    return {"runbook_url": f"{runbooks}/{alert.name}.md", "dashboard_url": f"{grafana}/d/{dashboard}"}
+
+
+def _runbooks(templates: Environment, groups: tuple[Group, ...], bands: Bands) -> dict[str, str]:
+    warning, critical = bands.thresholds
+    numbers = {
+        "warning": f"{warning.percent:g} %",
+        "critical": f"{critical.percent:g} %",
+        "rate_limit_high": f"{RATE_LIMIT_HIGH_RATIO * 100:g} %",
+        "near_limit": f"{NEAR_LIMIT_RATIO * 100:g} %",
+        "near_limit_days": NEAR_LIMIT_DAYS,
+        "history_days": HISTORY_DAYS,
+    }
+    pages = [f"runbooks/{alert.name}.md" for group in groups for alert in group.alerts]
+    return {page: templates.get_template(f"{page}.jinja").render(numbers) for page in sorted(pages)}
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - YAML and Markdown are no HTML
+    )
+    environment.filters.update(block=_block, comment=_comment, text=_text)
+    return environment
+
+
+def _block(text: str, spaces: int) -> str:
+    """Lines of a block scalar, indented by so many spaces."""
+    return indent(cleandoc(text), " " * spaces)
+
+
+def _comment(text: str, spaces: int) -> str:
+    return indent(cleandoc(text), " " * spaces + "# ")
+
+
+def _text(text: str, spaces: int) -> str:
+    """A value in YAML: quoted if it is one line, else folded, which joins the lines by spaces."""
+    return f">-\n{_block(text, spaces)}" if "\n" in text else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,19 @@
+"""What the expressions have in common."""
+
+from exporter.metrics import Metric
+
+# Replicas are taken together last, over these labels of a target.
+MAX_OF_REPLICAS = "max without (instance, pod, container, endpoint)"
+MIN_OF_REPLICAS = "min without (instance, pod, container, endpoint)"
+# The largest also over the reasons of a failed poll.
+MAX_OF_REPLICAS_AND_REASONS = "max without (instance, pod, container, endpoint, reason)"
+
+DAY_SECONDS = 86_400
+
+
+def last(metric: Metric, where: str = "", window: str = "10m") -> str:
+    """The newest value of the window: a missed scrape neither restarts `for` nor resolves an alert.
+
+    where: label matchers, or a template variable that holds them (see texts.py).
+    """
+    return f"last_over_time({metric.name}{f'{{{where}}}' if where else ''}[{window}])"

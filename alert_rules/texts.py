@@ -1,0 +1,110 @@
+"""Parts of annotations, in Prometheus' template language, of which summaries and descriptions are put together.
+
+In queries a template variable stands for label matchers, as in `last(LIMIT, "$scope")`. A text with a query begins
+with the part that sets the variable: OF_ORGANISATION, OF_SCOPE, OF_WORST_REPLICA or OF_EXPORTER.
+"""
+
+import re
+
+from exporter import metrics
+from exporter.metrics import (
+    LAST_SUCCESS,
+    LIMIT,
+    PERIOD_END,
+    REQUESTS,
+    SCOPE_INFO,
+    STALE,
+    UNIT,
+)
+
+from .promql import last
+from .recording import LIMIT_REACHED_AT, TARGET_RATIO
+
+_VARIABLE = re.compile(r"\$\w+")
+
+# Whom an alert names.
+API = f"{{{{ $labels.{metrics.API} }}}}"
+ORGANISATION = f"{{{{ $labels.{metrics.ORGANISATION} }}}}"
+SCOPE = f"{{{{ $labels.{metrics.SCOPE} }}}}"
+
+# The alert's own value.
+VALUE_PERCENT = "{{ $value | humanizePercentage }}"
+VALUE_COUNT = '{{ $value | printf "%.0f" }}'
+
+# What a query found, within `inline`, `sentence` and `clause`.
+COUNT = '{{ . | first | value | printf "%.0f" }}'
+DECIMAL = '{{ . | first | value | printf "%.1f" }}'
+PERCENT = "{{ . | first | value | humanizePercentage }}"
+DATE = '{{ . | first | value | humanizeTimestamp | reReplaceAll " .*" "" }}'
+TIME = '{{ . | first | value | humanizeTimestamp | reReplaceAll ":[0-9.]+ .*" " UTC" }}'
+DURATION = "{{ . | first | value | humanizeDuration }}"
+# Without what nobody needs of a long one: the seconds, and of days or hours left the minutes.
+AGE = '{{ . | first | value | humanizeDuration | reReplaceAll "([dhm]) [0-9.]+s$" "$1" }}'
+REMAINDER = '{{ . | first | value | humanizeDuration | reReplaceAll " [0-9]+m [0-9.]+s$" "" }}'
+
+# The variables of queries: matchers of the series that belong to the alert.
+OF_EXPORTER = '{{- $exporter := printf "job=%q" $labels.job -}}'
+OF_ORGANISATION = (
+    '{{- $organisation := printf "job=%q,api=%q,organisation=%q" $labels.job $labels.api $labels.organisation -}}'
+)
+OF_SCOPE = OF_ORGANISATION + '\n{{- $scope := printf "%s,scope=%q" $organisation $labels.scope -}}'
+# $worst: the ratio of the replica that is nearest to the limit, so that usage and limit are of one replica.
+OF_WORST_REPLICA = f'{OF_SCOPE}\n{{{{- $worst := printf "topk(1, {TARGET_RATIO}{{%s}})" $scope -}}}}'
+
+
+def lines(*parts: str) -> str:
+    """A text of these parts, each of one line or more; in YAML they are folded, so that a space joins them."""
+    return "\n".join(parts)
+
+
+def printed(promql: str) -> str:
+    """The template expression of this query, with its variables, such as $scope, filled in."""
+    variables = _VARIABLE.findall(promql)
+    return f'printf "{_VARIABLE.sub("%s", promql)}" {" ".join(variables)}'
+
+
+def inline(promql: str, text: str, otherwise: str = "") -> str:
+    """The text if the query finds anything, within a line."""
+    alternative = f"{{{{ else }}}}{otherwise}" if otherwise else ""
+    return f"{{{{ with {printed(promql)} | query }}}}{text}{alternative}{{{{ end }}}}"
+
+
+def sentence(promql: str, text: str, otherwise: str = "") -> str:
+    """The text, on lines of its own, if the query finds anything. A space follows it either way."""
+    return _lines(promql, text, otherwise, end="{{- end }}")
+
+
+def clause(promql: str, text: str, otherwise: str = "") -> str:
+    """As `sentence`, but what follows, such as a full stop, follows without a space."""
+    return _lines(promql, text, otherwise, end="{{- end -}}")
+
+
+def _lines(promql: str, text: str, otherwise: str, end: str) -> str:
+    alternative = f"{{{{- else }}}}\n{otherwise}\n" if otherwise else ""
+    close = "-}}" if text.startswith((",", ";")) else "}}"  # a hyphen takes away the space before the text
+    return f"{{{{- with {printed(promql)} | query {close}\n{text}\n{alternative}{end}"
+
+
+# Parts that need OF_SCOPE.
+UNIT_OF_SCOPE = inline(last(SCOPE_INFO, "$scope"), f'{{{{ . | first | label "{UNIT}" }}}}', "requests")
+REACHED_AT = f"{LIMIT_REACHED_AT}{{$scope}}"
+PROJECTION = sentence(f"{REACHED_AT} > time()", f"At this period's pace the limit is reached on {DATE} (UTC).")
+PERIOD_ENDS_AT = f"max({last(PERIOD_END, '$scope')})"
+_REMAINDER = inline(f"clamp_min({PERIOD_ENDS_AT} - time(), 0)", REMAINDER)
+PERIOD_LEFT = sentence(PERIOD_ENDS_AT, f"The billing period ends on {TIME}:\n{_REMAINDER} left.")
+
+# Parts that need OF_WORST_REPLICA.
+_REQUESTS = inline(f"{last(REQUESTS, '$scope')} and $worst", COUNT)
+_LIMIT = inline(f"{last(LIMIT, '$scope')} and $worst", COUNT)
+REQUESTS_OF_LIMIT = f"{_REQUESTS}\nof {_LIMIT}\n{UNIT_OF_SCOPE}"
+USED = f"""{ORGANISATION} has used
+{REQUESTS_OF_LIMIT}
+of {SCOPE} at {API}: {VALUE_PERCENT} of what the billing period allows."""
+
+# Parts that need OF_ORGANISATION.
+DATA_AGE = f"time() - max({last(LAST_SUCCESS, '$organisation')})"
+LAST_READ = sentence(DATA_AGE, f"Data was last read {AGE} ago.", "No data was ever read since the exporter started.")
+STALE_FIGURES = sentence(
+    f"{DATA_AGE} and min({last(STALE, '$organisation')}) == 1",
+    f"These figures are {AGE} old, as the vendor does not answer: it may be more by now.",
+)

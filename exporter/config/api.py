@@ -1,0 +1,279 @@
+"""The config file: apis and their organisations. The models are frozen, so they serve at run time as well."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from exporter.config.auth import Auth
+from exporter.config.fields import (
+    AbsoluteUrl,
+    Duration,
+    FilePath,
+    FolderPath,
+    Frozen,
+    LabelName,
+    Name,
+    ShortForm,
+    TimeZone,
+    at_most,
+)
+from exporter.config.mapping import Length, UsageMapping
+from exporter.config.request import Request
+from exporter.metrics import RESERVED_LABELS
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
+
+
+def _count(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"must be a number of 0 or more, not {value!r}")
+    return float(value)
+
+
+def _limit(value: Any) -> Any:
+    try:
+        return value if value == "unlimited" else _count(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or unlimited") from None
+
+
+class StaticPeriod(ShortForm):
+    """A calendar period in the api's time zone."""
+
+    every: Literal["month", "week", "day", "hour", "none"] = Field(
+        description="month, week (from Monday), day, hour, or none."
+    )
+    anchor_day: int = Field(
+        1, ge=1, le=31, description="Day on which a month begins; in shorter months, their last day."
+    )
+
+    @classmethod
+    def short(cls) -> str:
+        return "every"
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        if self.every != "month" and self.anchor_day != 1:
+            raise ValueError("has anchor_day, which goes with every: month")
+        return self
+
+
+class Static(Frozen):
+    """What the vendor does not report. Used only where the answer does not hold it."""
+
+    limit: Annotated[float | Literal["unlimited"] | None, BeforeValidator(_limit)] = Field(
+        None, description="Most requests in the billing period, or unlimited."
+    )
+    rate_limit_per_minute: Annotated[float | None, BeforeValidator(_count)] = Field(
+        None, description="Most requests in a minute."
+    )
+    unit: str | None = Field(None, min_length=1, description="What is counted: requests, credits, tokens…")
+    period: StaticPeriod | None = Field(None, description="The billing period, by the calendar.")
+
+
+class Override(Static):
+    """What holds for one scope, whatever the vendor reports."""
+
+    name: Name | None = Field(None, description="The name to show instead.")
+    plan: str | None = Field(None, description="The plan.")
+    period_length: Length | None = Field(
+        None, description="The period's length, where the mapping's does not hold for this scope."
+    )
+
+
+class Tls(Frozen):
+    """How the vendor's certificate is checked, and which one is shown to it."""
+
+    ca_file: FilePath | None = Field(None, description="CA certificates (PEM) to trust instead of the usual ones.")
+    cert_file: FilePath | None = Field(None, description="Client certificate (PEM).")
+    key_file: FilePath | None = Field(None, description="Its key (PEM); left out: in cert_file.")
+    verify: bool = Field(True, description="false: the vendor's certificate is not checked; for tests only.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("has key_file without cert_file")
+        if self.ca_file is not None and not self.verify:
+            raise ValueError("has ca_file, which verify: false would ignore")
+        return self
+
+
+class Organisation(Frozen):
+    """Who holds the plan."""
+
+    id: Name = Field(description="The vendor's identifier, put into the url.")
+    name: Name | None = Field(None, description="The name that people know; left out: the id.")
+    auth: Auth | None = Field(None, description="Instead of the api's.")
+    labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
+
+    @property
+    def display_name(self) -> str:
+        """What people see, and the value of the label `organisation`."""
+        return self.name if self.name is not None else self.id
+
+
+MAIN_REQUEST = "main"
+
+
+class Api(Request):
+    """One vendor's API. url, method, params and so on are its main request."""
+
+    # A preset may bring the others.
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "organisations"]})
+
+    name: Name = Field(description="The label `api` on every series.")
+    preset: str | None = Field(
+        None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
+    )
+    mapping: UsageMapping = Field(description="Where the values stand in the answer.")
+    base_url: AbsoluteUrl | None = Field(None, description="What comes before urls that are only a path.")
+    requests: dict[str, Request] = Field(
+        {}, description="Further requests by name, for what the main one does not bring."
+    )
+    auth: Auth | None = Field(None, description="How the exporter signs in.")
+    tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
+    static: Static = Field(Static(), description="What the vendor does not report.")
+    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
+    time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
+    timeout: Annotated[Duration, at_most("5m")] = Field(
+        "10s", validate_default=True, description="For a whole answer."
+    )
+    max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
+    max_scopes: int = Field(
+        1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
+    )
+    max_concurrent_polls: int = Field(24, ge=1, le=256, description="Most requests to this api at a time.")
+    poll_interval: Duration = Field(
+        "5m", validate_default=True, description="How often an organisation is asked for."
+    )
+    stale_after: Duration | None = Field(None, description="Age at which data is stale; 3 intervals if left out.")
+    drop_after: Duration | None = Field(
+        None,
+        description="Age at which series go away; if left out, at the period's end, or after 24h without one.",
+    )
+    daily_history_days: int = Field(HISTORY_DAYS, ge=0, le=HISTORY_DAYS, description="Days published; 0 for none.")
+    missing_days: Literal["zero", "unknown"] = Field(
+        "unknown", description="What a day means that is absent from the vendor's list."
+    )
+    organisations: tuple[Organisation, ...] = Field(min_length=1, strict=False, description="Whose usage to watch.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _described(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "mapping" not in value and "preset" not in value:
+            raise ValueError("needs a preset or a mapping")
+        return value
+
+    @property
+    def stale_after_seconds(self) -> float:
+        return self.stale_after if self.stale_after is not None else 3 * self.poll_interval
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mapping.limit is None and self.static.limit is None:
+            raise ValueError("has no limit: give mapping.limit or static.limit; without one, static.limit: unlimited")
+        return self
+
+    @property
+    def all_requests(self) -> dict[str, Request]:
+        """Every request by name, the main one first."""
+        return {MAIN_REQUEST: self, **self.requests}
+
+    def names_organisation(self) -> bool:
+        """Whether a request differs by organisation."""
+        texts = [self.base_url or ""]
+        for request in self.all_requests.values():
+            values = [*request.params.values(), *request.headers.values()]
+            texts += [request.url, str(request.body)]
+            texts += [secret.value.get_secret_value() for secret in values if secret.value is not None]
+        return any("{organisation_" in text for text in texts)
+
+    @model_validator(mode="after")
+    def _requests_fit(self) -> Self:
+        if MAIN_REQUEST in self.requests:
+            raise ValueError(f"requests must not hold {MAIN_REQUEST!r}: that is the api's own url")
+        for name, request in self.all_requests.items():
+            if request.url.startswith("/") and self.base_url is None:
+                raise ValueError(f"the url of request {name!r} is only a path, so base_url is needed")
+        for name in (*self.mapping.joins, *self.mapping.requests_named()):
+            if name not in self.all_requests:
+                raise ValueError(f"the mapping names the request {name!r}, which is not among requests")
+        return self
+
+    @model_validator(mode="after")
+    def _organisations_share(self) -> Self:
+        if self.mapping.organisations is None:
+            return self
+        if any(organisation.auth for organisation in self.organisations):
+            raise ValueError("one answer for all organisations (mapping.organisations) means one auth for all")
+        if self.names_organisation():
+            raise ValueError("one answer for all organisations (mapping.organisations) needs a url that is for all")
+        return self
+
+
+def _duplicates(values: list[str]) -> list[str]:
+    return sorted({value for value in values if values.count(value) > 1}) if len(set(values)) != len(values) else []
+
+
+def _free_labels(values: tuple[str, ...], _: ValidationInfo) -> tuple[str, ...]:
+    for value in values:
+        if value in RESERVED_LABELS:
+            raise ValueError(f"must not hold {value!r}: the exporter or Prometheus uses that label itself")
+    for value in _duplicates(list(values)):
+        raise ValueError(f"holds {value!r} twice")
+    return values
+
+
+# For editors; `Bands` checks it with better words.
+_PART_OF_THE_LIMIT: dict[str, Any] = {"minimum": LEAST_RATIO, "maximum": 1}
+
+
+class Thresholds(Frozen):
+    """Where cards change colour. Dashboards and alerts have theirs from `api-usage-exporter bundle`."""
+
+    warning: float = Field(
+        DEFAULT_BANDS.warning,
+        description="Used part of the limit from which on cards are amber.",
+        json_schema_extra=_PART_OF_THE_LIMIT,
+    )
+    critical: float = Field(
+        DEFAULT_BANDS.critical,
+        description="Used part of the limit over which cards are red.",
+        json_schema_extra=_PART_OF_THE_LIMIT,
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        _ = self.bands
+        return self
+
+    @property
+    def bands(self) -> Bands:
+        return Bands(self.warning, self.critical)
+
+
+class ConfigFile(Frozen):
+    """The config file of api-usage-exporter."""
+
+    organisation_labels: Annotated[tuple[LabelName, ...], AfterValidator(_free_labels)] = Field(
+        (), strict=False, description="Labels that organisations may carry, put on every series of theirs."
+    )
+    min_poll_interval: Duration = Field(
+        "10s",
+        validate_default=True,
+        gt=0,
+        description="Shorter poll_intervals are errors, to spare the vendors.",
+    )
+    preset_folders: tuple[FolderPath, ...] = Field(
+        (), strict=False, description="Folders of presets of your own, searched before the built-in ones."
+    )
+    thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour.")
+    apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
+
+
+class Preset(Frozen):
+    """A preset file: a vendor's API as data."""
+
+    description: str
+    documentation: str = Field(description="Where the vendor or the project documents the answer.")
+    api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")

@@ -1,0 +1,235 @@
+"""Field types of the config file: durations, names, time zones, paths, URLs. Each says what would be right."""
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from exporter.config import templates
+
+# https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
+_DURATION = re.compile(
+    r"(?:(?P<y>\d+)y)?(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?"
+)
+_MILLISECONDS = {
+    "y": 31_536_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+
+# Longer ones leave the calendar that dates are reckoned in, and are a unit mistaken.
+_MAX_DURATION = 10 * _MILLISECONDS["y"]
+
+# Of a label's value: enough for any name, and short enough for tables, titles and notifications.
+MAX_NAME_LENGTH = 200
+
+
+class Frozen(BaseModel):
+    """The base of every model of the config file: unknown keys are errors, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class ShortForm(Frozen):
+    """A model that may also be written as a single text, which then is the field named by `short`."""
+
+    @classmethod
+    def short(cls) -> str:
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {cls.short(): value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        full = handler.resolve_ref_schema(handler(schema))
+        short = dict(full["properties"][cls.short()])
+        return {"anyOf": [{"type": "string", "description": short.get("description", "")}, full]}
+
+
+def parse_duration(value: object) -> float:
+    """Prometheus' notation ("30s", "5m", "1h30m", "0") to seconds. Raises ValueError."""
+    wrong = f"must be a duration such as 30s, 5m, 1h30m or 7d, not {value!r}"
+    if value in ("0", 0) and not isinstance(value, bool):
+        return 0.0
+    if not isinstance(value, str) or not value:
+        raise ValueError(wrong)
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise ValueError(wrong)
+    milliseconds = sum(int(count) * _MILLISECONDS[unit] for unit, count in match.groupdict().items() if count)
+    if milliseconds > _MAX_DURATION:
+        raise ValueError(f"must be at most 10y, not {value}")
+    return milliseconds / 1000
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds in Prometheus' notation, as `parse_duration` reads it: 5400 -> "1h30m"."""
+    rest, text = round(seconds * 1000), ""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, _MILLISECONDS[unit])
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": r"^((\d+(y|w|d|h|m|s|ms))+|0)$"}, {"const": 0}],
+            "examples": ["30s", "5m", "1h30m"],
+        }
+    ),
+]
+
+
+def at_most(longest: str, why: str = "") -> AfterValidator:
+    """An upper bound on a Duration, in Prometheus' notation."""
+
+    def check(seconds: float) -> float:
+        if not 0 < seconds <= parse_duration(longest):
+            raise ValueError(f"must be more than 0 and at most {longest}{why}")
+        return seconds
+
+    return AfterValidator(check)
+
+
+def check_name(value: str) -> str:
+    """A name as a label value shows it. Raises ValueError where a person would mistake it for another."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if value != value.strip():
+        raise ValueError("must not begin or end with a space")
+    if len(value) > MAX_NAME_LENGTH:
+        raise ValueError(f"must be at most {MAX_NAME_LENGTH} characters long, not {len(value)}")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Name = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(check_name),
+    WithJsonSchema({"type": ["string", "integer"], "maxLength": MAX_NAME_LENGTH}),
+]
+
+
+def _check_label(value: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", value) or value.startswith("__"):
+        raise ValueError(f"must be a Prometheus label name (letters, digits, _), not {value!r}")
+    return value
+
+
+LabelName = Annotated[str, AfterValidator(_check_label)]
+
+
+def _zone(value: object) -> ZoneInfo:
+    wrong = f"must be an IANA time zone such as UTC or Europe/Berlin, not {value!r}"
+    if isinstance(value, ZoneInfo):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(wrong)  # noqa: TRY004 - pydantic turns a ValueError into a located problem
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(wrong) from None
+
+
+TimeZone = Annotated[
+    ZoneInfo,
+    BeforeValidator(_zone),
+    WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"], "default": "UTC"}),
+]
+
+
+def _resolve_path(value: str, info: ValidationInfo) -> Path:
+    """Relative paths are relative to the config file, as Prometheus reads its own."""
+    directory = (info.context or {}).get("directory", Path())
+    return Path(directory) / value
+
+
+def _readable_file(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"{path} is not a folder")
+    return path
+
+
+FolderPath = Annotated[
+    Path,
+    AfterValidator(_folder),
+    BeforeValidator(_resolve_path),
+    BeforeValidator(lambda value: value if isinstance(value, str) else _raise("must be a path")),
+    WithJsonSchema({"type": "string"}),
+]
+FilePath = Annotated[
+    Path,
+    AfterValidator(_readable_file),
+    BeforeValidator(_resolve_path),
+    BeforeValidator(lambda value: value if isinstance(value, str) else _raise("must be a path")),
+    WithJsonSchema({"type": "string"}),
+]
+
+
+def _raise(message: str) -> Any:
+    raise ValueError(message)
+
+
+def _check_url(value: str) -> str:
+    """An absolute URL, or a path that base_url comes before."""
+    templates.check(value, is_url=True)
+    if value.startswith("/") and not value.startswith("//"):
+        return value
+    return _check_absolute(value)
+
+
+def _check_absolute(value: str) -> str:
+    templates.check(value, is_url=True)
+    try:
+        parts = urlsplit(re.sub(r"\{[^{}]*\}", "x", value))
+        _ = parts.port
+    except ValueError:  # its text may repeat a part of a password
+        raise ValueError("is not a URL: its host or port cannot be read") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute http:// or https:// URL")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password; use auth with type: basic")
+    return value
+
+
+UrlTemplate = Annotated[str, AfterValidator(_check_url)]
+AbsoluteUrl = Annotated[str, AfterValidator(_check_absolute)]

@@ -1,0 +1,63 @@
+"""Secrets of the config file: inline, or where they stand. They are read at every poll, so that they may change."""
+
+import os
+import unicodedata
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from exporter import redaction
+from exporter.config.fields import FilePath, ShortForm
+
+
+class Secret(ShortForm):
+    """A secret: inline, from an environment variable, or from a file that is read again at every poll."""
+
+    value: SecretStr | None = Field(None, description="The secret itself.")
+    env: str | None = Field(None, description="Name of the environment variable that holds it.")
+    file: FilePath | None = Field(None, description="File that holds it; a line break at its end is left off.")
+
+    @classmethod
+    def short(cls) -> str:
+        return "value"
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if [self.value, self.env, self.file].count(None) != 2:  # noqa: PLR2004
+            raise ValueError("needs exactly one of value, env and file")
+        self.text()
+        return self
+
+    def reveal(self) -> str:
+        """The secret's present text, which `redact` takes out from now on. Raises ValueError as `text` does."""
+        text = self.text()
+        redaction.remember(text)
+        return text
+
+    def text(self) -> str:
+        """The present text, for values that are no secret. Raises ValueError where there is none, and shows none."""
+        if self.value is not None:
+            text, origin = self.value.get_secret_value(), "the secret"
+        elif self.env is not None:
+            if self.env not in os.environ:
+                hint = f"; write {self.env.lstrip('$')} without the $" if self.env.startswith("$") else ""
+                raise ValueError(f"the environment variable {self.env} is not set{hint}")
+            text, origin = os.environ[self.env], f"the environment variable {self.env}"
+        else:
+            text, origin = self._read_file(), f"the file {self.file}"
+        if not text:
+            raise ValueError(f"{origin} is empty")
+        if any(unicodedata.category(char) == "Cc" for char in text):
+            raise ValueError(f"{origin} contains a line break or another control character")
+        if text != text.strip():
+            raise ValueError(f"{origin} begins or ends with a space")
+        return text
+
+    def _read_file(self) -> str:
+        assert self.file is not None  # noqa: S101
+        try:
+            return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ValueError(f"cannot read {self.file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"the file {self.file} is not UTF-8 text") from None

@@ -1,0 +1,277 @@
+"""YAML files that people write: data with the line of every field, checked by a model, each problem in words."""
+
+import difflib
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.errors import ConfigError, Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+FieldPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file's data, and the line of each of its fields."""
+
+    file: str
+    directory: Path
+    data: Any
+    lines: dict[FieldPath, int]
+
+    @classmethod
+    def read(cls, file: Path, *, needs: str = "apis") -> "Document":
+        """Raises ConfigError, also where the file is empty; needs: what must be in it, for that message."""
+        try:
+            text = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError((Problem(str(file), None, "", f"cannot be read: {error.strerror}"),)) from None
+        except UnicodeDecodeError:
+            raise ConfigError((Problem(str(file), None, "", "is not UTF-8 text"),)) from None
+        return cls.parse(str(file), text, file.parent, needs=needs)
+
+    @classmethod
+    def parse(cls, name: str, text: str, directory: Path, *, needs: str = "apis") -> "Document":
+        try:
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else None
+            raise ConfigError((Problem(name, line, "", f"is not YAML: {error.problem or error.context}"),)) from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ConfigError((Problem(name, None, "", f"is not YAML: {error}"),)) from None
+        if node is None:
+            raise ConfigError((Problem(name, None, "", f"is empty; it needs at least: {needs}"),))
+        constructor = _Constructor(name, loader, len(text) + _REPEATED_NODES)
+        try:
+            data = constructor.construct(node)
+        except RecursionError:
+            raise ConfigError((Problem(name, None, "", "is nested too deeply"),)) from None
+        except _TooManyNodesError:
+            raise ConfigError((Problem(name, None, "", "has aliases that repeat too much"),)) from None
+        if constructor.problems:
+            raise ConfigError(tuple(constructor.problems))
+        return cls(name, directory, data, constructor.lines)
+
+    def with_data(self, data: Any) -> "Document":
+        return replace(self, data=data)
+
+    def validate(
+        self,
+        model: type[Model],
+        also: Iterable[tuple[FieldPath, str]] = (),
+        *,
+        may_lack: Container[FieldPath] = (),
+    ) -> Model:
+        """The data as a model. Raises ConfigError with what is wrong, and with `also` if anything is.
+
+        may_lack: fields that are not reported as missing, since a problem of `also` is why they are.
+        """
+        try:
+            return model.model_validate(self.data, context={"directory": self.directory})
+        except ValidationError as error:
+            details = [item for item in error.errors(include_url=False) if not _is_echo(item)]
+            members = _SCALARS.union(_tags(model.model_json_schema()))
+            found = [(self._known(item["loc"], members), _in_words(item, model)) for item in details]
+            found = [(path, words) for path, words in found if not (words == _MISSING and path in may_lack)]
+            found = [(path, words) for path, words in found if not _misspelt(path, words, found)]
+            problems = (self.problem(path, message) for path, message in (*also, *found))
+            raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=lambda item: item.line or 0))) from None
+
+    def problem(self, path: FieldPath, message: str) -> Problem:
+        return Problem(self.file, self._line(path), _dotted(path), message)
+
+    def _line(self, path: FieldPath) -> int:
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def _known(self, location: FieldPath, union_members: frozenset[str]) -> FieldPath:
+        """Pydantic's location without the parts that name a union's member or a validator, not a field."""
+        path: FieldPath = ()
+        for position, part in enumerate(location):
+            last = position == len(location) - 1
+            if (*path, part) in self.lines or (last and _is_field(part, union_members)):
+                path = (*path, part)
+        return path
+
+
+def _misspelt(path: FieldPath, words: str, found: list[tuple[FieldPath, str]]) -> bool:
+    """Whether a field is missing only because it is misspelt, which is a problem of its own already."""
+    hint = f"did you mean {path[-1]}?" if path else ""
+    return words == _MISSING and any(other[:-1] == path[:-1] and hint in message for other, message in found)
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Pydantic calls a list too short when its members are wrong; the members' own errors say enough."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
+def _is_field(part: str | int, union_members: frozenset[str]) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part not in union_members
+
+
+_MISSING = "is missing"
+
+# Pydantic puts these into locations for unions such as `float | Literal["unlimited"]`, and tags for tagged unions.
+_SCALARS = frozenset({"float", "int", "str", "bool", "none", "literal"})
+
+
+def _tags(schema: Any) -> Iterator[str]:
+    """The tags of every tagged union in a JSON schema, such as `bearer` of the kinds of auth."""
+    if isinstance(schema, dict):
+        if "oneOf" in schema and "discriminator" in schema:
+            yield from schema["discriminator"]["mapping"]
+        for part in schema.values():
+            yield from _tags(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _tags(part)
+
+
+# Without aliases there are fewer nodes than characters; a few lines of nested aliases can stand for billions.
+_REPEATED_NODES = 100_000
+
+
+class _TooManyNodesError(Exception):
+    pass
+
+
+_PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
+@dataclass(frozen=True)
+class _Constructor:
+    """Turns nodes into plain data; notes each field's line, and refuses duplicate keys, which PyYAML lets pass."""
+
+    file: str
+    loader: yaml.SafeLoader
+    most_nodes: int
+    lines: dict[FieldPath, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def construct(self, node: yaml.Node, path: FieldPath = ()) -> Any:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if len(self.lines) > self.most_nodes:
+            raise _TooManyNodesError
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_COLLECTIONS:
+            self._refuse(node, path, f"has the tag {node.tag}, which means nothing here")
+            return None
+        if isinstance(node, yaml.SequenceNode):
+            return [self.construct(child, (*path, index)) for index, child in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        try:
+            value = self.loader.construct_object(node, deep=True)
+            # 04712 is octal and 47:12 sexagesimal in YAML 1.1; nobody who writes an id means that.
+            return node.value if type(value) is int and str(value) != node.value else value
+        except (yaml.YAMLError, ValueError) as error:
+            self._refuse(node, path, getattr(error, "problem", None) or str(error))
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
+        self._refuse_duplicates(node, path)
+        try:
+            self.loader.flatten_mapping(node)  # `<<` merges: keys merged in come first, so that own ones win
+        except yaml.constructor.ConstructorError as error:
+            self._refuse(node, path, error.problem or "cannot be merged")
+            return {}
+        result: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._refuse(key, path, "has a key that is not a text")
+                continue
+            self.lines[(*path, key.value)] = key.start_mark.line + 1
+            result[key.value] = self.construct(value, (*path, key.value))
+        return result
+
+    def _refuse_duplicates(self, node: yaml.MappingNode, path: FieldPath) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                self._refuse(key, path, f"has the key {key.value!r} twice")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+
+    def _refuse(self, node: yaml.Node, path: FieldPath, message: str) -> None:
+        self.problems.append(Problem(self.file, node.start_mark.line + 1, _dotted(path), message))
+
+
+def _dotted(path: FieldPath) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def suggestion(wrong: str, known: list[str]) -> str:
+    if not known:
+        return ""
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are: {', '.join(known)}"
+
+
+def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """One of pydantic's errors, in words that say what would be right. Never shows a value that may be a secret."""
+    kind, context = error["type"], error.get("ctx", {})
+    match kind:
+        case "missing":
+            return _MISSING
+        case "extra_forbidden":
+            return f"is not a known field{suggestion(str(error['loc'][-1]), _siblings(error['loc'], model))}"
+        case "value_error":
+            return str(context["error"])
+        case "string_type":
+            return "must be text; put it in quotes if it is a number, a date, yes, no, on or off"
+        case "too_short":
+            return "must not be empty"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "must be a mapping with fields"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case "string_pattern_mismatch":
+            return "has characters that are not allowed here"
+        case "union_tag_not_found":
+            return "needs a type, such as type: bearer"
+        case "union_tag_invalid":
+            return f"has the unknown type {context['tag']!r}; known are {context['expected_tags']}"
+    message = error["msg"]
+    return "must" + message.removeprefix("Input should") if message.startswith("Input should") else message
+
+
+def _siblings(location: FieldPath, model: type[BaseModel]) -> list[str]:
+    """The fields that stand where the location's last part does, or [] where the model does not say."""
+    schema = model.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in location[:-1]:
+        node = _child(node, part, schema)
+    properties: dict[str, Any] = {}
+    for option in _options(node, schema):
+        properties |= option.get("properties", {})
+    return list(properties)
+
+
+def _options(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    members = node.get("anyOf") or node.get("oneOf")
+    if not members:
+        return [node]
+    return [option for member in members for option in _options(member, schema)]
+
+
+def _child(node: dict[str, Any], part: str | int, schema: dict[str, Any]) -> dict[str, Any]:
+    for option in _options(node, schema):
+        if isinstance(part, int) and "items" in option:
+            return dict(option["items"])
+        if isinstance(part, str) and part in option.get("properties", {}):
+            return dict(option["properties"][part])
+        if isinstance(part, str) and part == option.get("properties", {}).get("type", {}).get("const"):
+            return option
+    return node

@@ -1,0 +1,94 @@
+"""An organisation's state -> its sample lines, by metric.
+
+Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ (text 0.0.4 and OpenMetrics 1.0.0). Sample lines
+are the same in both; the headers of families differ.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from types import MappingProxyType
+
+from prometheus_client.utils import floatToGoString
+
+from exporter import metrics
+from exporter.errors import REASONS
+from exporter.metrics import Metric
+from exporter.model import FetchedScope
+from exporter.state.store import OrganisationState
+
+
+def family_header(metric: Metric, *, openmetrics: bool) -> bytes:
+    """The lines that begin a family in either format."""
+    name = metric.name.removesuffix("_total") if openmetrics else metric.name
+    text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
+    if openmetrics:
+        text = text.replace('"', r"\"")
+    return f"# HELP {name} {text}\n# TYPE {name} {metric.kind}\n".encode()
+
+
+def sample_lines(state: OrganisationState, now: datetime) -> dict[str, bytes]:
+    """An organisation's sample lines as of `now`, by metric name; a metric without samples is absent."""
+    lines: dict[str, list[str]] = {}
+    for metric, labels, value in _samples(state, now):
+        lines.setdefault(metric.name, []).append(f"{metric.name}{{{labels}}} {floatToGoString(value)}\n")
+    return {name: "".join(samples).encode() for name, samples in lines.items()}
+
+
+Sample = tuple[Metric, str, float]
+
+
+def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
+    api, organisation = state.target.key
+    own = {name: value for name, value in sorted(state.target.organisation.labels.items()) if value}
+    labels = _labels({metrics.API: api, metrics.ORGANISATION: organisation, **own})
+    yield from _poll_samples(state, labels, now)
+    for scope in state.shown_scopes(now):
+        yield from _scope_samples(state, scope, labels)
+
+
+def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Iterator[Sample]:
+    if state.last_poll is not None:
+        yield metrics.UP, labels, 0 if state.failure else 1
+    for reason in REASONS:
+        with_reason = f"{labels},{_labels({metrics.REASON: reason})}"
+        yield metrics.POLL_FAILING, with_reason, bool(state.failure and state.failure.reason == reason)
+        yield metrics.POLL_FAILURES, with_reason, state.failures[reason]
+    yield metrics.STALE, labels, state.is_stale(now)
+    if state.last_success is not None:
+        yield metrics.LAST_SUCCESS, labels, state.last_success.timestamp()
+    yield metrics.POLL_INTERVAL, labels, state.target.api.poll_interval
+    yield metrics.STALE_AFTER, labels, state.target.api.stale_after_seconds
+    yield metrics.POLLS, labels, state.polls
+
+
+def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -> Iterator[Sample]:
+    usage = scope.usage
+    labels = f"{labels},{_labels({metrics.SCOPE: usage.name})}"
+    yield metrics.REQUESTS, labels, usage.requests
+    for metric, value in (
+        (metrics.LIMIT, usage.limit),
+        (metrics.RATE_LIMIT, usage.rate_limit_per_minute),
+        (metrics.REJECTED, usage.rejected),
+    ):
+        if value is not None:
+            yield metric, labels, value
+    if usage.period is not None:
+        yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
+        yield metrics.PERIOD_END, labels, usage.period.end.timestamp()
+    for day in usage.last_days(state.target.api.daily_history_days):
+        yield metrics.DAILY, f'{labels},{metrics.DATE}="{day.date.isoformat()}"', day.requests
+    info = {
+        metrics.ORGANISATION_ID: state.target.organisation.id,
+        metrics.SCOPE_ID: usage.id,
+        metrics.PLAN: usage.plan,
+        metrics.UNIT: usage.unit,
+        metrics.DAILY_SOURCE: usage.daily_source,
+    }
+    yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
+
+
+_ESCAPES = MappingProxyType(str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""}))
+
+
+def _labels(values: dict[str, str]) -> str:
+    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in values.items())

@@ -1,0 +1,1 @@
+"""Programs on this machine, for whoever runs them: the demo, the tests and the benchmarks."""

@@ -1,0 +1,1 @@
+"""What is known of every organisation: the latest, its days, what survives a restart, and who watches what."""

@@ -1,0 +1,237 @@
+"""The latest of every organisation: its data, how its last poll went, and what of it may still be shown.
+
+A state is a frozen value; a poll makes a new one of it. The store holds the present ones behind a lock.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from exporter.clock import Clock
+from exporter.config.load import Target
+from exporter.errors import REASONS, FailureReason, PollError, ResponseError
+from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
+from exporter.state.history import ObservedHistory, observe
+from exporter.state.storage import Saved, Storage
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
+
+Key = tuple[str, str]
+
+# Without a period nothing says when usage starts anew; a day outlasts most outages of a vendor.
+_DROP_WITHOUT_PERIOD = timedelta(hours=24)
+# Vendors' clocks and the way to them differ by seconds from poll to poll; two periods begin further apart.
+_SAME_PERIOD = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the last poll failed. message: for people, without secrets."""
+
+    reason: FailureReason
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class OrganisationState:
+    """One organisation, now. Times are None until the thing has happened.
+
+    since: when the exporter began to watch it; staleness counts from here while there is no data.
+    scopes: the last that each scope was found to be; a scope that a poll could not read stays with its old time.
+    histories: of scopes whose days are counted here, by name.
+    polls, failures: counted since the exporter started.
+    """
+
+    target: Target
+    since: datetime
+    scopes: tuple[FetchedScope, ...] = ()
+    histories: Mapping[str, ObservedHistory] = field(default_factory=lambda: MappingProxyType({}))
+    last_poll: datetime | None = None
+    last_success: datetime | None = None
+    failure: Failure | None = None
+    polls: int = 0
+    failures: Mapping[FailureReason, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(REASONS, 0)))
+
+    def after(self, outcome: UsageSnapshot | PollError, now: datetime) -> "OrganisationState":
+        """The state after a poll that ended at `now`."""
+        state = replace(self, last_poll=now, polls=self.polls + 1)
+        if isinstance(outcome, PollError):
+            return state._failed(outcome.reason, str(outcome), now)
+        state = state._with_answer(outcome)
+        if outcome.misfits:
+            return state._failed(ResponseError.reason, outcome.misfit_text, now)
+        return replace(state, failure=None)
+
+    def _failed(self, reason: FailureReason, message: str, now: datetime) -> "OrganisationState":
+        failures = MappingProxyType({**self.failures, reason: self.failures[reason] + 1})
+        return replace(self, failure=Failure(reason, message, now), failures=failures)
+
+    def _with_answer(self, snapshot: UsageSnapshot) -> "OrganisationState":
+        at = snapshot.fetched_at
+        before = {scope.usage.name: scope.usage for scope in self.scopes}
+        found = tuple(_beside(before.get(scope.name), scope) for scope in snapshot.scopes)
+        observed = self._observed(found, at)
+        fresh = tuple(FetchedScope(_with_days(scope, observed.get(scope.name)), at) for scope in found)
+        # What could not be read may be one of the scopes known from before: those stay, and grow old.
+        unread = self._scopes_beside(fresh) if snapshot.misfits else ()
+        histories = MappingProxyType({**self._histories_beside(observed, at), **observed})
+        return replace(self, scopes=fresh + unread, histories=histories, last_success=at)
+
+    def _observed(self, scopes: Iterable[ScopeUsage], at: datetime) -> dict[str, ObservedHistory]:
+        """The histories, by name, of those scopes whose days are counted here."""
+        return {
+            scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
+            for scope in scopes
+            if scope.daily_source == DailySource.OBSERVED
+        }
+
+    def _scopes_beside(self, fresh: Sequence[FetchedScope]) -> tuple[FetchedScope, ...]:
+        """The known scopes that are not among the fresh ones.
+
+        Together they are max_scopes at most: a vendor that makes up new names at every poll must not fill the memory.
+        """
+        names = {scope.usage.name for scope in fresh}
+        others = tuple(scope for scope in self.scopes if scope.usage.name not in names)
+        return others[: max(0, self.target.api.max_scopes - len(fresh))]
+
+    def _histories_beside(self, observed: Mapping[str, ObservedHistory], at: datetime) -> dict[str, ObservedHistory]:
+        """The known histories that are not among the observed ones; the latest, so that together they are max_scopes.
+
+        A scope that is not reported now may come back: vendors may list only what was used in this period.
+        """
+        others = {
+            name: history
+            for name, history in self.histories.items()
+            if name not in observed and at - history.last_at < timedelta(days=HISTORY_DAYS)
+        }
+        latest = sorted(others, key=lambda name: others[name].last_at, reverse=True)
+        return {name: others[name] for name in latest[: max(0, self.target.api.max_scopes - len(observed))]}
+
+    def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
+        """The scopes whose data is not too old to be shown."""
+        return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
+
+    def is_stale(self, now: datetime) -> bool:
+        # Data from the future was read while the clock was wrong: how old it is, nobody knows.
+        newest = max((scope.fetched_at for scope in self.scopes), default=self.since)
+        return now >= self._stale_at() or newest - now >= self._stale_after()
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """When time alone will next change what is shown; None if it will not."""
+        moments = (self._stale_at(), *(self._dropped_at(scope) for scope in self.scopes))
+        return min((moment for moment in moments if moment > now), default=None)
+
+    def _stale_after(self) -> timedelta:
+        return timedelta(seconds=self.target.api.stale_after_seconds)
+
+    def _stale_at(self) -> datetime:
+        oldest = min((scope.fetched_at for scope in self.scopes), default=self.last_success or self.since)
+        return oldest + self._stale_after()
+
+    def _dropped_at(self, scope: FetchedScope) -> datetime:
+        drop_after = self.target.api.drop_after
+        if drop_after is not None:
+            return scope.fetched_at + timedelta(seconds=drop_after)
+        if scope.usage.period is None:
+            return scope.fetched_at + _DROP_WITHOUT_PERIOD
+        # Fresh data is not dropped: between a period's end and the next poll there is a moment for each rollover.
+        return max(scope.usage.period.end, scope.fetched_at + self._stale_after())
+
+
+def _with_steady_period(scope: ScopeUsage, before: BillingPeriod | None) -> ScopeUsage:
+    """A period given in seconds from now differs a little at each poll; within a minute it is the same one still."""
+    reported = scope.period
+    if reported is None or before is None or reported == before:
+        return scope
+    same = max(abs(reported.start - before.start), abs(reported.end - before.end)) < _SAME_PERIOD
+    return replace(scope, period=before) if same else scope
+
+
+def _beside(before: ScopeUsage | None, scope: ScopeUsage) -> ScopeUsage:
+    """The scope as the poll found it, with what it has in common with the one before."""
+    if before is None:
+        return scope
+    scope = _with_steady_period(scope, before.period)
+    if not scope.daily or not before.daily:
+        return scope
+    # Nearly all days are as they were: kept as the same objects, they stay where they are in memory.
+    known = {day.date: day for day in before.daily}
+    daily = tuple(known[day.date] if known.get(day.date) == day else day for day in scope.daily)
+    return replace(scope, daily=daily)
+
+
+def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage:
+    return scope if history is None else replace(scope, daily=history.days)
+
+
+Listener = Callable[[Sequence[OrganisationState]], None]
+
+
+class Store:
+    """All organisations' states, in the config's order, and where their cards change colour. Thread-safe.
+
+    Listeners are called after every change, with the states that are new.
+    """
+
+    def __init__(self, clock: Clock, storage: Storage | None = None) -> None:
+        self._clock = clock
+        self._storage = storage
+        self._lock = threading.Lock()
+        self._states: dict[Key, OrganisationState] = {}
+        self._bands = DEFAULT_BANDS
+        self._listeners: list[Listener] = []
+
+    def on_change(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def set_targets(self, targets: Iterable[Target], bands: Bands = DEFAULT_BANDS) -> None:
+        """Take over a config: organisations that stay keep their data, new ones begin, others go.
+
+        bands: in force from now on, for what was read before as well; a change of these needs no poll.
+        """
+        with self._lock:
+            self._bands = bands
+            known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
+            changed = [state for key, state in self._states.items() if state is not known.get(key)]
+        self._changed(changed)
+
+    def record(self, target: Target, outcome: UsageSnapshot | PollError) -> None:
+        """Take in a poll's outcome, unless the target is no longer the one in use."""
+        with self._lock:
+            state = self._states.get(target.key)
+            if state is None or state.target != target:
+                return
+            state = state.after(outcome, self._clock.now())
+            self._states[target.key] = state
+        if self._storage is not None and isinstance(outcome, UsageSnapshot):
+            self._storage.save(target.account, Saved(state.last_success, state.scopes, dict(state.histories)))
+        self._changed([state])
+
+    def states(self) -> tuple[OrganisationState, ...]:
+        with self._lock:
+            return tuple(self._states.values())
+
+    def bands(self) -> Bands:
+        with self._lock:
+            return self._bands
+
+    def _taken_over(self, target: Target) -> OrganisationState:
+        known = self._states.get(target.key)
+        if known is not None and known.target.account == target.account:
+            return known if known.target == target else replace(known, target=target)
+        state = OrganisationState(target, self._clock.now())
+        saved = self._storage.load(target.account) if self._storage is not None else None
+        if saved is None:
+            return state
+        return replace(
+            state,
+            scopes=saved.scopes,
+            histories=MappingProxyType(dict(saved.histories)),
+            last_success=saved.last_success,
+        )
+
+    def _changed(self, states: Sequence[OrganisationState]) -> None:
+        for listener in self._listeners:
+            listener(states)

@@ -1,0 +1,306 @@
+"""A vendor's usage endpoints, asked for one target: sign in, ask, limit time and size, name the failure."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+
+from exporter.clock import Clock
+from exporter.config.api import Api
+from exporter.config.load import Target
+from exporter.config.request import Paging, Request
+from exporter.config.secrets import Secret
+from exporter.config.templates import Values, expand
+from exporter.errors import (
+    AuthError,
+    RateLimitedError,
+    RequestError,
+    ResponseError,
+    ServerError,
+)
+from exporter.model import Answer
+from exporter.periods import calendar_period
+from exporter.redaction import is_secret_name
+from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
+from exporter.vendor.paging import Page, Step, next_step, together
+from exporter.vendor.rate_limit_headers import rate_limits
+from exporter.vendor.sign_in import SignIn
+from exporter.vendor.strict_json import parse_json
+from exporter.vendor.watchdog import DeadlineExceeded, Watchdog
+
+USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
+
+_CHUNK_BYTES = 65_536
+# What a vendor may ask us to wait at most; a Retry-After of years would be a fault of its own.
+_MAX_RETRY_AFTER = 86_400.0
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request with everything put in. Not shown by repr, since parameters and headers may be secret."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(repr=False)
+
+    def at(self, step: Step | None) -> "_Asked":
+        """The request for the page that the step leads to; None: the first page."""
+        if step is None:
+            return self
+        if step.url is not None:
+            return replace(self, url=step.url, params={})
+        if not isinstance(self.body, dict):
+            return replace(self, params={**self.params, str(step.parameter): str(step.value)})
+        # GraphQL's arguments stand in the body's variables; other bodies hold theirs at the top.
+        inner = self.body.get("variables")
+        paged = {**(inner if isinstance(inner, dict) else self.body), str(step.parameter): step.value}
+        return replace(self, body={**self.body, "variables": paged} if isinstance(inner, dict) else paged)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An answer that can be asked for again on condition (RFC 9110, section 13). body: as it came, since what it is
+    parsed to takes many times the memory."""
+
+    asked: _Asked
+    validators: Mapping[str, str]
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Received:
+    """One HTTP answer, read and checked. known: None where the vendor gave nothing to ask for it again by."""
+
+    answer: Answer
+    url: str
+    next_link: str | None
+    known: _Known | None
+
+
+class VendorClient:
+    """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
+
+    def __init__(self, target: Target, clock: Clock) -> None:
+        self._target = target
+        self._clock = clock
+        self._transport = _transport(target.api)
+        self._sign_in = SignIn(target.auth, self._transport)
+        self._watchdog = Watchdog()
+        self._known: dict[str, _Known] = {}
+
+    def fetch(self) -> dict[str, Answer]:
+        """The answer of each of the api's requests, by name; the last one where the vendor says it is unchanged.
+
+        Raises a PollError that says what failed, without any secret: all of a poll's answers come, or none.
+        """
+        api = self._target.api
+        try:
+            # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
+            with requests.Session() as session, self._watchdog.session(session):
+                session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
+                return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
+        except FOREIGN_ERRORS as error:
+            raise translated(error, host=urlsplit(api.base_url or api.url).netloc, timeout=api.timeout) from None
+
+    def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
+        asked = _asked(request, self._target, self._clock.now())
+        session.proxies = dict(requests.utils.get_environ_proxies(asked.url))
+        if request.paging is not None:
+            return self._all_pages(session, request, request.paging, asked)
+        known = self._known.get(name)
+        received = self._signed_in(session, request, asked, known if known and known.asked == asked else None)
+        if received.known is not None:
+            self._known[name] = received.known
+        else:
+            self._known.pop(name, None)
+        return received.answer
+
+    def _all_pages(self, session: requests.Session, request: Request, paging: Paging, asked: _Asked) -> Answer:
+        pages: list[Page] = []
+        step = Step(parameter=paging.parameter, value=paging.first_page) if paging.by == "page" else None
+        steps = {step}
+        while True:
+            received = self._signed_in(session, request, asked.at(step), None)
+            pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.next_link))
+            step = next_step(paging, pages[-1])
+            if step is None:
+                return Answer(together(pages, paging.items), received.answer.headers)
+            if step in steps:
+                raise ResponseError(f"paging: page {len(pages)} leads back to a page before it")
+            if len(pages) == paging.max_pages:
+                raise ResponseError(f"paging: there are more than max_pages ({paging.max_pages}) pages")
+            steps.add(step)
+
+    def _signed_in(
+        self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
+    ) -> _Received:
+        try:
+            return self._exchange(session, request, asked, known)
+        except AuthError:
+            if not self._sign_in.renew():
+                raise
+            return self._exchange(session, request, asked, known)
+
+    def _exchange(
+        self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
+    ) -> _Received:
+        api = self._target.api
+        deadline = self._clock.monotonic() + api.timeout
+        with (
+            self._watchdog.deadline(api.timeout),
+            session.request(
+                asked.method,
+                asked.url,
+                params=asked.params,
+                json=asked.body,
+                headers={
+                    "User-Agent": USER_AGENT,
+                    "Accept": "application/json",
+                    **(known.validators if known else {}),
+                    **asked.headers,
+                },
+                auth=self._sign_in,
+                stream=True,
+                allow_redirects=False,  # credentials are for the configured host only
+                **self._transport,
+            ) as response,
+        ):
+            if response.status_code == requests.codes.not_modified and known:
+                # The headers that it brings are the newer ones (RFC 9111, section 3.2).
+                known = replace(known, headers={**known.headers, **_headers(response)})
+                return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
+            _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
+            return self._received(response, request, asked, deadline)
+
+    def _received(self, response: requests.Response, request: Request, asked: _Asked, deadline: float) -> _Received:
+        headers = _headers(response)
+        if request.read == "rate_limit_headers":
+            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, None)
+        body = self._body(response, deadline)
+        validators = _validators(headers)
+        known = _Known(asked, validators, body, headers) if validators else None
+        next_link = response.links.get("next", {}).get("url")
+        return _Received(Answer(parse_json(body), headers), response.url, next_link, known)
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        """The decoded body, read piece by piece so that neither its size nor its slowness is without end."""
+        api = self._target.api
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > api.max_response_bytes:
+                raise ResponseError(f"the answer is larger than max_response_bytes ({api.max_response_bytes})")
+            if self._clock.monotonic() > deadline:
+                raise DeadlineExceeded
+        return bytes(body)
+
+
+def _headers(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _asked(request: Request, target: Target, now: datetime) -> _Asked:
+    """The request for one target at one time. Raises AuthError where a secret in it cannot be read."""
+    api, organisation = target.api, target.organisation
+    static = api.static.period
+    period = calendar_period(static.every, static.anchor_day, api.time_zone, now) if static else None
+    period = period or calendar_period("month", 1, api.time_zone, now)
+    assert period is not None  # noqa: S101 - a month always holds now
+    values = Values(organisation.id, organisation.display_name, now, api.time_zone, period)
+    url = expand(request.url, values, lambda value: quote(value, safe=""))
+    base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
+    try:
+        return _Asked(
+            request.sent_as,
+            base + url if url.startswith("/") else url,
+            {name: _value(name, secret, values) for name, secret in request.params.items()},
+            {name: _value(name, secret, values) for name, secret in request.headers.items()},
+            _expanded(request.body, values),
+        )
+    except ValueError as error:
+        raise AuthError(f"a parameter or header cannot be used: {error}") from None
+
+
+def _value(name: str, secret: Secret, values: Values) -> str:
+    """A parameter's or header's text. It is secret if it comes from elsewhere, or if its name says so."""
+    if secret.value is None:
+        return secret.reveal()
+    return expand(secret.reveal() if is_secret_name(name) else secret.text(), values)
+
+
+def _expanded(body: Any, values: Values) -> Any:
+    if isinstance(body, str):
+        return expand(body, values)
+    if isinstance(body, list):
+        return [_expanded(item, values) for item in body]
+    if isinstance(body, dict):
+        return {name: _expanded(item, values) for name, item in body.items()}
+    return body
+
+
+def _transport(api: Api) -> dict[str, Any]:
+    """What every request to the vendor needs below HTTP."""
+    tls = api.tls
+    certificate = tls.cert_file and (
+        str(tls.cert_file) if tls.key_file is None else (str(tls.cert_file), str(tls.key_file))
+    )
+    return {"timeout": api.timeout, "verify": str(tls.ca_file) if tls.ca_file else tls.verify, "cert": certificate}
+
+
+def _validators(headers: Mapping[str, str]) -> dict[str, str]:
+    pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
+    return {name: headers[validator] for name, validator in pairs if validator in headers}
+
+
+def _refuse_status(response: requests.Response, now: datetime, *, bodiless: bool) -> None:
+    status = response.status_code
+    message = f"the vendor answered {status} {response.reason or ''}".rstrip()
+    wait = retry_after(response.headers.get("Retry-After"), now)
+    match status:
+        case 200:
+            return
+        case _ if bodiless and requests.codes.ok < status < requests.codes.multiple_choices:
+            return
+        case 401 | 403 | 407:
+            raise AuthError(f"{message}: check the credentials and what they may read")
+        case 429:
+            raise RateLimitedError(message, retry_after=wait)
+        case _ if status >= requests.codes.internal_server_error:
+            raise ServerError(message, retry_after=wait if status == requests.codes.service_unavailable else None)
+        case requests.codes.not_modified:
+            raise ResponseError(f"{message}, to a request that set no condition")
+        case _ if requests.codes.multiple_choices <= status < requests.codes.bad_request:
+            host = _host(response.headers.get("Location", ""))
+            where = f" to {host}" if host else ""
+            raise RequestError(f"{message}, a redirect{where}; put the final address into url")
+        case _ if status >= requests.codes.bad_request:
+            raise RequestError(message)
+    raise ResponseError(f"{message}, which is no usage answer")
+
+
+def _host(url: str) -> str | None:
+    with contextlib.suppress(ValueError):
+        return urlsplit(url).hostname
+    return None
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Retry-After in seconds from now (RFC 9110, section 10.2.3): seconds or an HTTP date; None if neither."""
+    if value is None:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return min(float(value), _MAX_RETRY_AFTER)
+    with contextlib.suppress(ValueError, OverflowError):
+        moment = parsedate_to_datetime(value)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+        return min(max(seconds.total_seconds(), 0.0), _MAX_RETRY_AFTER)
+    return None

@@ -1,0 +1,474 @@
+"""A vendor's JSON answer -> UsageSnapshot, by JMESPath (https://jmespath.org/specification.html). Pure.
+
+What does not fit is a misfit: it names the field, the expression and what was met. A scope that does not fit is
+left out and reported; the others come through. Only when nothing fits is the whole answer a ResponseError.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NoReturn, cast
+from zoneinfo import ZoneInfo
+
+import jmespath.exceptions
+from dateutil.relativedelta import relativedelta
+
+from exporter.config.api import MAIN_REQUEST, Api, Override
+from exporter.config.expressions import Expression, compile_jmespath
+from exporter.config.fields import check_name
+from exporter.config.mapping import DailyMapping, Join, PeriodMapping, UsageMapping
+from exporter.errors import ResponseError
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
+from exporter.periods import calendar_period, from_unix
+from exporter.redaction import redact
+from exporter.thresholds import HISTORY_DAYS
+from exporter.vendor.strict_json import shown
+
+# An id may be a number: this holds those of 64 bits, and is far from where writing out a number takes long.
+_LARGEST_ID = 10**22
+# Every minute of 31 days.
+_MAX_DAILY_ENTRIES = 44_640
+
+
+class _Unreadable(Exception):  # noqa: N818 - a finding, collected as a Misfit; not an error of ours
+    """A field that could not be read; the message names it, its expression and what was met."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """A part of an answer that expressions are read on: an organisation, a scope or a day.
+
+    answers: all of them, by request. key: under which the part stands in an object, or its place in a list.
+    joined: by request, its own part on the same scope.
+    """
+
+    value: Any
+    answers: Mapping[str, Answer]
+    key: str | int | None = None
+    joined: Mapping[str, Any] = field(default_factory=dict)
+
+
+def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
+    """Read the answers of a poll, by request. `now` places calendar periods and the window of 30 days.
+
+    organisation: its id, where one answer holds them all. Raises ResponseError where the answer is an error or no
+    scope fits.
+    """
+    reader, whole = _Reader(api, now), answers[MAIN_REQUEST].body
+    try:
+        elements = _scope_elements(answers, api, organisation)
+    except _Unreadable as error:
+        raise ResponseError(str(error), misfits=(Misfit(str(error), whole),)) from None
+    misfits: list[Misfit] = []
+    if len(elements) > api.max_scopes:
+        misfits.append(Misfit(f"scopes: there are more than max_scopes ({api.max_scopes})", whole))
+    read: list[tuple[ScopeUsage, Element]] = []
+    for index, element in enumerate(elements[: api.max_scopes]):
+        try:
+            read.append((_scope(reader, element, index), element))
+        except _Unreadable as error:
+            misfits.append(Misfit(str(error), element.value))
+    twice = _of_one_name(read)
+    misfits += twice.values()
+    scopes = tuple(scope for scope, _ in read if scope.name not in twice)
+    if misfits and not scopes:
+        raise ResponseError("; ".join(misfit.message for misfit in misfits[:3]), misfits=tuple(misfits))
+    return UsageSnapshot(now, scopes, tuple(misfits))
+
+
+def _scope_elements(answers: Mapping[str, Answer], api: Api, organisation: str) -> list[Element]:
+    """Where the scopes stand. Raises _Unreadable where there are none to be had."""
+    mapping = api.mapping
+    root = Element(answers[MAIN_REQUEST].body, answers)
+    _refuse_error(mapping, root)
+    part = _part_of(organisation, mapping, root)
+    elements = _with_joined(list(_elements(mapping.scopes, part, "scopes")), mapping, root)
+    # One more than are allowed, to see that there are too many.
+    return list(islice((element for element in elements if _wanted(mapping, element)), api.max_scopes + 1))
+
+
+def _of_one_name(read: list[tuple[ScopeUsage, Element]]) -> dict[str, Misfit]:
+    """By name, the scopes of one name: of them none is trusted, since which of them would be right?"""
+    parts: dict[str, list[Any]] = {}
+    for scope, element in read:
+        parts.setdefault(scope.name, []).append(element.value)
+    return {
+        name: Misfit(f"scope {name!r}: the name comes {len(same)} times", same)
+        for name, same in parts.items()
+        if len(same) > 1
+    }
+
+
+def _part_of(organisation: str, mapping: UsageMapping, root: Element) -> Element:
+    """The organisation's part of an answer that holds them all; the whole where it is for one."""
+    if mapping.organisations is None:
+        return root
+    for element in _elements(mapping.organisations, root, "organisations"):
+        if _text(mapping.organisation_id, element, "organisation_id") == organisation:
+            return element
+    raise _Unreadable(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
+
+
+def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) -> list[Element]:
+    """The scopes, each with its part of the answers that the mapping joins; a part that is not there is null."""
+    if not mapping.joins:
+        return elements
+    parts = {request: _parts(request, join, root) for request, join in mapping.joins.items()}
+    joined = []
+    for element in elements:
+        found = {}
+        for request, join in mapping.joins.items():
+            expression = mapping.id if join.by == "id" else mapping.name
+            found[request] = parts[request].get(_text(expression, element, join.by))
+        joined.append(replace(element, joined=found))
+    return joined
+
+
+def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
+    source = join.scopes.model_copy(update={"request": request, "root": join.scopes.source, "path": None})
+    parts: dict[str, Any] = {}
+    for element in _elements(source, root, f"joins.{request}.scopes"):
+        name = _text(join.name, element, f"joins.{request}.name")
+        if name in parts:
+            raise _Unreadable(f"joins.{request}.name: {join.name} gave {shown(name)} twice")
+        parts[name] = element.value
+    return parts
+
+
+def _wanted(mapping: UsageMapping, element: Element) -> bool:
+    return mapping.filter is None or bool(_search(mapping.filter, element, "filter"))
+
+
+def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
+    """One scope. Raises _Unreadable, with the scope's name, or its place where the name itself cannot be read."""
+    where = f"scope {element.key if isinstance(element.key, str) else index + 1}"
+    try:
+        where = f"scope {reader.name(element)!r}"
+        return reader.scope(element)
+    except _Unreadable as error:
+        raise _Unreadable(f"{where}: {error}") from None
+    except OverflowError as error:  # dates near the years 1 and 9999 leave the calendar in another time zone
+        raise _Unreadable(f"{where}: a date is out of range: {_line(error)}") from None
+
+
+def _refuse_error(mapping: UsageMapping, root: Element) -> None:
+    if mapping.error_when is None:
+        return
+    found = _search(mapping.error_when, root, "error_when")
+    if found:
+        raise _Unreadable(f"the answer holds an error: {mapping.error_when} gave {shown(found)}")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one scope at a time, with all that is the same for every scope of an answer."""
+
+    api: Api
+    now: datetime
+
+    @property
+    def mapping(self) -> UsageMapping:
+        return self.api.mapping
+
+    def name(self, element: Element) -> str:
+        return _text(self.mapping.name, element, "name") or _wrong("name", self.mapping.name, None, "a text")
+
+    def scope(self, element: Element) -> ScopeUsage:
+        mapping, name = self.mapping, self.name(element)
+        override = self.api.overrides.get(name, Override())
+        limit = self._limit(element, override)
+        daily = self._daily(element)
+        return ScopeUsage(
+            name=override.name or name,
+            requests=self._requests(element, limit),
+            limit=limit,
+            id=_text(mapping.id, element, "id"),
+            plan=override.plan or _text(mapping.plan, element, "plan"),
+            unit=override.unit or _text(mapping.unit, element, "unit") or self.api.static.unit or "requests",
+            rate_limit_per_minute=self._rate_limit(element, override),
+            rejected=self._count(mapping.rejected, element, "rejected"),
+            period=self._period(element, override),
+            daily=daily,
+            daily_source=DailySource.OBSERVED if daily is None else DailySource.VENDOR,
+        )
+
+    def _count(self, expression: Expression | None, element: Element, field: str) -> float | None:
+        count = _number(expression, element, field)
+        return None if count is None else _finite(count * self.mapping.scale, expression, field)
+
+    def _limit(self, element: Element, override: Override) -> float | None:
+        """The limit; None where the answer or the config declares it unlimited."""
+        if override.limit is not None:
+            return None if override.limit == "unlimited" else override.limit
+        expression, static = self.mapping.limit, self.api.static.limit
+        if expression is not None:
+            value = _search(expression, element, "limit")
+            if any(_same(value, unlimited) for unlimited in self.mapping.unlimited_when):
+                return None
+            if value is None and not expression.optional:
+                _wrong("limit", expression, value, "a number, or a value listed in unlimited_when")
+            if value is not None:
+                return self._count(expression, element, "limit")
+        if static is None:
+            raise _Unreadable(f"limit: {expression} gave null, and static.limit does not say it either")
+        return None if static == "unlimited" else static
+
+    def _requests(self, element: Element, limit: float | None) -> float:
+        if self.mapping.requests is not None:
+            return _required(
+                self._count(self.mapping.requests, element, "requests"), "requests", self.mapping.requests
+            )
+        expression = cast("Expression", self.mapping.remaining)
+        remaining = _required(self._count(expression, element, "remaining"), "remaining", expression)
+        if limit is None:
+            raise _Unreadable("remaining: says nothing of the usage where the limit is unlimited; map requests")
+        if remaining > limit:
+            raise _Unreadable(f"remaining: {expression} gave {remaining:g}, more than the limit of {limit:g}")
+        return limit - remaining
+
+    def _rate_limit(self, element: Element, override: Override) -> float | None:
+        if override.rate_limit_per_minute is not None:
+            return override.rate_limit_per_minute
+        rate = _number(self.mapping.rate_limit, element, "rate_limit")
+        if rate is None:
+            return self.api.static.rate_limit_per_minute
+        return _finite(rate * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
+
+    def _period(self, element: Element, override: Override) -> BillingPeriod | None:
+        static = override.period or self.api.static.period
+        if self.mapping.period is not None and override.period is None:
+            mapping = self.mapping.period
+            if override.period_length is not None and mapping.length is not None:
+                mapping = mapping.model_copy(update={"length": override.period_length})
+            reported = _reported_period(mapping, element, self.api.time_zone, self.now)
+            if reported is not None:
+                return reported
+        if static is None:
+            return None
+        return calendar_period(static.every, static.anchor_day, self.api.time_zone, self.now)
+
+    def _daily(self, element: Element) -> tuple[DailyUsage, ...] | None:
+        daily = self.mapping.daily
+        if daily is None:
+            return None
+        counts = _daily_counts(daily, element, self.api.time_zone, self.mapping.scale)
+        if counts is None:
+            return None
+        return _last_days(counts, self.now.astimezone(self.api.time_zone).date(), self.api.missing_days == "zero")
+
+
+def _elements(expression: Expression, parent: Element, field: str) -> Iterator[Element]:
+    """The members of a list, or of an object with their keys. Raises _Unreadable where it is neither."""
+    found = _search(expression, parent, field)
+    if isinstance(found, list):
+        return (Element(value, parent.answers, place) for place, value in enumerate(found))
+    if isinstance(found, dict):
+        return (Element(value, parent.answers, key) for key, value in found.items())
+    return _wrong(field, expression, found, "a list or an object")
+
+
+def _search(expression: Expression, element: Element, field: str) -> Any:
+    if expression.key:
+        return element.key if isinstance(element.key, str) else None
+    answer = element.answers[expression.request or MAIN_REQUEST]
+    if expression.header is not None:
+        return _header(answer.headers.get(expression.header.lower()))
+    if expression.root is not None:
+        subject = answer.body
+    else:
+        subject = element.value if expression.request is None else element.joined.get(expression.request)
+    try:
+        return compile_jmespath(expression.source).search(subject)
+    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise _Unreadable(f"{field}: {expression} cannot be applied: {_line(error)}") from None
+
+
+def _header(text: str | None) -> Any:
+    """A header's value; a number where it is one, since headers know no types."""
+    if text is not None and re.fullmatch(r"\d{1,18}(\.\d+)?", text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def _number(expression: Expression | None, element: Element, field: str) -> float | None:
+    """A finite number of 0 or more; None only where it is not mapped, or optional and not reported."""
+    if expression is None:
+        return None
+    value = _search(expression, element, field)
+    if value is None and expression.optional:
+        return None
+    if isinstance(value, str):
+        _wrong(
+            field,
+            expression,
+            value,
+            f"a number; to_number({expression.source}) reads a text as one",
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _wrong(field, expression, value, "a number")
+    number = _finite(value, expression, field)
+    if expression.minus is not None:
+        taken = _number(expression.minus, element, f"{field}.minus")
+        number -= _required(taken, f"{field}.minus", expression.minus)
+    if number < 0:
+        _wrong(field, expression, number, "a number of 0 or more")
+    return _finite(number * expression.scale, expression, field)
+
+
+def _finite(number: float, expression: Expression | None, field: str) -> float:
+    try:
+        result = float(number)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise _Unreadable(f"{field}: {expression} gave a number too large to be a count")
+    return result
+
+
+def _required(number: float | None, field: str, expression: Expression) -> float:
+    return number if number is not None else _wrong(field, expression, None, "a number")
+
+
+def _text(expression: Expression | None, element: Element, field: str) -> str:
+    """A text fit for a label value; "" only where it is not mapped, or optional and not reported."""
+    if expression is None:
+        return ""
+    value = _search(expression, element, field)
+    if value is None and expression.optional:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < _LARGEST_ID else None
+    if not isinstance(value, str):
+        _wrong(field, expression, value, "a text")
+    try:
+        return check_name(redact(value))
+    except ValueError as error:
+        raise _Unreadable(f"{field}: {expression} gave {shown(value)}, which {error}") from None
+
+
+def _reported_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime) -> BillingPeriod | None:
+    start = _time(mapping.start, element, "period.start", zone)
+    end = _time(mapping.end, element, "period.end", zone)
+    seconds = _number(mapping.ends_in, element, "period.ends_in")
+    try:
+        if seconds is not None:
+            end = now + timedelta(seconds=seconds)
+        if start is None and end is None:
+            return None
+        if mapping.length is not None:
+            length = relativedelta(months=1) if mapping.length == "month" else timedelta(seconds=mapping.length)
+            start = start or _shift(end, -length, zone)
+            end = end or _shift(start, length, zone)
+        if start is None or end is None:
+            raise _Unreadable(f"period: the answer gives only its {'start' if start else 'end'}")
+        return BillingPeriod(start, end)
+    except (ValueError, OverflowError) as error:
+        raise _Unreadable(f"period: {_line(error)}") from None
+
+
+def _shift(moment: datetime | None, length: relativedelta | timedelta, zone: ZoneInfo) -> datetime | None:
+    """Months are counted by the zone's calendar, other lengths by the clock."""
+    if moment is None:
+        return None
+    if isinstance(length, timedelta):
+        return moment + length
+    shifted: datetime = moment.astimezone(zone) + length
+    return shifted.astimezone(UTC)
+
+
+def _time(expression: Expression | None, element: Element, field: str, zone: ZoneInfo) -> datetime | None:
+    if expression is None:
+        return None
+    value = _search(expression, element, field)
+    if value is None and expression.optional:
+        return None
+    moment = _parse_time(value, zone)
+    if moment is None:
+        _wrong(field, expression, value, "an ISO 8601 time, or Unix seconds or milliseconds")
+    return moment
+
+
+def _parse_time(value: object, zone: ZoneInfo) -> datetime | None:
+    """ISO 8601 (https://www.rfc-editor.org/rfc/rfc3339 and neighbours) or Unix time; None where it is neither."""
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return from_unix(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale: float) -> dict[date, float] | None:
+    if mapping.entries.optional and _search(mapping.entries, element, "daily.entries") is None:
+        return None
+    first = None if mapping.first_date is None else _day(mapping.first_date, element, zone, "daily.first_date")
+    counts: dict[date, float] = {}
+    for number, entry in enumerate(_elements(mapping.entries, element, "daily.entries")):
+        if number == _MAX_DAILY_ENTRIES:
+            raise _Unreadable(f"daily.entries: {mapping.entries} has more than {_MAX_DAILY_ENTRIES} entries")
+        if first is not None and isinstance(entry.key, int):
+            day = first + timedelta(days=entry.key)
+        else:
+            day = _day(mapping.date or Expression(key=True), entry, zone, "daily.date")
+        if day in counts and not mapping.finer:
+            raise _Unreadable(
+                f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days"
+            )
+        count = _required(_number(mapping.requests, entry, "daily.requests"), "daily.requests", mapping.requests)
+        counts[day] = counts.get(day, 0.0) + _finite(count * scale, mapping.requests, "daily.requests")
+    return counts
+
+
+def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> date:
+    value = _search(expression, entry, field)
+    # Only what has a date's length is worth remembering; the vendor may send texts of megabytes.
+    if isinstance(value, str) and len(value) == len("YYYY-MM-DD") and (day := _calendar_day(value)) is not None:
+        return day
+    moment = _parse_time(value, zone)
+    if moment is None:
+        _wrong(field, expression, value, "a date (YYYY-MM-DD) or a time")
+    return moment.astimezone(zone).date()
+
+
+@lru_cache(maxsize=4096)
+def _calendar_day(text: str) -> date | None:
+    """The date that a text of the form YYYY-MM-DD means; None where it has another form."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    return None
+
+
+def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[DailyUsage, ...]:
+    """The last 30 days. A vendor whose day begins before ours may already report tomorrow, but no later days."""
+    newest = max([today, *counts])
+    if newest > today + timedelta(days=1):
+        raise _Unreadable(f"daily.date: {newest.isoformat()} lies in the future; today is {today.isoformat()}")
+    return tuple(DailyUsage(day, counts.get(day, 0.0)) for day in _window(newest) if fill or day in counts)
+
+
+@lru_cache(maxsize=64)
+def _window(newest: date) -> tuple[date, ...]:
+    """The 30 days up to `newest`; the same objects for all scopes, since together they have very many."""
+    return tuple(newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS)))
+
+
+def _same(value: object, declared: object) -> bool:
+    """Equal as JSON values: 1 and true are not."""
+    return value == declared and isinstance(value, bool) == isinstance(declared, bool)
+
+
+def _wrong(field: str, expression: Expression | None, value: object, wanted: str) -> NoReturn:
+    raise _Unreadable(f"{field}: {expression} gave {shown(value)}, not {wanted}")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

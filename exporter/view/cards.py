@@ -1,0 +1,255 @@
+"""What a usage card shows, worked out once for the page, the terminal and /api/v1/usage. Pure.
+
+The dataclasses are the JSON document too: a field's name here is its name there, null is unknown or not applicable.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
+from exporter.state.store import Failure, OrganisationState
+from exporter.thresholds import (
+    DEFAULT_BANDS,
+    HISTORY_DAYS,
+    LIMIT_REACHED_RATIO,
+    NEAR_LIMIT_DAYS,
+    NEAR_LIMIT_RATIO,
+    PROJECTION_MIN_ELAPSED_RATIO,
+    RATE_LIMIT_HIGH_RATIO,
+    Band,
+    Bands,
+)
+
+UNLIMITED: Literal["unlimited"] = "unlimited"
+
+_MINUTES_A_DAY = 24 * 60
+_SECONDS_A_DAY = 24 * 60 * 60.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Where the period ends at the present pace: requests so far / the part of the period that has passed.
+
+    requests: at the period's end. used_ratio: of the limit; None when unlimited or with a limit of 0.
+    limit_reached_at: None where the limit holds until the period's end, or is reached already.
+    """
+
+    requests: float
+    used_ratio: float | None
+    limit_reached_at: datetime | None
+
+
+class AdviceKind(StrEnum):
+    """rate_limit: slow down. add_on: one scope is consistently near its limit. plan_upgrade: several are."""
+
+    RATE_LIMIT = "rate_limit"
+    ADD_ON = "add_on"
+    PLAN_UPGRADE = "plan_upgrade"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about the usage, and for which scopes."""
+
+    kind: AdviceKind
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One scope.
+
+    used_ratio: requests / limit, unrounded; None when unlimited, or with requests against a limit of 0.
+    used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
+    band: the colour; None when unlimited.
+    projection: None without a period, too early in it, or after its end.
+    near_limit: consistently so, as exporter.thresholds defines it.
+    near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
+    stale_since: when the data grew older than allowed; None while it is fresh.
+    """
+
+    scope: str
+    scope_id: str
+    plan: str
+    unit: str
+    requests: float
+    limit: float | Literal["unlimited"]
+    used_ratio: float | None
+    used_percentage: str | None
+    band: Band | None
+    rate_limit_per_minute: float | None
+    rejected: float | None
+    period: BillingPeriod | None
+    projection: Projection | None
+    near_limit: bool
+    near_rate_limit: bool
+    daily_source: DailySource
+    daily: tuple[DailyUsage, ...]
+    fetched_at: datetime
+    stale_since: datetime | None
+
+    @property
+    def filled(self) -> float | None:
+        """How much of the bar is filled, 0 to 1; full above the limit; None without a bar."""
+        if self.band is None:
+            return None
+        return 1.0 if self.used_ratio is None else min(self.used_ratio, 1.0)
+
+
+@dataclass(frozen=True)
+class OrganisationCards:
+    """One organisation: how its polls go, and a card a scope.
+
+    up: whether the last poll worked; None before the first.
+    stale: whether any of the data is older than allowed.
+    time_zone: IANA name, of the days and of calendar periods.
+    """
+
+    api: str
+    organisation: str
+    organisation_id: str
+    labels: dict[str, str]
+    time_zone: str
+    poll_interval_seconds: float
+    up: bool | None
+    stale: bool
+    last_poll: datetime | None
+    last_success: datetime | None
+    failure: Failure | None
+    advice: tuple[Advice, ...]
+    scopes: tuple[Card, ...]
+
+
+def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) -> OrganisationCards:
+    api = state.target.api
+    stale_after = timedelta(seconds=api.stale_after_seconds)
+    cards = tuple(
+        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands)
+        for scope in state.shown_scopes(now)
+    )
+    return OrganisationCards(
+        api=api.name,
+        organisation=state.target.organisation.display_name,
+        organisation_id=state.target.organisation.id,
+        labels=dict(state.target.organisation.labels),
+        time_zone=state.target.time_zone.key,
+        poll_interval_seconds=api.poll_interval,
+        up=None if state.last_poll is None else state.failure is None,
+        stale=state.is_stale(now),
+        last_poll=state.last_poll,
+        last_success=state.last_success,
+        failure=state.failure,
+        advice=_advice(cards),
+        scopes=cards,
+    )
+
+
+def card_of(
+    scope: FetchedScope,
+    now: datetime,
+    *,
+    stale_after: timedelta,
+    days: int = HISTORY_DAYS,
+    bands: Bands = DEFAULT_BANDS,
+) -> Card:
+    """The card of a scope. days: how many of the newest days it shows; the advice looks at all that are known."""
+    usage = scope.usage
+    ratio = usage.used_ratio
+    stale_since = scope.fetched_at + stale_after
+    return Card(
+        scope=usage.name,
+        scope_id=usage.id,
+        plan=usage.plan,
+        unit=usage.unit,
+        requests=usage.requests,
+        limit=UNLIMITED if usage.limit is None else float(usage.limit),
+        used_ratio=None if ratio == float("inf") else ratio,
+        used_percentage=None if ratio is None else percentage(ratio, bands),
+        band=None if ratio is None else bands.band_of(ratio),
+        rate_limit_per_minute=usage.rate_limit_per_minute,
+        rejected=usage.rejected,
+        period=usage.period,
+        projection=project(usage, scope.fetched_at),
+        near_limit=near_limit(usage),
+        near_rate_limit=_near_rate_limit(usage),
+        daily_source=usage.daily_source,
+        daily=usage.last_days(days),
+        fetched_at=scope.fetched_at,
+        stale_since=stale_since if stale_since <= now else None,
+    )
+
+
+def percentage(ratio: float, bands: Bands) -> str:
+    """A used ratio with two decimals, such as "62.50%".
+
+    Rounded to the nearest, except where that would contradict the unrounded value: 74.996 % is blue
+    and stays "74.99%", 90.001 % is red and becomes "90.01%", 99.996 % is not "100.00%", and used is not "0.00%".
+    """
+    percent = ratio * 100
+    if percent == float("inf"):
+        return ">100%"
+    rounded = round(percent, 2)
+    # 33.3 / 100 is 0.33299999999999996.
+    if _story(round(rounded / 100, 4), bands) != _story(ratio, bands):
+        rounded += 0.01 if rounded < percent else -0.01
+    return f"{rounded:,.2f}%"
+
+
+def _story(ratio: float, bands: Bands) -> tuple[Band, bool, bool]:
+    return bands.band_of(ratio), ratio >= LIMIT_REACHED_RATIO, ratio > 0
+
+
+def days_shown(daily: Sequence[DailyUsage]) -> list[tuple[date, DailyUsage | None]]:
+    """30 dates up to the newest known one, each with what is known of it; [] where nothing is known."""
+    by_date = {day.date: day for day in daily}
+    if not by_date:
+        return []
+    newest = max(by_date)
+    dates = (newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS)))
+    return [(day, by_date.get(day)) for day in dates]
+
+
+def project(usage: ScopeUsage, at: datetime) -> Projection | None:
+    """Where the usage found at `at` is heading; None where that cannot be judged."""
+    period = usage.period
+    if period is None or at >= period.end:
+        return None
+    elapsed = (at - period.start) / (period.end - period.start)
+    if elapsed < PROJECTION_MIN_ELAPSED_RATIO:
+        return None
+    requests = usage.requests / elapsed
+    if not usage.limit:
+        return Projection(requests, None, None)
+    reached = None
+    if usage.requests < usage.limit < requests:
+        reached = period.start + (period.end - period.start) * (usage.limit / requests)
+    return Projection(requests, requests / usage.limit, reached)
+
+
+def near_limit(usage: ScopeUsage) -> bool:
+    """Whether enough of the last days, each on its own, would use up most of the limit in a whole period."""
+    if not usage.limit or usage.period is None:
+        return False
+    days_in_period = (usage.period.end - usage.period.start).total_seconds() / _SECONDS_A_DAY
+    heavy = NEAR_LIMIT_RATIO * usage.limit / days_in_period
+    return sum(day.requests >= heavy for day in usage.last_days(HISTORY_DAYS)) >= NEAR_LIMIT_DAYS
+
+
+def _near_rate_limit(usage: ScopeUsage) -> bool:
+    if usage.rejected:
+        return True
+    if not usage.rate_limit_per_minute:
+        return False
+    busiest = max((day.requests for day in usage.last_days(HISTORY_DAYS)), default=0.0)
+    return busiest / _MINUTES_A_DAY >= RATE_LIMIT_HIGH_RATIO * usage.rate_limit_per_minute
+
+
+def _advice(cards: Iterable[Card]) -> tuple[Advice, ...]:
+    cards = tuple(cards)
+    near = tuple(card.scope for card in cards if card.near_limit)
+    hurried = tuple(card.scope for card in cards if card.near_rate_limit)
+    growth = Advice(AdviceKind.ADD_ON if len(near) == 1 else AdviceKind.PLAN_UPGRADE, near)
+    return tuple(advice for advice in (growth, Advice(AdviceKind.RATE_LIMIT, hurried)) if advice.scopes)

@@ -1,0 +1,220 @@
+"""Numbers, times and states in words for people: one wording for the page and the terminal. Pure."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from exporter.model import BillingPeriod, DailySource, DailyUsage
+from exporter.thresholds import (
+    HISTORY_DAYS,
+    LIMIT_REACHED_RATIO,
+    NEAR_LIMIT_DAYS,
+    NEAR_LIMIT_RATIO,
+    PROJECTION_MIN_ELAPSED_RATIO,
+    Band,
+)
+from exporter.view.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
+
+_STATUS = {
+    Band.NORMAL: "Within the limit",
+    Band.WARNING: "Nearing the limit",
+    Band.CRITICAL: "Almost used up",
+}
+
+RATE_LIMIT_ADVICE = (
+    "Retry with exponential backoff: wait longer after each refusal, and as long as Retry-After says.",
+    "Cache responses, so that the same question is not asked twice.",
+    "Spread requests evenly over the minute instead of sending them in bursts.",
+)
+
+GROWTH_ADVICE = MappingProxyType(
+    {
+        AdviceKind.ADD_ON: "An add-on raises this scope's limit and leaves the plan as it is.",
+        AdviceKind.PLAN_UPGRADE: "A larger plan raises the limits of all of them at once.",
+    }
+)
+
+
+def number(value: float) -> str:
+    """31250 -> "31,250"; fractions with two decimals at most."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def about(value: float) -> str:
+    """An estimate, to three digits and one decimal at most: 42613.6 -> "42,600"."""
+    return number(round(float(f"{value:.3g}"), 1))
+
+
+def count(value: float, unit: str) -> str:
+    """ "1 request", "1,200 requests"; other units as the vendor writes them."""
+    return f"{number(value)} {'request' if value == 1 and unit == 'requests' else unit}"
+
+
+def limit(card: Card) -> str:
+    return UNLIMITED if isinstance(card.limit, str) else number(card.limit)
+
+
+def status(card: Card) -> str:
+    """What the bar's colour says, without the colour."""
+    if card.band is None or isinstance(card.limit, str):
+        return "No limit"
+    if card.limit == 0:
+        return "Not part of the plan: the limit is 0" if card.requests == 0 else "Over: the limit is 0"
+    if card.requests > card.limit:
+        return f"Over the limit by {number(card.requests - card.limit)}"
+    if card.used_ratio == LIMIT_REACHED_RATIO:
+        return "Limit reached"
+    return _STATUS[card.band]
+
+
+def rate_limit(card: Card) -> str:
+    rate = card.rate_limit_per_minute
+    return "not reported" if rate is None else f"{number(rate)} per minute"
+
+
+def rejected(card: Card) -> str:
+    """What was refused over the rate limit; "" where nothing was, or the vendor does not report it."""
+    return f"{number(card.rejected)} refused" if card.rejected else ""
+
+
+def day(value: date) -> str:
+    """22 Nov 2026."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def day_and_weekday(value: date) -> str:
+    return f"{value:%A}, {value.day} {value:%B %Y}"
+
+
+def moment(value: datetime, zone: ZoneInfo) -> str:
+    """22 Nov 2026, 12:03 UTC."""
+    local = value.astimezone(zone)
+    return f"{day(local)}, {local:%H:%M} {local.tzname()}"
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its largest unit, rounded down: "8 days", "1 hour", "12 seconds"."""
+    seconds = max(0, int(length.total_seconds()))
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        amount = seconds // size
+        # One day and a bit is given in hours, since half of it may lie in the bit.
+        if amount >= 2 or (amount == 1 and unit != "day"):  # noqa: PLR2004
+            return f"{amount} {unit}{'s' if amount != 1 else ''}"
+    return "less than a second"
+
+
+def ago(value: datetime, now: datetime) -> str:
+    return f"{span(now - value)} ago" if (now - value) >= timedelta(seconds=1) else "just now"
+
+
+def time_left(period: BillingPeriod | None, now: datetime) -> str:
+    if period is None:
+        return "no billing period reported"
+    if now >= period.end:
+        return "period has ended; the next one comes with the next poll"
+    return f"{span(period.end - now)} left"
+
+
+def period(value: BillingPeriod, zone: ZoneInfo) -> str:
+    """The first and the last day, or the times of a period under two days."""
+    if value.end - value.start < timedelta(days=2):
+        return f"{moment(value.start, zone)} – {moment(value.end, zone)}"
+    first, last = (at.astimezone(zone) for at in (value.start, value.end - timedelta(microseconds=1)))
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{day(last)}"
+    return f"{f'{first.day} {first:%b}' if first.year == last.year else day(first)} – {day(last)}"
+
+
+def projection(card: Card, zone: ZoneInfo) -> str:
+    """Where the period ends at the present pace; why not, where that cannot be said."""
+    if card.period is None:
+        return "needs a billing period"
+    if card.projection is None:
+        judged = card.period.start + (card.period.end - card.period.start) * PROJECTION_MIN_ELAPSED_RATIO
+        return "with the next poll" if card.fetched_at >= judged else f"from {moment(judged, zone)} on"
+    requests = f"about {about(card.projection.requests)}"
+    ratio = card.projection.used_ratio
+    return requests if ratio is None else f"{requests} ({about(ratio * 100)}%)"
+
+
+def exhaustion(card: Card, now: datetime, zone: ZoneInfo) -> str:
+    """When the limit will be reached at the present pace; "" where it will not be."""
+    if card.projection is None or card.projection.limit_reached_at is None:
+        return ""
+    at = card.projection.limit_reached_at
+    if at <= now:
+        return f"Has probably reached the limit, on {moment(at, zone)}"
+    precise = at - now < timedelta(days=2)
+    return f"Reaches the limit on {moment(at, zone) if precise else day(at.astimezone(zone))}"
+
+
+def stale(card: Card, now: datetime, zone: ZoneInfo) -> str:
+    """ "" while fresh."""
+    if card.stale_since is None:
+        return ""
+    return f"Stale since {moment(card.stale_since, zone)}: last read {ago(card.fetched_at, now)}"
+
+
+def data_age(cards: OrganisationCards, now: datetime) -> str:
+    if cards.last_success is not None:
+        return f"Updated {ago(cards.last_success, now)}"
+    return "Waiting for the first answer" if cards.last_poll is None else "No data yet"
+
+
+def failure(cards: OrganisationCards, now: datetime) -> str:
+    """The last poll's error; "" where it worked."""
+    if cards.failure is None:
+        return ""
+    return f"The last poll failed {ago(cards.failure.at, now)}: {cards.failure.message}."
+
+
+def no_cards(cards: OrganisationCards) -> str:
+    """Why an organisation has no card."""
+    if cards.last_poll is None:
+        return (
+            f"The exporter has just started and is asking {cards.api} for the usage of {cards.organisation}. "
+            "The cards appear with the first answer, usually within seconds."
+        )
+    if cards.last_success is None:
+        return "No poll has brought data yet; the exporter keeps trying."
+    if cards.failure is not None:
+        return "The last data is too old to be shown; the exporter keeps trying."
+    return f"{cards.api} reports no scopes for {cards.organisation}."
+
+
+def day_count(value: DailyUsage, unit: str) -> str:
+    """A day's exact count: "1,204 requests", marked where only part of the day was seen."""
+    return count(value.requests, unit) + ("" if value.exact else " (partly seen)")
+
+
+def no_days(scopes: Sequence[Card]) -> str:
+    """Why there is no daily chart."""
+    if any(card.daily_source == DailySource.OBSERVED for card in scopes):
+        return "The vendor reports no daily history; the exporter counts the days itself, from the next polls on."
+    return "The vendor has reported no day's usage yet, or the config's daily_history_days is 0."
+
+
+def advice_title(advice: Advice) -> str:
+    match advice.kind:
+        case AdviceKind.RATE_LIMIT:
+            return "Stay under the rate limit"
+        case AdviceKind.ADD_ON:
+            return "Consider an add-on"
+        case AdviceKind.PLAN_UPGRADE:
+            return "Consider a plan upgrade"
+
+
+def advice_reason(advice: Advice) -> str:
+    names = _listed(advice.scopes)
+    one = len(advice.scopes) == 1
+    if advice.kind == AdviceKind.RATE_LIMIT:
+        return f"{names} {'runs' if one else 'run'} into the requests allowed per minute."
+    return (
+        f"{names} {'has' if one else 'have'} been near the limit on {NEAR_LIMIT_DAYS} or more of the last "
+        f"{HISTORY_DAYS} days: at {NEAR_LIMIT_RATIO:.0%} or more of a day's share."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

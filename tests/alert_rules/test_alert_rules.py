@@ -1,0 +1,410 @@
+"""The rules: loaded, evaluated by promtool, and held against the thresholds, metrics, links and runbooks of the project.
+
+alert_rules/tests/*.yaml are the cases to read. Those that repeat for each boundary come from tables here.
+"""
+
+import random
+import re
+import subprocess
+from collections.abc import Iterator
+from copy import deepcopy
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alert_rules import alerts, build, recording
+from exporter import metrics, thresholds
+from exporter.config.api import Api
+from exporter.config.fields import parse_duration
+from exporter.errors import AuthError, PollError, ResponseError
+from exporter.links import EXPORTER_DASHBOARD, GRAFANA_URL, RUNBOOKS_URL, USAGE_DASHBOARD
+from exporter.local.processes import required
+from exporter.metrics import CATALOGUE
+from exporter.thresholds import CRITICAL, WARNING
+from exporter.vendor.poller import next_delay
+from tests.support.programs import ROOT
+from tests.support.promtool import RULE_FILES, RULES, groups, promtool, rules, run_rules_test, selector
+
+UNIT_TESTS = sorted((RULES / "tests").glob("*.yaml"))
+ALERTS, RECORDED = rules("alert"), rules("record")
+SCOPE = {"job": "usage", "instance": "a", "api": "maps", "organisation": "Acme", "scope": "Tiles"}
+DAY = 86_400
+
+
+def series(metric: metrics.Metric, **labels: str) -> str:
+    """A series of the metric for one scope, or one organisation where the metric has no scope."""
+    known = {name: value for name, value in SCOPE.items() if name != "scope" or "scope" in metric.labels}
+    return selector(metric.name, **{**known, **labels})
+
+
+def period(start: int, end: int) -> dict[str, str]:
+    return {series(metrics.PERIOD_START): f"{start}x120", series(metrics.PERIOD_END): f"{end}x120"}
+
+
+def firing(alert: str, at: str) -> tuple[str, str]:
+    return f'count(ALERTS{{alertname="{alert}",alertstate="firing",scope="Tiles"}})', at
+
+
+# promtool and vmalert
+
+
+def test_the_rules_load_without_a_complaint() -> None:
+    promtool("check", "rules", "--lint=all", "--lint-fatal", *map(str, RULE_FILES))
+
+
+@pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.name)
+def test_the_rules_load_in_vmalert(file: Path) -> None:
+    vmalert = [required("vmalert"), "-dryRun", f"-rule={file}"]
+    ran = subprocess.run(vmalert, capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.stem)
+def test_the_rules_do_what_their_unit_tests_say(file: Path) -> None:
+    promtool("test", "rules", str(file))
+
+
+# Boundaries
+
+
+@pytest.mark.parametrize("percent", ["74.99", "75", "75.01", "89.99", "90", "90.01", "99.99", "100", "104"])
+def test_each_band_begins_where_the_thresholds_say_and_after_its_for(percent: str, tmp_path: Path) -> None:
+    ratio = float(percent) / 100
+    reached = {
+        "ApiUsageHigh": WARNING.reached_by(ratio),
+        "ApiUsageCritical": CRITICAL.reached_by(ratio),
+        "ApiUsageLimitReached": ratio >= thresholds.LIMIT_REACHED_RATIO,
+    }
+    used = {series(metrics.REQUESTS): f"{percent}x120", series(metrics.LIMIT): "100x120", **period(0, 30 * DAY)}
+    samples: dict[tuple[str, str], dict[str, float]] = {}
+    for alert, expected in reached.items():
+        wait = parse_duration(ALERTS[alert]["for"])
+        samples[firing(alert, f"{wait - 60:g}s")] = {}
+        samples[firing(alert, f"{wait:g}s")] = {"{}": 1} if expected else {}
+    run_rules_test(tmp_path, used, samples=samples)
+
+
+@pytest.mark.parametrize(("length", "pages"), [(DAY - 1, False), (DAY, True)])
+def test_periods_under_a_day_do_not_page(length: int, pages: bool, tmp_path: Path) -> None:
+    used = {series(metrics.REQUESTS): "100x120", series(metrics.LIMIT): "100x120", **period(0, length)}
+    ladder = ("ApiUsageHigh", "ApiUsageCritical", "ApiUsageLimitReached")
+    run_rules_test(tmp_path, used, samples={firing(alert, "30m"): {"{}": 1} if pages else {} for alert in ladder})
+
+
+@pytest.mark.parametrize(("percent", "fires"), [(89, False), (91, True)])
+def test_the_rate_alert_begins_at_its_ratio_and_after_its_for(percent: int, fires: bool, tmp_path: Path) -> None:
+    rate = {
+        series(metrics.REQUESTS): f"0+{percent}x120",
+        series(metrics.RATE_LIMIT): "100x120",
+        series(metrics.LAST_SUCCESS): "0+60x120",
+        series(metrics.POLL_INTERVAL): "60x120",
+    }
+    begins = 60  # a minute of polls has been seen
+    wait = begins + parse_duration(ALERTS["ApiRateLimitHigh"]["for"])
+    samples: dict[tuple[str, str], dict[str, float]] = {
+        firing("ApiRateLimitHigh", f"{wait - 60:g}s"): {},
+        firing("ApiRateLimitHigh", f"{wait:g}s"): {"{}": 1} if fires else {},
+    }
+    run_rules_test(tmp_path, rate, samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("limit", "days", "per_day", "advised"),
+    [
+        ("3000", thresholds.NEAR_LIMIT_DAYS, 75, True),
+        ("3000", thresholds.NEAR_LIMIT_DAYS - 1, 75, False),
+        ("3000", thresholds.HISTORY_DAYS, 74.99, False),
+        ("0", thresholds.HISTORY_DAYS, 75, False),
+        (None, thresholds.HISTORY_DAYS, 75, False),
+    ],
+    ids=["at both boundaries", "a day too few", "days just below", "limit 0", "unlimited"],
+)
+def test_an_add_on_is_advised_from_the_daily_series(
+    limit: str | None, days: int, per_day: float, advised: bool, tmp_path: Path
+) -> None:
+    daily = {series(metrics.DAILY, date=f"1969-12-{day:02}"): f"{per_day}x120" for day in range(1, days + 1)}
+    limits = {series(metrics.LIMIT): f"{limit}x120"} if limit is not None else {}
+    expected: dict[str, float] = {"{}": 1} if advised else {}
+    run_rules_test(
+        tmp_path,
+        {**daily, **limits, **period(0, 30 * DAY)},
+        samples={firing("ApiUsageAddOnAdvised", "59m"): {}, firing("ApiUsageAddOnAdvised", "1h"): expected},
+    )
+
+
+# The rules and the rest of the project
+
+_COMMENT = re.compile(r"#.*")
+_NUMBER = re.compile(r"(?<![\w:.$])\d+(?:\.\d+)?(?![\w:.])")
+
+
+def numbers(promql: str) -> list[float]:
+    """The numbers in an expression, ascending; durations and names are none."""
+    return sorted(float(number) for number in _NUMBER.findall(_COMMENT.sub("", promql)))
+
+
+NO_PAGING = thresholds.PAGING_MIN_PERIOD_SECONDS
+EXPECTED_NUMBERS: dict[str, list[float]] = {
+    "ApiUsageHigh": [WARNING.ratio, NO_PAGING],
+    "ApiUsageCritical": [CRITICAL.ratio, NO_PAGING],
+    "ApiUsageLimitReached": [0, 0, thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
+    "ApiUsageProjectedOverLimit": [thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
+    "ApiRateLimitHigh": [thresholds.RATE_LIMIT_HIGH_RATIO],
+    "ApiRequestsRejected": [0],
+    "ApiUsageAddOnAdvised": [1, thresholds.NEAR_LIMIT_DAYS, thresholds.NEAR_LIMIT_DAYS],
+    "ApiUsagePlanUpgradeAdvised": [2, thresholds.NEAR_LIMIT_DAYS],
+    "ApiUsagePollFailing": [1],
+    "ApiUsageAuthFailing": [1],
+    "ApiUsageStale": [1],
+    "ApiUsageExporterDown": [0],
+    "ApiUsageConfigReloadFailed": [0],
+    "instance_scope:api_usage_requests_per_limit:ratio": [0],
+    "scope:api_usage_requests_per_limit:ratio": [],
+    "scope:api_usage_billing_period:seconds": [],
+    "instance_scope:api_usage_billing_period_elapsed:ratio": [0, 1],
+    "scope:api_usage_billing_period_elapsed:ratio": [],
+    "scope:api_usage_requests_per_limit:ratio_projected": [thresholds.PROJECTION_MIN_ELAPSED_RATIO],
+    "scope:api_usage_limit_reached_projected:timestamp_seconds": [
+        thresholds.PROJECTION_MIN_ELAPSED_RATIO,
+        thresholds.LIMIT_REACHED_RATIO,
+    ],
+    # Seconds in a minute, the least span that tells a rate per minute, and the longest poll interval that does.
+    "instance_scope:api_usage_requests_per_minute:rate1h": [0, 0, 60, 60, 1200],
+    "scope:api_usage_requests_per_minute:rate1h": [],
+    "scope:api_usage_requests_per_rate_limit:ratio_rate1h": [0],
+    "scope:api_usage_days_near_limit:count30d": [0, thresholds.NEAR_LIMIT_RATIO, DAY],
+}
+
+
+@pytest.mark.parametrize("name", [*ALERTS, *RECORDED])
+def test_every_number_is_one_of_the_thresholds(name: str) -> None:
+    rule = ALERTS.get(name) or RECORDED[name]
+    assert numbers(rule["expr"]) == EXPECTED_NUMBERS[name]
+
+
+@pytest.mark.parametrize(("alert", "threshold"), [("ApiUsageHigh", WARNING), ("ApiUsageCritical", CRITICAL)])
+def test_the_boundary_falls_on_the_side_that_the_thresholds_say(alert: str, threshold: thresholds.Threshold) -> None:
+    used = f"scope:api_usage_requests_per_limit:ratio {threshold.operator} {threshold.ratio:g}\n"
+    assert ALERTS[alert]["expr"].startswith(used)
+    assert ALERTS[alert]["labels"] == {"severity": threshold.band.value}
+
+
+def test_percentages_in_texts_and_runbooks_are_the_thresholds() -> None:
+    texts = [text for alert in ALERTS.values() for text in alert["annotations"].values()]
+    assert set(re.findall(r"\b\d+(?= ?%(?:[ .,]))", " ".join(texts))) == {f"{WARNING.ratio * 100:g}"}
+    assert set(re.findall(r"of the last (\d+) days|Of the last (\d+) days", " ".join(texts))) == {
+        (str(thresholds.HISTORY_DAYS), ""),
+        ("", str(thresholds.HISTORY_DAYS)),
+    }
+    runbooks = {
+        "ApiUsageHigh": f"{WARNING.ratio * 100:g} % or more",
+        "ApiUsageCritical": f"More than {CRITICAL.ratio * 100:g} %",
+        "ApiRateLimitHigh": f"{thresholds.RATE_LIMIT_HIGH_RATIO * 100:g} % or more",
+        "ApiUsageAddOnAdvised": f"at least {thresholds.NEAR_LIMIT_DAYS} of the last {thresholds.HISTORY_DAYS} days",
+        "ApiUsagePlanUpgradeAdvised": f"at least {thresholds.NEAR_LIMIT_DAYS} of the last {thresholds.HISTORY_DAYS}",
+    }
+    for name, words in runbooks.items():
+        assert words in (RULES / "runbooks" / f"{name}.md").read_text("utf-8"), name
+
+
+METRIC_NAMES = {metric.name for metric in CATALOGUE}
+TARGET_LABELS = {"job", "instance", "pod", "container", "endpoint"}
+LABELS = {label for metric in CATALOGUE for label in metric.labels} | TARGET_LABELS
+
+
+def promql_texts() -> Iterator[str]:
+    for rule in (*ALERTS.values(), *RECORDED.values()):
+        yield _COMMENT.sub("", rule["expr"])
+        yield from rule.get("annotations", {}).values()
+
+
+def test_every_metric_recorded_series_and_label_exists() -> None:
+    for text in promql_texts():
+        assert set(re.findall(r"(?<![\w:/])api_usage_[a-z_]+", text)) <= METRIC_NAMES, text
+        assert set(re.findall(r"\w+:api_usage_\w+:\w+", text)) <= set(RECORDED), text
+        grouped = re.findall(r"\b(?:without|by|on|ignoring|group_left|group_right) \(([^)]*)\)", text)
+        assert {label for labels in grouped for label in re.findall(r"\w+", labels)} <= LABELS, text
+        assert set(re.findall(r"\b(\w+)!?=~?(?:%q|['\"])", text)) <= LABELS, text
+        assert set(re.findall(r"\$labels\.(\w+)", text)) <= LABELS, text
+
+
+def test_every_recorded_series_is_used_or_named_for_dashboards() -> None:
+    used = " ".join(promql_texts())
+    for name in RECORDED:
+        assert re.search(rf"{re.escape(name)}(?![\w:])", used) or name in (
+            "scope:api_usage_billing_period_elapsed:ratio",
+        ), name
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_series_are_named_level_metric_operations(name: str) -> None:
+    assert re.fullmatch(r"(instance_)?scope:api_usage_[a-z_]+:[a-z0-9_]+", name)
+    aggregated = "without (instance, pod, container, endpoint)" in RECORDED[name]["expr"]
+    assert aggregated == name.startswith("scope:")
+
+
+class Longest(random.Random):
+    """Random delays at their longest."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+@pytest.mark.parametrize(
+    ("alert", "failure"), [("ApiUsagePollFailing", ResponseError("?")), ("ApiUsageAuthFailing", AuthError("no"))]
+)
+def test_one_failed_poll_is_over_before_its_alert_fires(alert: str, failure: PollError) -> None:
+    interval = parse_duration(Api.model_fields["poll_interval"].default)
+    assert parse_duration(ALERTS[alert]["for"]) > next_delay(
+        failure, 1, interval=interval, first=False, rng=Longest()
+    )
+
+
+def test_every_series_of_the_exporter_is_read_over_ten_minutes_or_more() -> None:
+    for text in promql_texts():
+        for metric, window in re.findall(r"(?<![\w:])(api_usage_[a-z_]+)(?:\{[^}]*\})?(\[\w+\])?", text):
+            assert window in ("[10m]", "[1h]", "[7d]"), (metric, text)
+
+
+def test_values_stand_in_annotations_and_nothing_is_kept_firing() -> None:
+    for alert in ALERTS.values():
+        assert "keep_firing_for" not in alert
+        assert set(alert["labels"]) == {"severity"}
+        assert alert["labels"]["severity"] in ("critical", "warning", "info")
+
+
+def test_the_ladder_is_one_group_with_the_highest_band_first() -> None:
+    (ladder,) = [group for group in groups() if group["name"] == "api-usage"]
+    names = [rule["alert"] for rule in ladder["rules"]]
+    assert names[:3] == ["ApiUsageLimitReached", "ApiUsageCritical", "ApiUsageHigh"]
+
+
+# What every alert needs
+
+URL = f"{GRAFANA_URL}/d/{USAGE_DASHBOARD}?var-api={{{{ $labels.api | urlquery }}}}"
+OF_ORGANISATION = f"{URL}&var-organisation={{{{ $labels.organisation | urlquery }}}}&var-scope="
+DASHBOARDS = (
+    f"{OF_ORGANISATION}{{{{ $labels.scope | urlquery }}}}",
+    f"{OF_ORGANISATION}$__all",
+    f"{GRAFANA_URL}/d/{EXPORTER_DASHBOARD}",
+)
+CHAPTERS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+
+
+def cases_by_alert() -> dict[str, set[bool]]:
+    """For each alert that the unit tests name: whether one expects it, and whether one expects it to be silent."""
+    found: dict[str, set[bool]] = {}
+    for file in UNIT_TESTS:
+        for test in yaml.safe_load(file.read_text("utf-8"))["tests"]:
+            for case in test.get("alert_rule_test", ()):
+                found.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
+    return found
+
+
+def complaints(alert: dict[str, Any], runbooks: Path, tests: dict[str, set[bool]]) -> list[str]:
+    """What the alert lacks, in words."""
+    name, annotations = alert["alert"], alert.get("annotations", {})
+    runbook = runbooks / f"{name}.md"
+    chapters = re.findall(r"(?m)^## (.+)$", runbook.read_text("utf-8")) if runbook.exists() else []
+    checks = {
+        "is not tested to fire and to be silent": tests.get(name) == {True, False},
+        "has no summary": bool(annotations.get("summary")),
+        "has no description": bool(annotations.get("description")),
+        "has no link to its runbook": annotations.get("runbook_url") == f"{RUNBOOKS_URL}/{name}.md",
+        "has no link to a dashboard": annotations.get("dashboard_url") in DASHBOARDS,
+        "has no whole runbook": chapters == CHAPTERS,
+        "has no `for`": "for" in alert,
+        "has no severity": "severity" in alert.get("labels", {}),
+    }
+    return [complaint for complaint, fine in checks.items() if not fine]
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_has_what_a_person_needs(name: str) -> None:
+    assert complaints(ALERTS[name], RULES / "runbooks", cases_by_alert()) == []
+
+
+@pytest.mark.parametrize(
+    ("lacking", "complaint"),
+    [
+        ("summary", "has no summary"),
+        ("description", "has no description"),
+        ("runbook_url", "has no link to its runbook"),
+        ("dashboard_url", "has no link to a dashboard"),
+    ],
+)
+def test_an_alert_that_lacks_an_annotation_is_found(lacking: str, complaint: str) -> None:
+    alert = deepcopy(ALERTS["ApiUsageHigh"])
+    del alert["annotations"][lacking]
+    assert complaints(alert, RULES / "runbooks", cases_by_alert()) == [complaint]
+
+
+def test_an_alert_without_test_or_runbook_is_found(tmp_path: Path) -> None:
+    untested = {name: cases for name, cases in cases_by_alert().items() if name != "ApiUsageHigh"}
+    assert complaints(ALERTS["ApiUsageHigh"], tmp_path, untested) == [
+        "is not tested to fire and to be silent",
+        "has no whole runbook",
+    ]
+
+
+def test_the_docs_list_every_alert_and_recorded_series() -> None:
+    page = (ROOT / "docs/alerts.md").read_text("utf-8")
+    for name, alert in ALERTS.items():
+        assert f"| `{name}` | {alert['labels']['severity']} | {alert['for']} | " in page
+    assert set(re.findall(r"\| `(scope:[^`]+)` \|", page)) == {name for name in RECORDED if name.startswith("scope:")}
+    assert RUNBOOKS_URL in page
+    assert GRAFANA_URL in page
+
+
+def test_the_readme_lists_the_alerts_as_the_docs_do() -> None:
+    row = re.compile(
+        r"^\| \[?`(\w+)`(?:\]\(alert_rules/runbooks/\w+\.md\))? \| (\w+) \| (?:\w+ \| )?(.+) \|$", re.MULTILINE
+    )
+    told = row.findall((ROOT / "README.md").read_text("utf-8"))
+    alerts = [found for found in told if found[0] in ALERTS]
+    assert len(alerts) == len(ALERTS)
+    assert alerts == row.findall((ROOT / "docs/alerts.md").read_text("utf-8"))[: len(ALERTS)]
+
+
+def test_there_is_no_runbook_or_link_of_something_else() -> None:
+    assert {file.stem for file in (RULES / "runbooks").iterdir()} == set(ALERTS)
+    for file in RULE_FILES:
+        for link in re.findall(r"https?://[^\s\"?]+", file.read_text("utf-8")):
+            assert link.startswith((f"{GRAFANA_URL}/d/", f"{RUNBOOKS_URL}/")), link
+
+
+# The rules as Python
+
+
+def test_what_the_yaml_holds_is_what_the_python_says() -> None:
+    """Of the site's own addresses and thresholds too: nothing that is put in changes what is read around it."""
+    bands = thresholds.Bands(0.333, 0.955)
+    texts = build.rendered(bands, "https://grafana.example.org/a%20b/~c", "http://[::1]:8080/runbooks")
+    held = {
+        rule["alert"]: rule for group in yaml.safe_load(texts["alerts.yaml"])["groups"] for rule in group["rules"]
+    }
+    written = [alert for group in alerts.groups(bands) for alert in group.alerts]
+    assert list(held) == [alert.name for alert in written]
+    for alert in written:
+        rule = held[alert.name]
+        assert rule["expr"] == f"{cleandoc(alert.expr)}\n"
+        assert (rule["for"], rule["labels"]) == (alert.for_, {"severity": alert.severity})
+        for name, text in (("summary", alert.summary), ("description", alert.description)):
+            assert rule["annotations"][name] == text.replace("\n", " ")
+        assert rule["annotations"]["runbook_url"] == f"http://[::1]:8080/runbooks/{alert.name}.md"
+        assert rule["annotations"]["dashboard_url"].startswith("https://grafana.example.org/a%20b/~c/d/api-usage")
+    records = [rule for group in yaml.safe_load(texts["recording.yaml"])["groups"] for rule in group["rules"]]
+    assert records == [{"record": rule.record, "expr": f"{cleandoc(rule.expr)}\n"} for rule in recording.RULES]
+
+
+def test_every_template_of_a_runbook_is_of_an_alert() -> None:
+    found = {file.name for file in (RULES / "templates/runbooks").iterdir()}
+    assert found == {f"{name}.md.jinja" for name in ALERTS}
+
+
+def test_no_runbook_holds_a_site_s_threshold_but_by_its_name() -> None:
+    for file in (RULES / "templates/runbooks").iterdir():
+        assert set(re.findall(r"\d+ ?%", file.read_text("utf-8"))) <= {"100 %"}, file.name

@@ -1,0 +1,421 @@
+"""A vendor's answer becomes usage, or a misfit that says where; never a wrong number."""
+
+import math
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jmespath
+import jmespath.exceptions
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config.api import Api
+from exporter.config.expressions import compile_jmespath
+from exporter.config.load import load_preset
+from exporter.errors import ResponseError
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.vendor.reading import map_answers
+from exporter.vendor.strict_json import parse_json
+from tests.support.factories import STANDARD_SCOPE, answer
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+MINIMAL = {"scopes": "scopes", "name": "name", "requests": "used", "limit": "limit"}
+
+
+def read(data: Any, *, answers: dict[str, Answer] | None = None, **api: Any) -> UsageSnapshot:
+    """What an answer is read as, by the preset standard or by a mapping."""
+    preset = {} if "mapping" in api else load_preset("standard").api
+    settings = Api.model_validate(
+        {"name": "demo", "url": "http://x/", "organisations": [{"id": "acme"}], **preset, **api}
+    )
+    return map_answers({"main": Answer(data), **(answers or {})}, api=settings, organisation="acme", now=NOW)
+
+
+def read_scope(scope: dict[str, Any], **settings: Any) -> ScopeUsage:
+    snapshot = read({"scopes": [scope]}, **settings)
+    assert snapshot.misfits == ()
+    return snapshot.scopes[0]
+
+
+def mapping(**fields: Any) -> dict[str, Any]:
+    return {**MINIMAL, **fields}
+
+
+def misfit(data: Any, **settings: Any) -> str:
+    with pytest.raises(ResponseError) as caught:
+        read(data, **settings)
+    return str(caught.value)
+
+
+def misfit_scope(**fields: Any) -> str:
+    """Why a scope in the standard contract, with these fields, is not read."""
+    return misfit(answer(fields)).removeprefix("scope 'Maps': ")
+
+
+def test_a_whole_scope_of_the_standard_contract() -> None:
+    snapshot = read(
+        answer(
+            {
+                "name": "Maps (v2.1)",
+                "id": "maps",
+                "plan": "Growth",
+                "unit": "credits",
+                "requests": 750,
+                "limit": 1000,
+                "rate_limit_per_minute": 600,
+                "rejected": 12,
+                "period": {"start": "2026-11-01T00:00:00+01:00", "end": "2026-12-01T00:00:00+01:00"},
+                "daily": [{"date": "2026-11-22", "requests": 5}, {"date": "2026-11-21", "requests": 3}],
+            }
+        )
+    )
+    assert snapshot == UsageSnapshot(
+        NOW,
+        (
+            ScopeUsage(
+                name="Maps (v2.1)",
+                id="maps",
+                plan="Growth",
+                unit="credits",
+                requests=750,
+                limit=1000,
+                rate_limit_per_minute=600,
+                rejected=12,
+                period=BillingPeriod(
+                    datetime(2026, 10, 31, 23, 0, tzinfo=UTC), datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
+                ),
+                daily=(DailyUsage(date(2026, 11, 21), 3), DailyUsage(date(2026, 11, 22), 5)),
+                daily_source=DailySource.VENDOR,
+            ),
+        ),
+    )
+
+
+def test_what_the_standard_contract_leaves_out_is_unknown() -> None:
+    scope = read_scope({"name": "Maps", "requests": 1, "limit": 2})
+    assert (scope.rate_limit_per_minute, scope.rejected, scope.period, scope.daily) == (None, None, None, None)
+    assert scope.daily_source == "observed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"requests": "750"}, "requests: expression 'requests' gave \"750\", not a number; to_number(requests) reads a text as one"),
+        ({"requests": -1}, "requests: expression 'requests' gave -1.0, not a number of 0 or more"),
+        ({"requests": True}, "requests: expression 'requests' gave true, not a number"),
+        ({"requests": None}, "requests: expression 'requests' gave null, not a number"),
+        ({"requests": [1]}, "requests: expression 'requests' gave [1], not a number"),
+        ({"requests": 10**400}, "requests: expression 'requests' gave a number too large to be a count"),
+        ({"requests": math.nan}, "requests: expression 'requests' gave a number too large to be a count"),
+        ({"limit": None}, "limit: expression 'limit' gave null, not a number, or a value listed in unlimited_when"),
+        ({"limit": False}, "limit: expression 'limit' gave false, not a number"),
+        ({"limit": "none"}, "limit: expression 'limit' gave \"none\", not a number; to_number(limit) reads a text as one"),
+        ({"rate_limit_per_minute": "fast"}, "rate_limit: expression 'rate_limit_per_minute' gave \"fast\", not a number; to_number(rate_limit_per_minute) reads a text as one"),
+        ({"rejected": -3}, "rejected: expression 'rejected' gave -3.0, not a number of 0 or more"),
+        ({"plan": 1.5}, "plan: expression 'plan' gave 1.5, not a text"),
+        ({"plan": "a\nb"}, "plan: expression 'plan' gave \"a\\nb\", which must not contain control characters"),
+        ({"period": {"start": "soon", "end": "2026-12-01T00:00:00Z"}}, "period.start: expression 'period.start' gave \"soon\", not an ISO 8601 time, or Unix seconds or milliseconds"),
+        ({"period": {"end": "2026-12-01T00:00:00Z"}}, "period: the answer gives only its end"),
+        ({"period": {"start": 1_796_000_000, "end": 1_795_000_000}}, "period: the period starts at 2026-11-30T00:53:20+00:00, not before its end 2026-11-18T11:06:40+00:00"),
+        ({"daily": 5}, "daily.entries: expression 'daily' gave 5, not a list or an object"),
+        ({"daily": [{"date": "yesterday", "requests": 1}]}, "daily.date: expression 'date' gave \"yesterday\", not a date (YYYY-MM-DD) or a time"),
+        ({"daily": [{"date": "2026-02-30", "requests": 1}]}, "daily.date: expression 'date' gave \"2026-02-30\", not a date (YYYY-MM-DD) or a time"),
+        ({"daily": [{"date": "2026-11-20", "requests": None}]}, "daily.requests: expression 'requests' gave null, not a number"),
+        ({"daily": [{"date": "2026-11-20", "requests": 1}] * 2}, "daily.date: expression 'date' gave 2026-11-20 twice; finer: true sums hours to days"),
+        ({"daily": [{"date": "2026-11-24", "requests": 1}]}, "daily.date: 2026-11-24 lies in the future; today is 2026-11-22"),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_fit(fields: dict[str, Any], message: str) -> None:
+    assert misfit_scope(**fields) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"scope": []}, "scopes: expression 'scopes' gave null, not a list or an object"),
+        ({"scopes": "none"}, "scopes: expression 'scopes' gave \"none\", not a list or an object"),
+        ([], "scopes: expression 'scopes' gave null, not a list or an object"),
+        ({"error": "no such plan"}, "the answer holds an error: expression 'error' gave \"no such plan\""),
+        ({"error": {"code": 7}, "scopes": []}, "the answer holds an error: expression 'error' gave {\"code\": 7}"),
+        ({"scopes": [7]}, "scope 1: name: expression 'name' gave null, not a text"),
+        ({"scopes": [{"name": ""}]}, "scope 1: name: expression 'name' gave \"\", which must not be empty"),
+        ({"scopes": [{"name": "\ud800"}]}, "scope 1: name: expression 'name' gave \"\\ud800\", which must not contain control characters"),
+        ({"scopes": [{"name": "x" * 201}]}, f"scope 1: name: expression 'name' gave \"{'x' * 79}…, which must be at most 200 characters long, not 201"),
+    ],
+)  # fmt: skip
+def test_answers_that_do_not_fit(data: Any, message: str) -> None:
+    assert misfit(data) == message
+
+
+def test_an_account_without_scopes_is_fine() -> None:
+    assert read({"scopes": []}) == UsageSnapshot(NOW, ())
+
+
+def test_a_scope_that_does_not_fit_leaves_the_others_alone() -> None:
+    snapshot = read(answer({"name": "A"}, {"name": "B", "requests": "x"}, {"name": "C"}))
+    assert [scope.name for scope in snapshot.scopes] == ["A", "C"]
+    assert len(snapshot.misfits) == 1
+    assert snapshot.misfits[0].message.startswith("scope 'B': requests: expression 'requests' gave \"x\"")
+
+
+def test_a_misfit_has_the_part_that_it_was_met_on() -> None:
+    broken = {"name": "B", "requests": "x"}
+    assert [misfit.part for misfit in read(answer({"name": "A"}, broken)).misfits] == [{**STANDARD_SCOPE, **broken}]
+    twice = answer({"name": "A", "requests": 1}, {"name": "B"}, {"name": "A", "requests": 2})
+    assert [misfit.part for misfit in read(twice).misfits] == [[twice["scopes"][0], twice["scopes"][2]]]
+    many = answer({"name": "A"}, {"name": "B"})
+    assert [misfit.part for misfit in read(many, max_scopes=1).misfits] == [many]
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        ({"items": []}, [{"items": []}]),
+        ({"scopes": [7, None]}, [7, None]),
+        (
+            {"scopes": [{"name": "A", "requests": 1, "limit": 2}] * 2},
+            [[{"name": "A", "requests": 1, "limit": 2}] * 2],
+        ),
+    ],
+)
+def test_an_answer_of_which_nothing_fits_is_an_error_with_its_misfits(data: Any, parts: list[Any]) -> None:
+    with pytest.raises(ResponseError) as caught:
+        read(data)
+    assert [misfit.part for misfit in caught.value.misfits] == parts
+    assert str(caught.value) == "; ".join(misfit.message for misfit in caught.value.misfits)
+
+
+def test_of_two_scopes_with_one_name_neither_is_trusted() -> None:
+    snapshot = read(answer({"name": "A", "requests": 1}, {"name": "B"}, {"name": "A", "requests": 2}))
+    assert [scope.name for scope in snapshot.scopes] == ["B"]
+    assert [misfit.message for misfit in snapshot.misfits] == ["scope 'A': the name comes 2 times"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "told", "limit"),
+    [
+        (["unlimited"], "unlimited", None),
+        ([-1], -1, None),
+        ([None], None, None),
+        ([True], True, None),
+        ([-1], 0, 0),
+        ([1], 1, None),
+    ],
+)
+def test_unlimited_only_where_the_mapping_declares_the_value(
+    declared: list[Any], told: Any, limit: float | None
+) -> None:
+    scope = read_scope({"name": "A", "used": 1, "limit": told}, mapping=mapping(unlimited_when=declared))
+    assert scope.limit == limit
+
+
+def test_true_is_not_1_in_unlimited_when() -> None:
+    assert "gave true, not a number" in misfit(
+        {"scopes": [{"name": "A", "used": 1, "limit": True}]}, mapping=mapping(unlimited_when=[1])
+    )
+
+
+def test_remaining_is_taken_off_the_limit() -> None:
+    remaining = mapping(requests=None, remaining="left", unlimited_when=["none"])
+    assert read_scope({"name": "A", "left": 30, "limit": 100}, mapping=remaining).requests == 70
+    more = {"scopes": [{"name": "A", "left": 101, "limit": 100}]}
+    assert "gave 101, more than the limit of 100" in misfit(more, mapping=remaining)
+    unlimited = {"scopes": [{"name": "A", "left": 101, "limit": "none"}]}
+    assert "says nothing of the usage where the limit is unlimited" in misfit(unlimited, mapping=remaining)
+
+
+def test_scopes_in_an_object_are_named_by_their_keys() -> None:
+    keyed = mapping(name={"key": True})
+    snapshot = read({"scopes": {"core": {"used": 1, "limit": 2}, "search": {"used": 3, "limit": 4}}}, mapping=keyed)
+    assert [(scope.name, scope.requests) for scope in snapshot.scopes] == [("core", 1), ("search", 3)]
+    wrong = misfit({"scopes": {"core": {}}}, mapping=keyed)
+    assert (
+        wrong
+        == "scope 'core': limit: expression 'limit' gave null, not a number, or a value listed in unlimited_when"
+    )
+
+
+def test_root_minus_and_scale() -> None:
+    fields = mapping(
+        plan={"root": "account.plan"},
+        requests={"path": "granted", "minus": {"path": "left", "scale": 2}},
+        limit={"root": "account.limit", "scale": 0.5},
+        scale=1000,
+    )
+    data = {"account": {"plan": "Pro", "limit": 20}, "scopes": [{"name": "A", "granted": 9, "left": 2}]}
+    (scope,) = read(data, mapping=fields).scopes
+    assert (scope.plan, scope.requests, scope.limit) == ("Pro", 5000, 10_000)
+
+
+@pytest.mark.parametrize(("window", "told", "per_minute"), [("1m", 60, 60), ("1s", 10, 600), ("10s", 5, 30)])
+def test_rate_limits_are_converted_to_a_minute(window: str, told: float, per_minute: float) -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "rate": told}
+    read_as = mapping(rate_limit="rate", rate_limit_window=window)
+    assert read_scope(scope, mapping=read_as).rate_limit_per_minute == per_minute
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "2026-11-01T00:00:00Z",
+        "2026-11-01T05:30:00+05:30",
+        "2026-10-31T20:00:00-04:00",
+        1_793_491_200,
+        1_793_491_200_000,
+    ],
+)
+def test_times_of_every_form(told: Any) -> None:
+    period = {"start": "start", "length": "30d"}
+    scope = {"name": "A", "used": 1, "limit": 2, "start": told}
+    assert read_scope(scope, mapping=mapping(period=period)).period == BillingPeriod(
+        datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    )
+
+
+def test_a_time_without_offset_is_in_the_api_s_time_zone() -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "end": "2026-12-01"}
+    read_as = mapping(period={"end": "end", "length": "month"})
+    berlin = ZoneInfo("Europe/Berlin")
+    assert read_scope(scope, mapping=read_as, time_zone="Europe/Berlin").period == BillingPeriod(
+        datetime(2026, 11, 1, tzinfo=berlin), datetime(2026, 12, 1, tzinfo=berlin)
+    )
+
+
+def test_static_values_stand_in_for_what_the_vendor_does_not_report() -> None:
+    static = {"limit": 100, "rate_limit_per_minute": 60, "unit": "tokens", "period": "day"}
+    scope = read_scope({"name": "A", "used": 1}, mapping=mapping(limit=None), static=static)
+    assert (scope.limit, scope.rate_limit_per_minute, scope.unit) == (100, 60, "tokens")
+    assert scope.period == BillingPeriod(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
+    assert (
+        read_scope({"name": "A", "used": 1}, mapping=mapping(limit=None), static={"limit": "unlimited"}).limit is None
+    )
+
+
+def test_daily_history_keyed_by_date() -> None:
+    keyed = mapping(daily={"entries": "days"}, scale=10)
+    scope = {"name": "A", "used": 1, "limit": 2, "days": {"2026-11-20": 3, "2026-11-22": 4}}
+    assert read_scope(scope, mapping=keyed).daily == (
+        DailyUsage(date(2026, 11, 20), 30),
+        DailyUsage(date(2026, 11, 22), 40),
+    )
+
+
+def test_daily_history_is_the_last_30_days() -> None:
+    days = [{"date": f"2026-{month}-{day:02}", "requests": day} for month in (10, 11) for day in range(1, 23)]
+    daily = read_scope({"name": "A", "requests": 1, "limit": 2, "daily": days}).daily
+    assert daily is not None
+    assert daily[0].date == date(2026, 11, 1)
+    assert len(daily) == 22
+
+
+def test_days_that_the_vendor_leaves_out_are_zero_only_where_the_config_says_so() -> None:
+    data = {"scopes": [{"name": "A", "requests": 1, "limit": 2, "daily": [{"date": "2026-11-20", "requests": 7}]}]}
+    assert read(data).scopes[0].daily == (DailyUsage(date(2026, 11, 20), 7),)
+    filled = read(data, missing_days="zero").scopes[0].daily
+    assert filled is not None
+    assert [day.date for day in filled][::29] == [date(2026, 10, 24), date(2026, 11, 22)]
+    assert sum(day.requests for day in filled) == 7
+
+
+def test_a_day_is_a_day_in_the_api_s_time_zone() -> None:
+    scope = {"name": "A", "requests": 1, "limit": 2, "daily": [{"date": "2026-11-20T23:30:00Z", "requests": 7}]}
+    daily = read_scope(scope, time_zone="Asia/Tokyo").daily
+    assert daily == (DailyUsage(date(2026, 11, 21), 7),)
+
+
+def test_a_vendor_ahead_of_us_may_tell_of_tomorrow() -> None:
+    days = [
+        {"date": "2026-11-23", "requests": 1},
+        {"date": "2026-10-25", "requests": 2},
+        {"date": "2026-10-24", "requests": 3},
+    ]
+    daily = read_scope({"name": "A", "requests": 1, "limit": 2, "daily": days}).daily
+    assert daily == (DailyUsage(date(2026, 10, 25), 2), DailyUsage(date(2026, 11, 23), 1))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"<!DOCTYPE html><title>Sign in</title>", "the answer is an HTML page"),
+        (b"", "the answer is not JSON"),
+        (b'{"a": NaN}', "NaN is not a JSON number"),
+        (b'{"a": -Infinity}', "-Infinity is not a JSON number"),
+        (b"\xff\xfe", "the answer is not JSON"),
+        (b"[" * 100_000, "the answer is not JSON"),
+        (b"1" * 5000, "the answer is not JSON"),
+        (b'{"a": 1, "b": 2, "a": 3}', 'the key "a" comes twice in one object'),
+    ],
+)
+def test_bodies_that_are_no_json(body: bytes, message: str) -> None:
+    with pytest.raises(ResponseError, match=message):
+        parse_json(body)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+scope_values = st.fixed_dictionaries(
+    {
+        "name": st.text(min_size=1) | json_values,
+        "requests": st.integers() | json_values,
+        "limit": st.integers() | json_values,
+    },
+    optional={
+        "period": st.fixed_dictionaries({"start": json_values, "end": json_values}) | json_values,
+        "daily": st.lists(st.fixed_dictionaries({"date": st.dates().map(str), "requests": json_values}))
+        | json_values,
+        "rate_limit_per_minute": json_values,
+    },
+)
+
+
+@given(json_values | st.fixed_dictionaries({"scopes": st.lists(scope_values, max_size=4)}))
+def test_any_answer_is_read_or_refused_and_never_gives_a_number_that_is_none(data: Any) -> None:
+    try:
+        snapshot = read(data)
+    except ResponseError:
+        return
+    for scope in snapshot.scopes:
+        counts = [
+            scope.requests,
+            scope.limit,
+            scope.rate_limit_per_minute,
+            *(day.requests for day in scope.daily or ()),
+        ]
+        assert all(math.isfinite(count) and count >= 0 for count in counts if count is not None)
+        assert scope.name.encode()
+        assert any(item["name"] in (scope.name, _whole_number(scope.name)) for item in data["scopes"])
+
+
+def _whole_number(text: str) -> int | None:
+    """What a name of digits may have been in the answer."""
+    return int(text) if re.fullmatch("-?[0-9]+", text) else None
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c d", "é"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b", '"c d"', '"é"', "a[0]", "*", "@", "length(@)", "a || b"]), min_size=1, max_size=4
+    ),
+    plain,
+)
+def test_names_give_what_jmespath_gives(parts: list[str], value: Any) -> None:
+    expression = ".".join(parts)
+    try:
+        expected = jmespath.compile(expression).search(value)
+    except jmespath.exceptions.JMESPathError:  # some of the functions, and what is none when put together
+        return
+    assert compile_jmespath(expression).search(value) == expected

@@ -1,0 +1,327 @@
+"""What a card shows: percentages that do not contradict their colour, projections, advice."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.model import BillingPeriod, DailyUsage, FetchedScope, ScopeUsage
+from exporter.thresholds import (
+    HISTORY_DAYS,
+    NEAR_LIMIT_DAYS,
+    NEAR_LIMIT_RATIO,
+    PROJECTION_MIN_ELAPSED_RATIO,
+    Band,
+    Bands,
+)
+from exporter.view import words
+from exporter.view.cards import Card, card_of, near_limit, percentage, project
+from exporter.web.chart import chart_of, daily_total, series_of, short
+from tests.support.watched import NOVEMBER, TODAY, days, scope
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
+LENGTH = NOVEMBER.end - NOVEMBER.start
+
+
+def card(usage: ScopeUsage, *, age: timedelta = timedelta()) -> Card:
+    return card_of(FetchedScope(usage, NOW - age), NOW, stale_after=timedelta(minutes=15))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"),
+    [
+        (0.0, "0.00%"),
+        (0.7499, "74.99%"),
+        (0.75, "75.00%"),
+        (0.90, "90.00%"),
+        (0.9001, "90.01%"),
+        (1.04, "104.00%"),
+        (12.345678, "1,234.57%"),
+        # The nearest would tell another story than the colour, or than whether there is any or none left.
+        (0.749_99, "74.99%"),
+        (0.900_001, "90.01%"),
+        (0.999_99, "99.99%"),
+        (0.000_001, "0.01%"),
+        # Here it does not: 90.00 % is amber like 89.999 %.
+        (0.899_99, "90.00%"),
+        (float("inf"), ">100%"),
+    ],
+)
+def test_percentage(ratio: float, shown: str) -> None:
+    assert percentage(ratio, Bands()) == shown
+
+
+def bands_of(boundaries: set[int]) -> Bands:
+    warning, critical = sorted(boundaries)
+    return Bands(warning / 10_000, critical / 10_000)
+
+
+BANDS = st.sets(st.integers(10, 10_000), min_size=2, max_size=2).map(bands_of)
+
+
+@given(st.floats(0, 20), st.just(Bands()) | BANDS)
+@example(0.9 + 1e-16, Bands())
+@example(0.75 - 1e-16, Bands())
+@example(0.333, Bands(0.333, 0.955))  # 33.3 / 100 is less than 0.333
+@example(0.500_05, Bands(0.5, 0.5001))
+def test_a_percentage_never_contradicts_its_colour(ratio: float, bands: Bands) -> None:
+    shown = float(Decimal(percentage(ratio, bands).removesuffix("%").replace(",", "")) / 100)
+    assert bands.band_of(shown) is bands.band_of(ratio)
+    assert (shown >= 1) == (ratio >= 1)
+    assert shown == pytest.approx(ratio, abs=0.000_1)
+
+
+@given(BANDS)
+def test_a_boundary_shows_as_it_was_written(bands: Bands) -> None:
+    """The warning's belongs to the higher band, the critical one's to the lower, as with the defaults."""
+    warning, critical = bands.thresholds
+    assert bands.band_of(warning.ratio) is Band.WARNING
+    assert bands.band_of(critical.ratio) is Band.WARNING
+    assert percentage(warning.ratio, bands) == f"{warning.percent:.2f}%"
+    assert percentage(critical.ratio, bands) == f"{critical.percent:.2f}%"
+    assert Decimal(f"{warning.percent:g}") == Decimal(f"{warning.ratio:.4f}") * 100
+
+
+@pytest.mark.parametrize(
+    ("warning", "critical", "message"),
+    [
+        (75, 0.9, "warning must be a part of the limit, at least 0.001 and at most 1, not 75; 75 % is 0.75"),
+        (0.75, 90, "critical must be a part of the limit, at least 0.001 and at most 1, not 90; 90 % is 0.9"),
+        (0, 0.9, "warning must be a part of the limit, at least 0.001 and at most 1, not 0"),
+        (float("nan"), 0.9, "warning must be a part of the limit, at least 0.001 and at most 1, not nan"),
+        (0.9, 0.9, r"warning \(0.9\) must be less than critical \(0.9\)"),
+        (0.33333, 0.9, "warning must have at most 4 decimals, since percentages show two, not 0.33333"),
+    ],
+)
+def test_thresholds_that_do_not_fit(warning: float, critical: float, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Bands(warning, critical)
+
+
+@pytest.mark.parametrize(
+    ("usage", "band", "filled", "status"),
+    [
+        (scope(requests=749, limit=1000), Band.NORMAL, 0.749, "Within the limit"),
+        (scope(requests=750, limit=1000), Band.WARNING, 0.75, "Nearing the limit"),
+        (scope(requests=900, limit=1000), Band.WARNING, 0.9, "Nearing the limit"),
+        (scope(requests=901, limit=1000), Band.CRITICAL, 0.901, "Almost used up"),
+        (scope(requests=1000, limit=1000), Band.CRITICAL, 1.0, "Limit reached"),
+        (scope(requests=1040, limit=1000), Band.CRITICAL, 1.0, "Over the limit by 40"),
+        (scope(requests=0, limit=0), Band.NORMAL, 0.0, "Not part of the plan: the limit is 0"),
+        (scope(requests=3, limit=0), Band.CRITICAL, 1.0, "Over: the limit is 0"),
+        (scope(requests=3, limit=None), None, None, "No limit"),
+    ],
+)
+def test_colour_bar_and_words(usage: ScopeUsage, band: Band | None, filled: float | None, status: str) -> None:
+    shown = card(usage)
+    assert (shown.band, shown.filled, words.status(shown)) == (band, filled, status)
+
+
+def test_unlimited_has_no_percentage_but_a_projection() -> None:
+    shown = card(scope(requests=430, limit=None))
+    assert shown.used_percentage is None
+    assert shown.projection is not None
+    assert shown.projection.requests == pytest.approx(600)
+    assert words.projection(shown, UTC_ZONE) == "about 600"
+
+
+# --- projection
+
+
+def test_the_pace_is_what_was_used_in_the_time_that_passed() -> None:
+    halfway = NOVEMBER.start + LENGTH / 2
+    projection = project(scope(requests=600, limit=1000), halfway)
+    assert projection is not None
+    assert projection.requests == pytest.approx(1200)
+    assert projection.used_ratio == pytest.approx(1.2)
+    assert projection.limit_reached_at == NOVEMBER.start + LENGTH * (1000 / 1200)
+
+
+def test_a_limit_that_lasts_or_is_reached_already_has_no_date() -> None:
+    halfway = NOVEMBER.start + LENGTH / 2
+    for requests in (500, 1000, 1100):
+        projection = project(scope(requests=requests, limit=1000), halfway)
+        assert projection is not None
+        assert projection.limit_reached_at is None
+
+
+def test_a_period_is_not_judged_before_a_part_of_it_has_passed() -> None:
+    judged_from = NOVEMBER.start + LENGTH * PROJECTION_MIN_ELAPSED_RATIO
+    assert project(scope(), judged_from - timedelta(seconds=1)) is None
+    assert project(scope(), judged_from) is not None
+    early = replace(card(scope()), projection=None, fetched_at=NOVEMBER.start)
+    assert words.projection(early, UTC_ZONE) == "from 4 Nov 2026, 00:00 UTC on"
+
+
+def test_no_projection_without_a_period_or_after_its_end() -> None:
+    assert project(scope(period=None), NOW) is None
+    assert project(scope(), NOVEMBER.end) is None
+    assert words.projection(card(scope(period=None)), UTC_ZONE) == "needs a billing period"
+
+
+def test_a_stale_cards_pace_is_that_of_its_data() -> None:
+    old = card(scope(requests=400, limit=1000), age=NOW - (NOVEMBER.start + LENGTH / 2))
+    assert old.projection is not None
+    assert old.projection.requests == pytest.approx(800)
+
+
+def test_a_date_that_has_passed_is_not_told_as_to_come() -> None:
+    old = card(scope(requests=900, limit=1000), age=NOW - (NOVEMBER.start + LENGTH / 2))
+    assert words.exhaustion(old, NOW, UTC_ZONE) == "Has probably reached the limit, on 17 Nov 2026, 16:00 UTC"
+
+
+# --- advice
+
+SHARE = NEAR_LIMIT_RATIO * 3000 / 30
+
+
+def near(heavy_days: int) -> ScopeUsage:
+    light_days = HISTORY_DAYS - heavy_days
+    return scope(limit=3000, daily=days(*[SHARE - 0.5] * light_days, *[SHARE] * heavy_days))
+
+
+def test_near_the_limit_is_a_matter_of_days() -> None:
+    assert not near_limit(near(NEAR_LIMIT_DAYS - 1))
+    assert near_limit(near(NEAR_LIMIT_DAYS))
+
+
+@pytest.mark.parametrize("fields", [{"limit": None}, {"limit": 0}, {"period": None}])
+def test_near_the_limit_needs_a_limit_and_a_period(fields: dict[str, object]) -> None:
+    assert not near_limit(replace(near(HISTORY_DAYS), **fields))  # type: ignore[arg-type]
+
+
+def test_the_advice_looks_at_all_days_even_where_fewer_are_published() -> None:
+    shown = card_of(FetchedScope(near(HISTORY_DAYS), NOW), NOW, stale_after=timedelta(minutes=1), days=5)
+    assert len(shown.daily) == 5
+    assert shown.near_limit
+
+
+@pytest.mark.parametrize(
+    ("fields", "advised"),
+    [
+        ({}, False),
+        ({"rejected": 0}, False),
+        ({"rejected": 1}, True),
+        ({"rate_limit_per_minute": 10, "daily": days(9 * 1440 - 1)}, False),
+        ({"rate_limit_per_minute": 10, "daily": days(9 * 1440)}, True),
+        ({"rate_limit_per_minute": 0, "daily": days(0)}, False),
+    ],
+)
+def test_rate_limit_advice(fields: dict[str, object], advised: bool) -> None:
+    assert card(scope(**fields)).near_rate_limit is advised  # type: ignore[arg-type]
+
+
+def test_stale_from_its_allowed_age_on() -> None:
+    fresh = card(scope(), age=timedelta(minutes=15) - timedelta(microseconds=1))
+    stale = card(scope(), age=timedelta(minutes=15))
+    assert fresh.stale_since is None
+    assert words.stale(stale, NOW, UTC_ZONE) == "Stale since 22 Nov 2026, 12:00 UTC: last read 15 minutes ago"
+
+
+# --- words
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(seconds=0.4), "less than a second"),
+        (timedelta(seconds=1), "1 second"),
+        (timedelta(minutes=1, seconds=59), "1 minute"),
+        (timedelta(hours=47, minutes=59), "47 hours"),
+        (timedelta(hours=48), "2 days"),
+    ],
+)
+def test_spans(length: timedelta, told: str) -> None:
+    assert words.span(length) == told
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC), "1–30 Nov 2026"),
+        (datetime(2026, 10, 15, tzinfo=UTC), datetime(2026, 11, 15, tzinfo=UTC), "15 Oct – 14 Nov 2026"),
+        (datetime(2026, 12, 15, tzinfo=UTC), datetime(2027, 1, 15, tzinfo=UTC), "15 Dec 2026 – 14 Jan 2027"),
+        (
+            datetime(2026, 11, 1, 10, tzinfo=UTC),
+            datetime(2026, 11, 1, 11, tzinfo=UTC),
+            "1 Nov 2026, 10:00 UTC – 1 Nov 2026, 11:00 UTC",
+        ),
+    ],
+)
+def test_periods(start: datetime, end: datetime, told: str) -> None:
+    assert words.period(BillingPeriod(start, end), UTC_ZONE) == told
+
+
+def test_a_period_is_told_in_the_apis_time_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    start, end = (datetime(2026, month, 1, tzinfo=berlin).astimezone(UTC) for month in (11, 12))
+    assert words.period(BillingPeriod(start, end), berlin) == "1–30 Nov 2026"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(31250, "31,250"), (0, "0"), (12.5, "12.5"), (0.125, "0.12"), (1e15, "1,000,000,000,000,000")]
+)
+def test_numbers(value: float, told: str) -> None:
+    assert words.number(value) == told
+
+
+# --- the daily chart
+
+
+def test_units_are_not_summed_with_each_other() -> None:
+    cards = [card(scope("A", unit="tokens")), card(scope("B")), card(scope("C"))]
+    series = series_of(cards)
+    assert [(one.label, [card.scope for card in one.scopes]) for one in series] == [
+        ("Total of requests", ["B", "C"]),
+        ("Total of tokens", ["A"]),
+        ("A", ["A"]),
+        ("B", ["B"]),
+        ("C", ["C"]),
+    ]
+
+
+def test_a_total_of_days_that_not_all_know_is_not_exact() -> None:
+    long, brief = card(scope("A", daily=days(1, 2, 3))), card(scope("B", daily=days(10)))
+    silent = card(scope("C", daily=None))
+    assert [(day.requests, day.exact) for day in daily_total([long, brief, silent])] == [
+        (1, False),
+        (2, False),
+        (13, True),
+    ]
+
+
+def test_thirty_bars_up_to_the_newest_day() -> None:
+    daily = (DailyUsage(TODAY - timedelta(days=2), 4, exact=False), DailyUsage(TODAY, 0))
+    chart = chart_of(series_of([card(scope(daily=daily))])[0])
+    assert chart is not None
+    assert len(chart.bars) == HISTORY_DAYS
+    assert [(bar.text, bar.known, bar.exact) for bar in chart.bars[-3:]] == [
+        ("4 requests (partly seen)", True, False),
+        ("not known", False, False),
+        ("0 requests", True, True),
+    ]
+    assert chart.bars[-1].label == "Sunday, 22 November 2026"
+    assert chart_of(series_of([card(scope(daily=()))])[0]) is None
+
+
+@given(st.lists(st.floats(0, 1e15), min_size=1, max_size=30))
+def test_bars_stay_within_the_chart(counts: list[float]) -> None:
+    chart = chart_of(series_of([card(scope(daily=days(*counts)))])[0])
+    assert chart is not None
+    for bar, count in zip(chart.bars[-len(counts) :], counts, strict=True):
+        assert chart.readout_height <= bar.top
+        assert bar.top + bar.height == pytest.approx(chart.height, abs=0.02)
+        assert (bar.height > 0) == (count > 0)
+        assert bar.left >= 0
+        assert bar.left + bar.width <= 100
+    assert chart.grid[0].label == "0"
+
+
+@pytest.mark.parametrize(("value", "label"), [(0, "0"), (1.5, "1.5"), (1200, "1.2k"), (2.5e6, "2.5M"), (3e9, "3G")])
+def test_axis_labels(value: float, label: str) -> None:
+    assert short(value) == label

@@ -1,0 +1,257 @@
+"""The usage page in a real Chromium: what it looks like, how it is worked with, and that it refreshes in peace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from exporter.errors import AuthError
+from exporter.model import DailyUsage
+from tests.support.asgi import serve_asgi
+from tests.support.watched import TODAY, Watched, days, scope, targets_of
+
+ACME = "/?api=vendor&organisation=Acme"
+HOSTILE = '"><script>document.title="taken"</script>'
+
+# usage of 10,000, percentage, the band's class, words beside the colour
+BANDS = [
+    (7_499, "74.99%", "normal", "Within the limit"),
+    (7_500, "75.00%", "warning", "Nearing the limit"),
+    (9_000, "90.00%", "warning", "Nearing the limit"),
+    (9_001, "90.01%", "critical", "Almost used up"),
+    (10_400, "104.00%", "critical", "Over the limit by 400"),
+]
+COLOURS = {
+    "light": {"normal": "rgb(36, 99, 235)", "warning": "rgb(217, 122, 6)", "critical": "rgb(217, 38, 38)"},
+    "dark": {"normal": "rgb(91, 147, 255)", "warning": "rgb(240, 163, 47)", "critical": "rgb(240, 96, 93)"},
+}
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    names = {"vendor": ["Acme", HOSTILE, "Quiet"], "mail": ["Acme"]}
+    watched = Watched(targets_of(tmp_path, names, poll_interval="10s"))
+    acme = (scope(f"At {used}", used, 10_000, daily=days(*range(100, 130))) for used, *_ in BANDS)
+    watched.reads("Acme", *acme, scope("Free", 5, None, unit="tokens", rejected=7))
+    watched.reads(HOSTILE, scope(HOSTILE, plan=HOSTILE, unit=HOSTILE, daily=days(1), rejected=1))
+    return watched
+
+
+@pytest.fixture
+def url(watched: Watched) -> Iterator[str]:
+    with serve_asgi(watched.fresh) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    """A page whose every complaint, say of the content security policy, fails the test."""
+    complaints: list[str] = []
+    context = browser.new_context(base_url=url, viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(5_000)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(url) else complaints.append(request.url))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def box(part: Locator) -> tuple[float, float]:
+    """From where to where it reaches across."""
+    found = part.bounding_box()
+    assert found is not None
+    return found["x"], found["x"] + found["width"]
+
+
+def refresh(page: Page) -> None:
+    """What the page does by itself every few seconds, at once."""
+    page.evaluate("refresh()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(ACME)
+    for used, percentage, band, status in BANDS:
+        card = page.locator(".card", has=page.get_by_role("heading", name=f"At {used}", exact=True))
+        bar = card.locator(".bar rect")
+        expect(card.locator(".percentage")).to_have_text(percentage)
+        expect(card.locator(".status")).to_have_text(status)
+        expect(bar).to_have_css("fill", COLOURS[scheme][band])
+        (start, filled), (_, end) = box(bar), box(card.locator(".bar"))
+        assert (filled - start) / (end - start) == pytest.approx(min(used / 10_000, 1), abs=0.01)
+        meter = page.get_by_role("meter", name=f"At {used}", exact=True)
+        expect(meter).to_have_attribute("value", str(min(used / 10_000, 1.0)))
+        told = f"{percentage}, {used:,} of 10,000 requests. {status}."
+        expect(meter).to_have_attribute("aria-valuetext", told)
+    free = page.locator(".card.unlimited")
+    expect(free).to_contain_text("No limit")
+    expect(free.get_by_role("meter")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz"])
+def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, path: str, width: int, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(path)
+    if path == ACME:
+        page.get_by_text("Show as a table").click()
+        page.get_by_text("Switch organisation").click()
+        page.locator(".day").last.focus()
+    found = Axe().run(page)
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found.response["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_hovering_a_bar_tells_its_date_and_count(page: Page) -> None:
+    page.goto(ACME)
+    day = page.locator(".day").nth(28)
+    readout = day.locator(".readout")
+    expect(readout).to_be_hidden()
+    day.locator(".column").hover(position={"x": 5, "y": 5})  # beside the bar counts as well: a low one is hard to hit
+    expect(readout).to_be_visible()
+    assert readout.locator("text").all_text_contents() == ["Saturday, 21 November 2026", "640 requests"]
+    assert page.locator(".range span").all_inner_texts() == ["24 Oct 2026", "UTC", "22 Nov 2026"]
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_every_readout_fits_its_box_and_the_screen(page: Page, watched: Watched, width: int) -> None:
+    long_units = scope(unit="transcribed minutes of calls", daily=days(*range(1_000_000, 1_000_030)))
+    watched.reads("Acme", long_units)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(ACME)
+    for index in (0, 7, 18, 29):
+        day = page.locator(".day").nth(index)
+        day.focus()
+        left, right = box(day.locator(".readout rect"))
+        assert left >= 0
+        assert right <= width
+        for text in day.locator("text").all():
+            begins, ends = box(text)
+            assert left < begins < ends < right
+
+
+def test_the_chart_by_keyboard(page: Page) -> None:
+    page.goto(ACME)
+    page.locator("#daily-of").focus()
+    page.keyboard.press("Tab")
+    focused = page.locator(".day:focus")
+    expect(focused).to_have_accessible_name("Sunday, 22 November 2026: 645 requests")
+    expect(focused.locator(".readout")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(focused).to_have_accessible_name("Saturday, 21 November 2026: 640 requests")
+    page.keyboard.press("Home")
+    expect(focused).to_have_accessible_name("Saturday, 24 October 2026: 500 requests")
+    page.keyboard.press("Tab")
+    expect(page.locator("summary:focus")).to_have_text("Show as a table")
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody tr").first).to_have_text("Sunday, 22 November 2026645 requests")
+
+
+def test_the_chart_of_one_scope(page: Page) -> None:
+    page.goto(ACME)
+    page.get_by_label("Show").select_option("At 9000")
+    expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
+    assert "daily=scope%3AAt+9000" in page.url
+    page.reload()  # the address can be shared
+    expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
+    page.get_by_label("Show").select_option("Free")
+    expect(page.locator(".daily")).to_contain_text("The vendor has reported no day's usage yet")
+
+
+def test_another_organisation_by_keyboard(page: Page) -> None:
+    page.goto(ACME)
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the usage")
+    page.get_by_text("Switch organisation").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("select:focus, input:focus")).to_be_visible()
+    page.get_by_label("Find an organisation").fill("qui")
+    expect(page.locator(".drop .choices li")).to_have_count(1)
+    expect(page.locator(".drop")).to_contain_text("1 of 4 organisations match")
+    page.keyboard.press("Escape")
+    expect(page.locator(".drop")).to_be_hidden()
+    expect(page.locator(":focus")).to_have_text("Switch organisation")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Quiet").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Quiet")
+    assert "organisation=Quiet" in page.url
+    expect(page.get_by_text("The exporter has just started")).to_be_visible()
+
+
+def test_hostile_names_are_only_text(page: Page) -> None:
+    page.goto("/?api=vendor")
+    page.get_by_role("link", name="taken").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    expect(page.get_by_role("heading", level=3, name=HOSTILE)).to_have_count(1)
+    page.get_by_label("Show").select_option(HOSTILE)
+    expect(page.locator(".daily")).to_contain_text(f"1 {HOSTILE}")
+    page.wait_for_url("**daily=scope**")
+    assert page.title() == f"{HOSTILE} · API usage"
+
+
+def test_a_refresh_moves_nothing_but_the_figures(page: Page, watched: Watched) -> None:
+    page.set_viewport_size({"width": 800, "height": 400})
+    page.goto(ACME)
+    page.get_by_text("Show as a table").click()
+    page.locator(".day").nth(20).focus()
+    page.evaluate("window.kept = document.activeElement; window.top0 = window.scrollY")
+    watched.clock.advance(seconds=30)
+    watched.reads("Acme", scope("At 7499", 7_600, 10_000, daily=days(*range(200, 230))), scope("New", 1))
+    refresh(page)
+    expect(page.locator(".card").first).to_contain_text("76.00%")
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".card").first).to_have_class("card warning")
+    assert page.evaluate("document.activeElement === window.kept")
+    expect(page.locator(".day:focus")).to_have_accessible_name("Friday, 13 November 2026: 220 requests")
+    expect(page.locator("table")).to_be_visible()
+
+
+def test_the_page_refreshes_by_itself(page: Page, watched: Watched) -> None:
+    page.goto("/?api=vendor&organisation=Quiet")
+    expect(page.get_by_text("The exporter has just started")).to_be_visible()
+    watched.reads("Quiet", scope("First", 500))
+    expect(page.locator(".card")).to_contain_text("50.00%", timeout=8_000)
+
+
+def test_an_exporter_that_does_not_answer_is_told(browser: Browser, watched: Watched) -> None:
+    with serve_asgi(watched.fresh) as url:
+        page = browser.new_page()
+        page.goto(url + ACME)
+    refresh(page)
+    expect(page.get_by_role("status").filter(has_text="The exporter does not answer")).to_be_visible()
+    expect(page.locator(".card").first).to_contain_text("74.99%")
+    page.close()
+
+
+def test_without_javascript(browser: Browser, url: str) -> None:
+    page = browser.new_page(base_url=url, java_script_enabled=False)
+    page.goto("/")
+    page.get_by_label("Find an organisation").fill("vendor acme")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="Acme").click()
+    expect(page.locator(".percentage").first).to_have_text("74.99%")
+    page.get_by_label("Show").select_option("At 9000")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
+    page.locator(".day").last.focus()
+    expect(page.locator(".day").last.locator(".readout")).to_be_visible()
+    page.close()
+
+
+def test_partly_seen_days_and_a_failing_poll(page: Page, watched: Watched) -> None:
+    watched.reads("Acme", scope(daily=(DailyUsage(TODAY, 8, exact=False),)))
+    watched.fails("Acme", AuthError("the vendor answered 401 Unauthorized: check the credentials"))
+    page.goto(ACME)
+    expect(page.locator(".value.partly")).to_have_css("fill", 'url("#hatch")')
+    expect(page.locator(".notice.failing").first).to_be_hidden()  # the one on the exporter itself
+    expect(page.get_by_text("The last poll failed just now")).to_be_visible()
+    assert Axe().run(page).violations_count == 0

@@ -1,0 +1,265 @@
+"""The command as a user runs it: a process of its own, its flags, signals, log and exit codes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.wrappers import Response
+
+from exporter.address import Address
+from exporter.local.processes import eventually, free_port
+from tests.support.factories import answer, write_config
+from tests.support.http import Vendor
+
+COMMAND = [sys.executable, "-m", "exporter"]
+
+
+def run(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *flags], env={**os.environ, **environment}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+class Started:
+    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+        self.process, self.url, self._log = process, url, log
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=10)
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def metrics(self) -> str:
+        return self.get("/metrics").text
+
+
+@contextmanager
+def started(tmp_path: Path, config: Path, *flags: str, **environment: str) -> Iterator[Started]:
+    port = free_port(0, "")
+    log = tmp_path / "exporter.log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [*COMMAND, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", *flags],
+            env={**os.environ, **environment},
+            stderr=stderr,
+            text=True,
+        )
+    running = Started(process, f"http://127.0.0.1:{port}", log)
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return running.get("/-/ready").ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        eventually(answers)
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def config(tmp_path: Path, vendor: Vendor) -> Path:
+    vendor.answer = lambda _: Response(json.dumps(answer()))
+    return write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage", "poll_interval": "1s"})
+
+
+def test_help_names_every_flag_its_environment_variable_and_an_example() -> None:
+    text = run("--help").stdout
+    for flag in (
+        "config.file",
+        "config.check",
+        "web.listen-address",
+        "web.telemetry-path",
+        "web.config.file",
+        "web.enable-lifecycle",
+        "storage.path",
+        "log.level",
+        "log.format",
+    ):
+        assert f"--{flag}" in text
+        assert f"API_USAGE_EXPORTER_{flag.replace('.', '_').replace('-', '_').upper()}" in text.replace(
+            "\n", ""
+        ).replace(" ", "")
+    assert "curl http://localhost:10190/metrics" in text
+
+
+def test_version() -> None:
+    assert run("--version").stdout.startswith("api-usage-exporter, version ")
+
+
+def test_a_good_config_checks_out(config: Path) -> None:
+    checked = run(f"--config.file={config}", "--config.check")
+    assert (checked.returncode, checked.stdout) == (0, f"{config}: fine, 1 organisation to watch\n")
+
+
+def test_a_bad_config_is_told_line_by_line(config: Path) -> None:
+    config.write_text(config.read_text() + "a: 1\nb: 2\n")
+    for flags in ([f"--config.file={config}", "--config.check"], [f"--config.file={config}"]):
+        checked = run(*flags)
+        assert checked.returncode == 1
+        assert [line.split(": ")[1] for line in checked.stderr.splitlines()] == ["a", "b"]
+        assert "Traceback" not in checked.stderr
+
+
+def test_flags_come_from_the_environment_too(config: Path) -> None:
+    checked = run(API_USAGE_EXPORTER_CONFIG_FILE=str(config), API_USAGE_EXPORTER_CONFIG_CHECK="1")
+    assert checked.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--web.listen-address=10190", "must be HOST:PORT, :PORT or unix:PATH, such as :10190, not '10190'"),
+        ("--web.telemetry-path=metrics", "must be a path such as /metrics, not 'metrics'"),
+        ("--web.telemetry-path=/-/healthy", "'/-/healthy' is an address of the exporter's own"),
+        ("--web.telemetry-path=/a//b", "must be a path such as /metrics, not '/a//b'"),
+        ("--log.level=loud", "'loud' is not one of"),
+        ("--no-such-flag", "No such option"),
+    ],
+)
+def test_bad_flags(config: Path, flag: str, message: str) -> None:
+    refused = run(f"--config.file={config}", flag)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+
+
+def test_a_port_in_use_is_one_line(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused = run(f"--config.file={config}", f"--web.listen-address={address}")
+    assert refused.returncode == 1
+    assert (
+        refused.stderr
+        == f"cannot listen on {address}: Address already in use; --web.listen-address chooses another\n"
+    )
+
+
+def test_a_host_that_is_not_known_is_one_line(config: Path) -> None:
+    refused = run(f"--config.file={config}", "--web.listen-address=no-such-host.invalid:80")
+    assert refused.stderr == (
+        "cannot listen on no-such-host.invalid:80: the host is not known; --web.listen-address chooses another\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_just_after_the_start_is_not_lost(config: Path, number: int) -> None:
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*COMMAND, f"--config.file={config}", "--web.listen-address=127.0.0.1:0"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert "serving" in process.stderr.readline()
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [(":10190", Address("", 10190)), ("[::1]:80", Address("::1", 80)), ("localhost:1", Address("localhost", 1))],
+)
+def test_addresses(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize("text", ["", "x", ":", "x:", "::1:80", "x:70000", "x:-1", "x:٣"])
+def test_bad_addresses(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Address.parse(text)
+
+
+def test_it_polls_serves_and_ends_on_sigterm(tmp_path: Path, config: Path) -> None:
+    with started(tmp_path, config, "--log.format=json") as exporter:
+        eventually(
+            lambda: "api_usage_polls_total" in exporter.metrics() and 'scope="Maps"} 750.0' in exporter.metrics()
+        )
+        begun = time.monotonic()
+        exporter.process.send_signal(signal.SIGTERM)
+        assert exporter.process.wait(10) == 0
+        assert time.monotonic() - begun < 5
+    events = [json.loads(line) for line in exporter.log().splitlines()]
+    assert [event["event"] for event in events] == ["serving", "stopped"]
+
+
+def test_it_ends_within_5_s_even_while_a_vendor_is_silent(tmp_path: Path, config: Path, vendor: Vendor) -> None:
+    with started(tmp_path, config) as exporter:
+        asked, ended = threading.Event(), threading.Event()
+
+        def silent(_: Any) -> Response:
+            asked.set()
+            ended.wait(9)
+            return Response("{}")
+
+        vendor.answer = silent
+        assert asked.wait(10)
+        begun = time.monotonic()
+        exporter.process.send_signal(signal.SIGTERM)
+        assert exporter.process.wait(10) == 0
+        assert time.monotonic() - begun < 5
+        ended.set()
+
+
+def test_several_addresses_another_path_and_ipv6(tmp_path: Path, config: Path) -> None:
+    port = free_port(0, "")
+    flags = (f"--web.listen-address=:{port}", "--web.telemetry-path=/usage-metrics")
+    with started(tmp_path, config, *flags) as exporter:
+        hosts = ["127.0.0.1", "[::1]"] if socket.has_dualstack_ipv6() else ["127.0.0.1"]
+        for url in (exporter.url, *(f"http://{host}:{port}" for host in hosts)):
+            assert requests.get(f"{url}/usage-metrics", timeout=10).ok
+            assert requests.get(f"{url}/metrics", timeout=10).status_code == 404
+
+
+def test_sighup_reloads_the_config(tmp_path: Path, config: Path) -> None:
+    with started(tmp_path, config) as exporter:
+        good = config.read_text()
+        config.write_text(good.replace("id: acme", "id: other"))
+        exporter.process.send_signal(signal.SIGHUP)
+        eventually(lambda: 'organisation="other"' in exporter.metrics())
+        config.write_text("apis: []")
+        exporter.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "config_last_reload_successful 0.0" in exporter.metrics())
+        assert 'organisation="other"' in exporter.metrics()
+        assert "apis: must not be empty" in exporter.log()
+
+
+def test_values_come_back_after_kill_9_while_the_vendor_is_down(tmp_path: Path, config: Path, vendor: Vendor) -> None:
+    storage = f"--storage.path={tmp_path / 'data'}"
+    with started(tmp_path, config, storage) as exporter:
+        eventually(lambda: 'scope="Maps"} 750.0' in exporter.metrics())
+        exporter.process.kill()
+        exporter.process.wait()
+    vendor.answer = lambda _: Response(status=500)
+    with started(tmp_path, config, storage) as exporter:
+        eventually(lambda: 'api_usage_up{api="demo",organisation="acme"} 0.0' in exporter.metrics())
+        assert 'scope="Maps"} 750.0' in exporter.metrics()
+
+
+def test_the_log_names_api_organisation_and_expression(tmp_path: Path, config: Path, vendor: Vendor) -> None:
+    vendor.answer = lambda _: Response(json.dumps(answer({"requests": "many"})))
+    with started(tmp_path, config) as exporter:
+        eventually(lambda: "poll failed" in exporter.log())
+    line = next(line for line in exporter.log().splitlines() if "poll failed" in line)
+    assert (
+        'level=warning event="poll failed" api=demo organisation=acme reason=response error="scope \'Maps\': requests: '
+        in line
+    )
+    assert "expression 'requests' gave" in line
