@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,14 +32,17 @@ def wrk(
 
 
 @contextmanager
-def asking(url: str, *, connections: int, headers: Sequence[str] = ()) -> Iterator[None]:
-    """Ask for the URL all the while, over so many connections, for the whole text."""
-    process = subprocess.Popen(_command(url, connections, 600, headers), stdout=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+def asking(url: str, *, connections: int, headers: Sequence[str] = ()) -> Iterator[list[float]]:
+    """Ask for the URL all the while, over so many connections; yields what then holds the answers a second."""
+    command = _command(url, connections, 600, headers)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        rate: list[float] = []
+        try:
+            yield rate
+        finally:
+            process.send_signal(signal.SIGINT)  # wrk reports what it has
+            text, _ = process.communicate()
+            rate += map(float, re.findall(r"^Requests/sec:\s+([\d.]+)", text, re.MULTILINE))
 
 
 def _command(url: str, connections: int, seconds: int, headers: Sequence[str]) -> list[str]:

@@ -40,7 +40,9 @@ def measure() -> Report:
         wrk(f"{exporter.url}/-/ready", seconds=2)
         json_bytes = int(_get(exporter, "/api/v1/usage", "identity").headers["Content-Length"])
         alone = _scrapes(exporter)
-        with asking(f"{exporter.url}/api/v1/usage", connections=CLIENTS, headers=[f"Authorization: {_SCRAPE}"]):
+        with asking(
+            f"{exporter.url}/api/v1/usage", connections=CLIENTS, headers=[f"Authorization: {_SCRAPE}"]
+        ) as rate:
             beside_json = _scrapes(exporter)
             healthy = wrk(f"{exporter.url}/-/ready", connections=1, seconds=2)
         before = _megabytes(exporter)
@@ -63,6 +65,7 @@ def measure() -> Report:
         Figure(f"beside {CLIENTS} who do not read / alone", beside_unread.median / base, at_most=3),
         Figure(f"beside {GUESSERS} who guess passwords / alone", beside_guesses.median / base, at_most=3),
         Figure("memory that those who do not read cost", grown, "MB", at_most=20),
+        Figure("answers with the JSON a second meanwhile", rate[0], at_least=1),
         Figure("scrapes that failed", sum(latency.errors for latency in measured.values()), at_most=0),
         Figure("beside those who ask for the JSON: 99th percentile", beside_json.p99 * 1e3, "ms", at_most=100),
         Figure("/-/ready beside them: 99th percentile", healthy.p99 * 1e3, "ms", at_most=100),

@@ -20,6 +20,7 @@ from exporter.state.storage import Storage
 from exporter.state.store import Store
 from exporter.web.app import Paths, create_app, create_pages
 from exporter.web.asgi import App, Receive, Scope, Send
+from exporter.web.web_config import WebConfig
 from tests.support.clock import FakeClock
 
 NOVEMBER = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -114,6 +115,7 @@ def app_over(
     *,
     is_alive: Callable[[], bool] = lambda: True,
     paths: Paths | None = None,
+    web_config: Callable[[], WebConfig] | None = None,
 ) -> App:
     """The web surface on an exporter's parts. is_alive: what /-/healthy is to report."""
     return create_app(
@@ -125,4 +127,5 @@ def app_over(
         clock=clock,
         is_alive=is_alive,
         paths=paths,
+        web_config=web_config,
     )
