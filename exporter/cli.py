@@ -16,7 +16,7 @@ import structlog
 
 from exporter import signals, systemd
 from exporter.address import Address
-from exporter.allocator import limit_fragmentation
+from exporter.allocator import collect_rarely, limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
 from exporter.config.load import load_config
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 # A scrape that comes while polls are read waits so long for its turn, some of them one after another; Python's own
 # 5 ms would be most of what a scrape takes.
-_TURN_SECONDS = 0.0005
+_TURN_SECONDS = 0.0001
 
 ENVIRONMENT_PREFIX = "API_USAGE_EXPORTER"
 
@@ -265,6 +265,7 @@ def _fail(*lines: str) -> None:
 
 def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard | None) -> None:
     limit_fragmentation()
+    collect_rarely()
     sys.setswitchinterval(_TURN_SECONDS)
     clock = SystemClock()
     service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)
