@@ -22,16 +22,16 @@ class Bounds:
 
     exchange: seconds from a request's first byte, or the connection, to the last byte of the answer.
     idle: seconds between exchanges. handshake: seconds until TLS is there. most: open connections in all.
+    request: bytes of request line, headers and body; nothing of the exporter's needs a body.
     """
 
     exchange: float = 60.0
     idle: float = 75.0
     handshake: float = 10.0
     most: int = 512
+    request: int = 64 * 1024
 
 
-# Request line, headers and body: nothing here needs a body.
-_MOST_BYTES = 64 * 1024
 _MOST_IN_ADVANCE = 16
 # An answer's beginning waits for the body, to be written with it; of anything larger it is known when it was taken.
 _UNWRITTEN_BYTES = 1024
@@ -134,7 +134,7 @@ class Connection(HttpToolsProtocol):
             self._progress(in_exchange=True)
         self._received += len(data)
         super().data_received(data)
-        if self._received > _MOST_BYTES:
+        if self._received > self._register.bounds.request:
             if self._in_body:
                 self.transport.abort()  # it has its answer, or will get one that is no longer wanted
             else:

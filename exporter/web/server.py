@@ -115,9 +115,10 @@ def serve(
     sockets: list[socket.socket],
     live: LiveWebConfig | None = None,
     on_start: Callable[[], None] = lambda: None,
+    bounds: Bounds | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM."""
-    Server(app, live, on_start).run(sockets)
+    Server(app, live, on_start, bounds).run(sockets)
 
 
 def _most_connections(most: int) -> int:
