@@ -106,6 +106,8 @@ class Exposition:
         self._blocks: list[_Block] = []
         self._bodies: dict[str, Body] = {}
         self._refreshing = threading.Lock()
+        # By organisation, the state that could not be written: logged once each.
+        self._unwritten: dict[Key, OrganisationState] = {}
         self.refresh()
 
     def body(self, content_type: str) -> Body:
@@ -126,17 +128,25 @@ class Exposition:
         """Write the lines of these organisations anew. Bodies show them from the next `refresh`."""
         now = self._clock.now()
         for state in states:
-            self._lines[state.target.key] = _written(state, now, self._lines.get(state.target.key))
+            self._lines[state.target.key] = self._written(state, now, self._lines.get(state.target.key))
+
+    def age(self) -> float:
+        """Seconds since the bodies were put together."""
+        return self._clock.monotonic() - self._refreshed_at
 
     def refresh(self) -> None:
         """Put the lines together and swap the bodies in together; write anew what time alone has changed."""
         with self._refreshing:
-            now = self._clock.now()
+            now, began = self._clock.now(), self._clock.monotonic()
             known = self._lines
             lines = {
-                state.target.key: _up_to_date(known.get(state.target.key), state, now)
+                state.target.key: self._up_to_date(known.get(state.target.key), state, now)
                 for state in self._store.states()
             }
+            for key in list(self._unwritten):
+                if key not in lines:
+                    self._unwritten.pop(key, None)
+            self._process.rendering(now, len(self._unwritten))
             # What `update_lines` puts into the one before until here is lost, and made up for the next time.
             self._lines = dict(lines)
             blocks = _blocks(list(lines.values()), self._blocks)
@@ -146,6 +156,31 @@ class Exposition:
                 OPENMETRICS: _body(_parts(blocks, generate_openmetrics(registry), openmetrics=True)),
             }
             self._blocks = blocks
+            self._refreshed_at = self._clock.monotonic()
+            self._process.rendered(self._refreshed_at - began)
+
+    def _up_to_date(
+        self, known: _OrganisationLines | None, state: OrganisationState, now: datetime
+    ) -> _OrganisationLines:
+        """The known lines where they still hold, else new ones."""
+        if known is not None and known.holds(state, now):
+            return known
+        return self._written(state, now, known)
+
+    def _written(
+        self, state: OrganisationState, now: datetime, before: _OrganisationLines | None
+    ) -> _OrganisationLines:
+        """New lines; where they cannot be written, those before, until the next time: others must not wait for it."""
+        key = state.target.key
+        try:
+            lines = _written(state, now, before)
+        except Exception:
+            if self._unwritten.get(key) is not state:
+                log.exception("an organisation's metrics could not be written", api=key[0], organisation=key[1])
+            self._unwritten[key] = state
+            return _OrganisationLines(state, now, now, before.lines if before else {})
+        self._unwritten.pop(key, None)
+        return lines
 
 
 class Refresher:
@@ -178,13 +213,6 @@ class Refresher:
             except Exception:
                 log.exception("metrics could not be rendered; the ones before stay")
             self._stopped.wait(self._pause)
-
-
-def _up_to_date(known: _OrganisationLines | None, state: OrganisationState, now: datetime) -> _OrganisationLines:
-    """The known lines where they still hold, else new ones."""
-    if known is not None and known.holds(state, now):
-        return known
-    return _written(state, now, known)
 
 
 def _written(state: OrganisationState, now: datetime, before: _OrganisationLines | None) -> _OrganisationLines:
