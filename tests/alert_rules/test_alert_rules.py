@@ -167,6 +167,7 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageStale": [1],
     "ApiUsageExporterDown": [0],
     "ApiUsageConfigReloadFailed": [0],
+    "ApiUsageMetricsNotRendered": [0, 1, thresholds.RENDERED_MAX_AGE_SECONDS],
     "instance_scope:api_usage_requests_per_limit:ratio": [0],
     "scope:api_usage_requests_per_limit:ratio": [],
     "scope:api_usage_billing_period:seconds": [],

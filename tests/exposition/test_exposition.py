@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from subprocess import run
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, PollCounts, ScopeUsage, UsageSnapshot
 from tests.support.factories import load
-from tests.support.watched import Watched
+from tests.support.watched import Watched, scope, targets_of
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",
@@ -406,3 +407,42 @@ def test_the_refresher_works_after_a_change_and_stops(exporter: Exporter) -> Non
     refresher.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched = Watched(targets_of(tmp_path, {"vendor": ["Acme", "Bolt", "Coil"]}))
+    watched.store.on_change(watched.exposition.update_lines)
+    for name in ("Acme", "Bolt"):
+        watched.reads(name, scope(requests=1))
+    unwritable: Any = "many"
+    for name in ("Bolt", "Coil"):
+        watched.reads(name, scope(requests=unwritable))
+    watched.reads("Acme", scope(requests=2))
+
+    def shown() -> dict[str, float]:
+        found = samples(watched.text())
+        return {
+            dict(labels)["organisation"]: value
+            for (name, labels), value in found.items()
+            if name == metrics.REQUESTS.name
+        }
+
+    assert shown() == {"Acme": 2, "Bolt": 1}
+    assert watched.exposition.shows_all_tried()
+    assert samples(watched.text())[metrics.NOT_RENDERED.name, frozenset()] == 2
+    assert capsys.readouterr().out.count("an organisation's metrics could not be written") == 2
+    for name in ("Bolt", "Coil"):
+        watched.reads(name, scope(requests=3))
+    assert shown() == {"Acme": 2, "Bolt": 3, "Coil": 3}
+    assert samples(watched.text())[metrics.NOT_RENDERED.name, frozenset()] == 0
+
+
+def test_the_metrics_say_when_they_were_put_together(exporter: Exporter) -> None:
+    assert exporter.value(metrics.LAST_RENDER_TIME) == exporter.clock.now().timestamp()
+    exporter.clock.advance(seconds=61)
+    assert exporter.exposition.age() == 61
+    assert exporter.value(metrics.LAST_RENDER_TIME) == exporter.clock.now().timestamp()
+    assert exporter.exposition.age() == 0
+    assert exporter.value(metrics.LAST_RENDER_DURATION) == 0  # by a clock that stands still
