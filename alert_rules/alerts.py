@@ -182,7 +182,7 @@ def _usage(bands: Bands) -> Group:
         comment="""
             One ladder. All of it reads the same recorded ratio, so that a new billing period, or a higher limit,
             resolves every band in the same evaluation: the end of a warning that a critical alert still inhibits is
-            never told. Hence no keep_firing_for, and no condition of one band that another does not have. The highest
+            never sent. Hence no keep_firing_for, and no condition of one band that another does not have. The highest
             band stands first: its alert is sent a moment before those that it inhibits.
             Billing periods under a day do not page: an hourly window is over before anybody is awake.
         """,

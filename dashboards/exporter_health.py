@@ -40,7 +40,7 @@ from .panels import (
 from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, aggregate, any_of_variable, select
 from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, step
 
-# Points closer than this tell no more of polls, and cost as many times more where there are thousands of series.
+# Points closer than this say no more about polls, and cost as many times more where there are thousands of series.
 A_MINUTE = "1m"
 INSTANCE = "instance"
 WHERE = {INSTANCE: any_of_variable(INSTANCE)}
@@ -178,7 +178,7 @@ def _polls() -> list[View | Section]:
             title="Data age against the poll interval",
             description=(
                 "How old each API's oldest data was when Prometheus scraped it. It stays about the poll interval; "
-                "above the stale line cards and alerts call the data stale, and the overview tells whose it is."
+                "above the stale line cards and alerts call the data stale, and the overview shows whose it is."
             ),
             width=24,
             height=9,

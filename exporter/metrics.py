@@ -61,7 +61,7 @@ REJECTED = Metric(
     name="api_usage_rejected_requests",
     kind="gauge",
     labels=OF_SCOPE,
-    help=f"Requests refused over the rate limit in the billing period; only where the vendor tells. {CACHED}",
+    help=f"Requests refused over the rate limit in the billing period; only where the vendor reports it. {CACHED}",
 )
 PERIOD_START = Metric(
     name="api_usage_billing_period_start_timestamp_seconds",

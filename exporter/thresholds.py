@@ -72,7 +72,7 @@ PAGING_MIN_PERIOD_SECONDS = 86_400
 RENDERED_MAX_AGE_SECONDS = 60
 
 
-# Smaller ones could not be told from 0, since any usage at all shows as 0.01 % at least.
+# Smaller ones could not be distinguished from 0, since any usage at all shows as 0.01 % at least.
 LEAST_RATIO = 0.001
 
 

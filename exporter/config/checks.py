@@ -36,8 +36,8 @@ def _api_names(config: ConfigFile) -> Found:
 def _intervals(api: Api, least: float) -> Found:
     interval, stale = api.poll_interval, api.stale_after_seconds
     if interval < least:
-        told = f"must be at least {format_duration(least)} (min_poll_interval), not {format_duration(interval)}"
-        yield ("poll_interval",), told
+        message = f"must be at least {format_duration(least)} (min_poll_interval), not {format_duration(interval)}"
+        yield ("poll_interval",), message
     if stale < interval:
         yield ("stale_after",), f"must be at least poll_interval ({format_duration(interval)})"
     if api.drop_after is not None and api.drop_after < stale:
@@ -72,8 +72,8 @@ def _organisations(api: Api) -> Found:
         if organisation.id in ids:
             yield ("organisations", position, "id"), f"the id {organisation.id!r} is used by an earlier organisation"
         elif organisation.display_name in names:
-            told = f"the name {organisation.display_name!r} is used by an earlier organisation"
-            yield ("organisations", position, "name"), told
+            message = f"the name {organisation.display_name!r} is used by an earlier organisation"
+            yield ("organisations", position, "name"), message
         ids.add(organisation.id)
         names.add(organisation.display_name)
 
@@ -83,8 +83,8 @@ def _same_answer(api: Api) -> Found:
     alike = [organisation.display_name for organisation in api.organisations if organisation.auth is None]
     if api.mapping.organisations is None and len(alike) > 1 and not api.names_organisation():
         names = " and ".join(repr(name) for name in alike[:2])
-        told = f"is the same for {names}: put {{organisation_id}} into it, or give each its own auth"
-        yield ("url",), told
+        message = f"is the same for {names}: put {{organisation_id}} into it, or give each its own auth"
+        yield ("url",), message
 
 
 def _labels(api: Api, declared: tuple[str, ...]) -> Found:

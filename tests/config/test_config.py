@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ),
         (
             {"mapping": {"scopes": "s", "name": "n", "requests": "r"}},
-            "apis[0]: tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited",
+            "apis[0]: has no limit: give mapping.limit or static.limit; without one, static.limit: unlimited",
         ),
         (
             {"mapping": {"scopes": "s", "name": "n", "limit": "l"}},
