@@ -38,9 +38,6 @@ class Service:
         self.store.set_targets(config.targets, config.bands)
         self.process = ProcessMetrics()
         self.process.config_loaded(clock.now(), config.apis)
-        self.exposition = Exposition(self.store, self.process, clock)
-        self.refresher = Refresher(self.exposition)
-        self.store.on_change(self.refresher.changed)
         self.poller = Poller(
             self.store.record,
             clock,
@@ -48,6 +45,9 @@ class Service:
             storage=storage,
             share=1 / shard.count if shard else 1.0,
         )
+        self.exposition = Exposition(self.store, self.process, clock, self.poller.put_off_from_the_start)
+        self.refresher = Refresher(self.exposition)
+        self.store.on_change(self.refresher.changed)
         self.poller.set_targets(config.targets, config.bands)
         self.process.watch_polls(self.poller.counts)
 

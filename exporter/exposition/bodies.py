@@ -13,7 +13,7 @@ import operator
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,7 +99,15 @@ class _Block:
 class Exposition:
     """Holds the bodies of /metrics: `update_lines` takes in what a poll changed, `refresh` makes bodies of it."""
 
-    def __init__(self, store: Store, process: ProcessMetrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        process: ProcessMetrics,
+        clock: Clock,
+        put_off: Callable[[], frozenset[Key]] = frozenset,
+    ) -> None:
+        """put_off: organisations that are not asked for now, so that readiness does not wait for them."""
+        self._put_off = put_off
         self._store = store
         self._process = process
         self._clock = clock
@@ -116,14 +124,18 @@ class Exposition:
         return self._bodies[content_type]
 
     def shows_all_tried(self) -> bool:
-        """Whether every organisation has been asked for once, and the bodies show it."""
+        """Whether every organisation that may be asked for now has been, and the bodies show it."""
         shown = {
             item.state.target.key
             for block in self._blocks
             for item in block.organisations
             if item.state.last_poll is not None
         }
-        return all(state.last_poll is not None and state.target.key in shown for state in self._store.states())
+        put_off = self._put_off()
+        return all(
+            (state.last_poll is not None and state.target.key in shown) or state.target.key in put_off
+            for state in self._store.states()
+        )
 
     def update_lines(self, states: Iterable[OrganisationState]) -> None:
         """Write the lines of these organisations anew. Bodies show them from the next `refresh`."""

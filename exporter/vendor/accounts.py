@@ -34,6 +34,8 @@ class Accounts:
         self._share = share
         self._ledgers: dict[str, Ledger] = {}
         self._jobs: dict[str, list[Job]] = {}
+        # Made of all jobs of an api, until one of them changes.
+        self._plans: dict[str, Plan] = {}
 
     def set_jobs(self, jobs: Iterable[Job]) -> None:
         """Take over a config. What an api has spent counts on, also while it is in none."""
@@ -41,6 +43,7 @@ class Accounts:
         for job in jobs:
             by_api[job.api.name].append(job)
         self._jobs = dict(by_api)
+        self._plans = {}
         now = self._clock.monotonic()
         for name, (job, *_) in by_api.items():
             if name not in self._ledgers:
@@ -74,13 +77,18 @@ class Accounts:
             job.reserved += more
         job.made += 1
 
-    def end(self, job: Job, now: float, *, worked: bool) -> None:
-        """Book what a poll has spent; a whole one says what the next is likely to."""
+    def end(self, job: Job, now: float) -> None:
+        """Book what a poll has spent."""
         cost = job.made * job.api.cost_per_call
         self._ledgers[job.api.name].settle(now, job.reserved, cost, hot=job.hot)
         job.reserved = 0.0
-        if worked and job.made:
-            job.calls = job.made
+
+    def learn(self, job: Job, *, hot: bool) -> None:
+        """Take from a whole poll what the next is likely to cost, and whether it goes before others."""
+        calls = job.made or job.calls
+        if (job.calls, job.hot) != (calls, hot):
+            job.calls, job.hot = calls, hot
+            self._plans.pop(job.api.name, None)
 
     def interval(self, job: Job) -> float:
         """Seconds between its polls: poll_interval, or longer where calls are short."""
@@ -102,10 +110,15 @@ class Accounts:
         return api.max_calls_per_day * (self._share if api.mapping.organisations is None else 1.0)
 
     def _plan(self, api: Api, budget: float) -> Plan:
+        known = self._plans.get(api.name)
+        if known is not None:
+            return known
         rounds = {True: 0.0, False: 0.0}
         for job in self._jobs.get(api.name, ()):
             rounds[job.hot] += job.calls * api.cost_per_call
-        return plan(budget, api.poll_interval, hot_round=rounds[True], other_round=rounds[False])
+        made = plan(budget, api.poll_interval, hot_round=rounds[True], other_round=rounds[False])
+        self._plans[api.name] = made
+        return made
 
     def _loaded(self, api: Api, now: float) -> Ledger:
         if self._storage is None or api.max_calls_per_day is None:

@@ -128,6 +128,12 @@ class Poller:
         with self._lock:
             return self._schedule.counts(self._clock.monotonic())
 
+    def put_off_from_the_start(self) -> frozenset[tuple[str, str]]:
+        """The keys of targets that were never polled, since calls are short: nobody should wait for them."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if job.first and job.put_off]
+            return frozenset(target.key for job in jobs for target in job.targets)
+
     def stop(self) -> None:
         """Begin no more polls; those under way are not waited for, and make no further call."""
         self.set_targets(())
@@ -218,7 +224,8 @@ class Poller:
         now = self._clock.monotonic()
         while (job := self._schedule.take(only_apis_at_rest=self._is_full())) is not None:
             wait = self._accounts.begin(job, now)
-            if not wait:
+            job.put_off = wait > 0
+            if not job.put_off:
                 return job
             self._schedule.done(job)
             self._schedule.put(job, now + wait)
@@ -251,14 +258,15 @@ class Poller:
         except Exception:
             log.exception("a poll's outcome could not be recorded", api=job.api.name)
         finally:
-            self._book(job, [outcome for _, outcome in outcomes])
-            self._done(job, [outcome for _, outcome in outcomes])
+            self._end(job, [outcome for _, outcome in outcomes])
 
-    def _book(self, job: Job, outcomes: list[Outcome]) -> None:
-        worked = any(isinstance(outcome, UsageSnapshot) for outcome in outcomes)
-        with self._lock:
-            self._accounts.end(job, self._clock.monotonic(), worked=worked)
-        self._save_calls(job)
+    def _end(self, job: Job, outcomes: list[Outcome]) -> None:
+        try:
+            with self._lock:
+                self._accounts.end(job, self._clock.monotonic())
+            self._save_calls(job)
+        finally:
+            self._done(job, outcomes)
 
     def _save_calls(self, job: Job) -> None:
         if self._storage is None or job.api.max_calls_per_day is None:
@@ -287,7 +295,8 @@ class Poller:
             if self._schedule.holds(job):
                 warning, _ = self._bands.thresholds
                 if found:
-                    job.hot = any(runs_out(scope, one.fetched_at, warning) for one in found for scope in one.scopes)
+                    hot = any(runs_out(scope, one.fetched_at, warning) for one in found for scope in one.scopes)
+                    self._accounts.learn(job, hot=hot)
                 job.due = self._clock.monotonic() + self._delay(job, outcome)
                 self._schedule.put(job, job.due)
             self._announce()

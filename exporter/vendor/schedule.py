@@ -23,6 +23,7 @@ class Job:
 
     targets: one, or all organisations of an api whose one answer holds them all.
     failures: what counts for the back-off. hot: whether it is near its limit and will run out.
+    put_off: whether the next one waits for calls to be left.
     calls: that one poll takes, as far as is known. made, reserved: by the poll under way, calls and their cost.
     """
 
@@ -34,6 +35,7 @@ class Job:
     failing: bool = False
     refused: bool = False
     hot: bool = False
+    put_off: bool = False
     made: int = 0
     reserved: float = 0.0
 

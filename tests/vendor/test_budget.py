@@ -14,14 +14,15 @@ from werkzeug.wrappers import Request, Response
 from exporter.config.load import Target
 from exporter.errors import RateLimitedError
 from exporter.exposition.process import ProcessMetrics
-from exporter.model import BillingPeriod, ScopeUsage
+from exporter.model import BillingPeriod, CallsMade, ScopeUsage
+from exporter.service import Service
 from exporter.state.storage import Storage
 from exporter.thresholds import WARNING
 from exporter.vendor.budget import DAY, Ledger, plan, runs_out
 from exporter.vendor.one_poll import Outcome
 from exporter.vendor.poller import Poller
 from tests.support.clock import FakeClock
-from tests.support.factories import load
+from tests.support.factories import load, write_config
 from tests.support.http import Vendor, serve
 
 NOW = datetime(2026, 11, 16, tzinfo=UTC)  # half of November has passed
@@ -306,6 +307,40 @@ def test_a_restart_does_not_forget_what_was_spent(
         clock.advance(seconds=away.total_seconds())
     assert metered.most_in_a_day() <= 10
     assert len(metered.calls) == (10 if away < timedelta(hours=1) else 20)
+
+
+def test_an_exporter_is_ready_though_calls_are_short(tmp_path: Path, vendor: Vendor, clock: FakeClock) -> None:
+    Metered(vendor, clock)
+    config = write_config(
+        tmp_path / "c.yaml",
+        {
+            "url": f"{vendor.url}/{{organisation_id}}",
+            "organisations": [{"id": f"o{number}"} for number in range(6)],
+            "stale_after": "30d",
+            "max_calls_per_day": 6,
+        },
+    )
+    for _ in range(2):  # the second finds nothing left of the day's calls
+        service = Service(config, clock, Storage(tmp_path / "state"))
+        assert not service.exposition.shows_all_tried()
+        service.poller.run_due()
+        assert service.poller.wait_idle(10)
+        service.exposition.refresh()
+        assert service.exposition.shows_all_tried()
+        service.stop()
+    assert [state.last_poll for state in service.store.states()] == [None] * 6
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"0" * 64 + b"\n{}"])
+def test_damaged_books_are_begun_anew(tmp_path: Path, clock: FakeClock, content: bytes) -> None:
+    storage = Storage(tmp_path)
+    calls = (CallsMade(clock.now(), 3, hot=True),)
+    storage.save_calls("demo", calls)
+    assert storage.load_calls("demo") == calls
+    assert storage.load_calls("other") == ()
+    (file,) = tmp_path.glob("*.calls")
+    file.write_bytes(content)
+    assert storage.load_calls("demo") == ()
 
 
 def test_what_a_reload_takes_away_and_brings_back_has_spent(tmp_path: Path, vendor: Vendor, clock: FakeClock) -> None:
