@@ -89,7 +89,7 @@ def create_app(
     """The ASGI app over a running exporter.
 
     config: the one in use. reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive:
-    whether polling goes on.
+    whether polling goes on and metrics are put together.
     """
     paths = paths or Paths()
     front = Front(

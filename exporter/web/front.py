@@ -116,7 +116,7 @@ class Front:
         if self._is_alive():
             await _text(send, HTTPStatus.OK, "The exporter is healthy.\n")
         else:
-            message = "The exporter has stopped polling; its log says why.\n"
+            message = "The exporter has stopped polling, or putting its metrics together; its log says why.\n"
             await _text(send, HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
     async def _ready(self, _: Scope, send: Send) -> None:
