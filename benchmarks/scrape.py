@@ -87,6 +87,7 @@ def _report(text: bytes, polled: float, latencies: Mapping[str, Latency]) -> Rep
         Figure("exporter / nginx, eight at a time", calm.median / nginx.median, at_most=2),
         Figure("the same while polls go on", busy.median / nginx.median, at_most=2),
         Figure("99th percentile / median", calm.p99 / calm.median, at_most=3),
+        Figure("the same of nginx, by what else this machine does", nginx.p99 / nginx.median),
         Figure("99th percentile / median while polls go on", busy.p99 / busy.median, at_most=3),
         Figure("polls a second meanwhile", polled, at_least=1),
         Figure("scrapes that failed", sum(latency.errors for latency in latencies.values()), at_most=0),

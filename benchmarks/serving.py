@@ -59,7 +59,7 @@ def measure() -> Report:
         "beside those who guess": beside_guesses,
         "alone again": again,
     }
-    base = max(alone.median, again.median)
+    base = min(alone.median, again.median)
     figures = (
         Figure(f"beside {CLIENTS} who ask for the JSON / alone", beside_json.median / base, at_most=3),
         Figure(f"beside {CLIENTS} who do not read / alone", beside_unread.median / base, at_most=3),
