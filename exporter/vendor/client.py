@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import requests
 
+from exporter import redaction
 from exporter.clock import Clock
+from exporter.config.api import Api
 from exporter.config.load import Target
 from exporter.config.request import Paging, Request
-from exporter.config.secrets import Secret
-from exporter.config.templates import Values, expand
+from exporter.config.secrets import Parameter
+from exporter.config.templates import Values, expand, is_fixed
 from exporter.errors import (
     AuthError,
     PollTimeoutError,
@@ -26,7 +28,6 @@ from exporter.errors import (
 )
 from exporter.model import Answer
 from exporter.periods import calendar_period
-from exporter.redaction import is_secret_name
 from exporter.vendor.deadline import Deadline
 from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
 from exporter.vendor.paging import Page, Step, next_step, together
@@ -43,10 +44,10 @@ _MAX_RETRY_AFTER = 86_400.0
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request with everything put in. Not shown by repr, since parameters and headers may be secret."""
+    """A request with everything put in. Not shown by repr, since any part may be secret."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     params: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: Any = field(repr=False)
@@ -219,26 +220,35 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
     period = calendar_period(static.every, static.anchor_day, api.time_zone, now) if static else None
     period = period or calendar_period("month", 1, api.time_zone, now)
     assert period is not None  # noqa: S101 - a month always holds now
-    values = Values(organisation.id, organisation.display_name, now, api.time_zone, period)
-    url = expand(request.url, values, lambda value: quote(value, safe=""))
-    base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
     try:
+        secrets = {name: secret.reveal() for name, secret in {**api.secrets, **organisation.secrets}.items()}
+        values = Values(organisation.id, organisation.display_name, now, api.time_zone, period, secrets)
+        _remember_inline(request, values)
         return _Asked(
             request.sent_as,
-            base + url if url.startswith("/") else url,
-            {name: _value(name, secret, values) for name, secret in request.params.items()},
-            {name: _value(name, secret, values) for name, secret in request.headers.items()},
+            _url(api, request, values),
+            {name: _value(name, parameter, values) for name, parameter in request.params.items()},
+            {name: _value(name, parameter, values) for name, parameter in request.headers.items()},
             _expanded(request.body, values),
         )
     except ValueError as error:
         raise AuthError(f"a parameter or header cannot be used: {error}") from None
 
 
-def _value(name: str, secret: Secret, values: Values) -> str:
-    """A parameter's or header's text. It is secret if it comes from elsewhere, or if its name says so."""
-    if secret.value is None:
-        return secret.reveal()
-    return expand(secret.reveal() if is_secret_name(name) else secret.text(), values)
+def _url(api: Api, request: Request, values: Values) -> str:
+    url, base = (
+        expand(part, values, lambda value: quote(value, safe="")) for part in (request.url, api.base_url or "")
+    )
+    return base.rstrip("/") + url if url.startswith("/") else url
+
+
+def _value(name: str, parameter: Parameter, values: Values) -> str:
+    """A parameter's or header's text."""
+    template = parameter.text()
+    text = template if parameter.value is None else expand(template, values)
+    if parameter.is_secret(name) and (parameter.value is None or is_fixed(template)):
+        redaction.remember_header(text)
+    return text
 
 
 def _expanded(body: Any, values: Values) -> Any:
@@ -249,6 +259,21 @@ def _expanded(body: Any, values: Values) -> Any:
     if isinstance(body, dict):
         return {name: _expanded(item, values) for name, item in body.items()}
     return body
+
+
+def _remember_inline(request: Request, values: Values) -> None:
+    """What the names of the url's own parameters and of the body's fields say is secret."""
+    fields = parse_qsl(urlsplit(request.url).query)
+    containers = [request.body]
+    while containers:
+        container = containers.pop()
+        if isinstance(container, dict):
+            fields += [(name, value) for name, value in container.items() if isinstance(value, str)]
+        members = container.values() if isinstance(container, dict) else container
+        containers += [member for member in members or () if isinstance(member, dict | list)]
+    for name, template in fields:
+        if redaction.is_secret_when_sent(name) and is_fixed(template):
+            redaction.remember(expand(template, values))
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from exporter.config.api import Tls
 from exporter.config.auth import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
 from exporter.errors import AuthError
-from exporter.redaction import remember
+from exporter.redaction import remember, remember_header
 from exporter.vendor.credentials import AwsCredentials, Tokens, credentials_of
 from exporter.vendor.deadline import Deadline
 
@@ -56,7 +56,9 @@ class Signature(AuthBase):
             case BearerAuth():
                 request.headers["Authorization"] = f"Bearer {_header_value(self._auth.token.reveal())}"
             case HeaderAuth():
-                request.headers[self._auth.name] = _header_value(self._auth.value.reveal())
+                value = _header_value(self._auth.value.reveal())
+                remember_header(value)
+                request.headers[self._auth.name] = value
             case BasicAuth():
                 user, password = self._auth.revealed()
                 HTTPBasicAuth(user.encode(), password.encode())(request)
