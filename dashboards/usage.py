@@ -248,7 +248,7 @@ def _facts() -> list[Stat]:
         _projected(),
         _fact(
             "Data",
-            "Whether the numbers are current. Stale: the vendor has not told newer ones since then; "
+            "Whether the numbers are current. Stale: no newer ones were read since then; "
             "usage is at least what is shown.",
             queries.stale_since(where),
             3,

@@ -82,7 +82,7 @@ def _config_table(schema: dict[str, Any]) -> list[str]:
     rows = []
     for path, shape in _shapes("", schema, schema["$defs"], set()):
         for name, field, default in _named(shape):
-            # What chooses between kinds of objects is told by what the kind is.
+            # What chooses between kinds of objects is explained by what the kind is.
             kind = f": {field['const']}" if "const" in field else ""
             meaning = _sentence((shape if kind else field).get("description", ""))
             rows.append(f"| `{path}{name}{kind}` | {default} | {meaning} |")

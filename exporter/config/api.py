@@ -61,7 +61,7 @@ class StaticPeriod(ShortForm):
 
 
 class Static(Frozen):
-    """What the vendor does not report. Used only where the answer does not tell it."""
+    """What the vendor does not report. Used only where the answer does not hold it."""
 
     limit: Annotated[float | Literal["unlimited"] | None, BeforeValidator(_limit)] = Field(
         None, description="Most requests in the billing period, or unlimited."
@@ -74,7 +74,7 @@ class Static(Frozen):
 
 
 class Override(Static):
-    """What holds for one scope, whatever the vendor tells."""
+    """What holds for one scope, whatever the vendor reports."""
 
     name: Name | None = Field(None, description="The name to show instead.")
     plan: str | None = Field(None, description="The plan.")
@@ -135,13 +135,13 @@ class Api(Request):
     mapping: UsageMapping = Field(description="Where the values stand in the answer.")
     base_url: AbsoluteUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
-        {}, description="Further requests by name, for what the main one does not tell."
+        {}, description="Further requests by name, for what the main one does not bring."
     )
     auth: Auth | None = Field(None, description="How the exporter signs in.")
     secrets: Secrets = Field({}, description="Secrets by name, for placeholders {secret_NAME}.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
-    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor tells.")
+    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Annotated[Duration, at_most("5m")] = Field(
         "10s", validate_default=True, description="For a whole poll: names, sign-in, every request and page."
@@ -152,7 +152,19 @@ class Api(Request):
     max_scopes: int = Field(
         1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
     )
-    max_concurrent_polls: int = Field(24, ge=1, le=256, description="Most requests to this api at a time.")
+    max_concurrent_polls: int = Field(24, ge=1, le=128, description="Most requests to this api at a time.")
+    max_calls_per_day: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most requests to this api in any 24 hours, for all its organisations together.",
+    )
+    cost_per_call: float = Field(
+        1,
+        gt=0,
+        allow_inf_nan=False,
+        description="What a request counts against max_calls_per_day, where the vendor counts in credits.",
+    )
     poll_interval: Duration = Field(
         "5m", validate_default=True, description="How often an organisation is asked for."
     )
@@ -181,9 +193,7 @@ class Api(Request):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.mapping.limit is None and self.static.limit is None:
-            raise ValueError(
-                "tells no limit: give mapping.limit or static.limit; without one, static.limit: unlimited"
-            )
+            raise ValueError("has no limit: give mapping.limit or static.limit; without one, static.limit: unlimited")
         return self
 
     @property

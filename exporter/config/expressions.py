@@ -79,7 +79,7 @@ class Expression(ShortForm):
     )
     minus: "Expression | None" = Field(None, description="Taken off the value (numbers only).")
     scale: float = Field(1.0, gt=0, allow_inf_nan=False, strict=False, description="The number is multiplied by it.")
-    optional: bool = Field(False, description="true: null or missing means that the vendor does not tell.")
+    optional: bool = Field(False, description="true: null or missing means that the vendor does not report it.")
 
     @classmethod
     def short(cls) -> str:

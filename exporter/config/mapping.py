@@ -40,7 +40,7 @@ class PeriodMapping(Frozen):
     end: Expression | None = Field(None, description="When it ends, and the usage starts again from 0.")
     ends_in: Expression | None = Field(None, description="Seconds until it ends, instead of end.")
     length: Length | None = Field(
-        None, description="month (a calendar month) or a duration; needed where only one end is told."
+        None, description="month (a calendar month) or a duration; needed where only one end is mapped."
     )
 
     @model_validator(mode="after")
@@ -109,7 +109,7 @@ class UsageMapping(Frozen):
     unit: Expression | None = Field(None, description="What is counted: requests, credits, tokens…")
     requests: Expression | None = Field(None, description="Requests made in the billing period.")
     remaining: Expression | None = Field(
-        None, description="Requests left in the period, where the vendor does not tell those made."
+        None, description="Requests left in the period, where the vendor does not report those made."
     )
     limit: Expression | None = Field(None, description="Most requests allowed in the billing period.")
     unlimited_when: tuple[Scalar, ...] = Field((), strict=False, description="Values of `limit` that mean unlimited.")

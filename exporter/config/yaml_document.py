@@ -104,9 +104,9 @@ class Document:
 
 
 def _misspelt(path: FieldPath, words: str, found: list[tuple[FieldPath, str]]) -> bool:
-    """Whether a field is missing only because it is misspelt, which is told already."""
+    """Whether a field is missing only because it is misspelt, which is a problem of its own already."""
     hint = f"did you mean {path[-1]}?" if path else ""
-    return words == _MISSING and any(other[:-1] == path[:-1] and hint in told for other, told in found)
+    return words == _MISSING and any(other[:-1] == path[:-1] and hint in message for other, message in found)
 
 
 def _is_echo(error: ErrorDetails) -> bool:
@@ -246,7 +246,7 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _siblings(location: FieldPath, model: type[BaseModel]) -> list[str]:
-    """The fields that stand where the location's last part does, or [] where the model cannot tell."""
+    """The fields that stand where the location's last part does, or [] where the model does not say."""
     schema = model.model_json_schema()
     node: dict[str, Any] = schema
     for part in location[:-1]:

@@ -39,7 +39,7 @@ class BasicAuth:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        # By a keyed hash, so that memory holds no password and looking one up tells nothing by its time.
+        # By a keyed hash, so that memory holds no password and looking one up gives nothing away by its time.
         # Two of them: a flood of wrong passwords must not push the right ones out.
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()

@@ -8,7 +8,7 @@ from exporter.state.store import OrganisationState
 from exporter.thresholds import Band, Bands
 from exporter.view.cards import percentage
 
-# Enough to look through; who has more searches. What is told of each is worked out for these only.
+# Enough to look through; who has more searches. What is shown of each is worked out for these only.
 SHOWN = 50
 
 

@@ -64,16 +64,11 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "html of all": entities,
 }
 # What is sent in headers and URLs is printable, and begins and ends with no space.
-SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40) | st.tuples(
-    *[
-        st.text(
-            st.characters(min_codepoint=33, max_codepoint=0x2FF, blacklist_categories=("Cc", "Zs")),
-            min_size=4,
-            max_size=20,
-        )
-    ]
-    * 2
-).map(" ".join)
+# Its end keeps it apart from what other tests write.
+SECRETS = (
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=40)
+    | st.tuples(*[st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, blacklist_categories=["Cc", "Zs"]), min_size=2, max_size=20)] * 2).map(" ".join)
+).map(lambda text: f"{text}-zQ7")  # fmt: skip
 # Around it stands what is no part of an encoding.
 AROUND = st.sampled_from(["", " ", "key=", '{"a": "', "<b>", "Invalid token: ", "?x=1&token=", "'"])
 
@@ -125,14 +120,15 @@ def test_what_stands_around_a_secret_stays() -> None:
 @given(st.text(max_size=60))
 def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
     remember("a-secret-that-no-text-here-holds")
-    assert HIDDEN in text or redact(text) == text or any(short in text for short in ("planted", "three"))
+    assert redact(text) == text
 
 
 def test_short_secrets_do_not_blank_everything() -> None:
-    for secret in ("a", "io", "map", "maps", "tiles"):
+    for secret in ("q", "qz", "qzx", "qzxj", "qzxjv"):
         remember(secret)
-    assert redact("a map api, version 1: mapstore, textiles") == "a map api, version 1: mapstore, textiles"
-    assert redact("key=maps&x=tiles") == f"key={HIDDEN}&x={HIDDEN}"
+    text = "a qz and a qzx, uqzxj, qzxju, qzxjvu"
+    assert redact(text) == text
+    assert redact("key=qzxj&x=qzxjv") == f"key={HIDDEN}&x={HIDDEN}"
 
 
 def test_a_header_s_parts_are_secret_too() -> None:
