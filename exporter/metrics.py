@@ -20,6 +20,8 @@ DAILY_SOURCE = "daily_source"
 TERM = "term"
 DIRECTION = "direction"
 PREVIOUS = "previous"
+ROUTE = "route"
+CODE = "code"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -107,7 +109,7 @@ POLL_FAILING = Metric(
     name="api_usage_poll_failing",
     kind="gauge",
     labels=(*OF_ORGANISATION, REASON),
-    help="1 while the last poll failed for this reason, else 0.",
+    help="1 while the last poll failed for this reason, else 0; absent until the organisation has been polled.",
 )
 STALE = Metric(
     name="api_usage_stale",
@@ -143,6 +145,51 @@ POLL_FAILURES = Metric(
 POLL_DURATION = Metric(
     name="api_usage_poll_duration_seconds", kind="histogram", labels=(API,), help="How long polls took, by api."
 )
+POLLS_WAITING = Metric(
+    name="api_usage_exporter_polls_waiting",
+    kind="gauge",
+    labels=(API,),
+    help="Polls that are due and have not begun, as max_concurrent_polls others are under way.",
+)
+POLLS_RUNNING = Metric(
+    name="api_usage_exporter_polls_running", kind="gauge", labels=(API,), help="Polls that are under way."
+)
+POLLS_LATE = Metric(
+    name="api_usage_exporter_polls_late",
+    kind="gauge",
+    labels=(API,),
+    help="Polls that have been due for 10 seconds or more and have not begun.",
+)
+POLLS_PUT_OFF = Metric(
+    name="api_usage_exporter_polls_put_off_total",
+    kind="counter",
+    labels=(API,),
+    help="Polls put off beyond poll_interval, as max_calls_per_day does not allow for all.",
+)
+VENDOR_CALLS = Metric(
+    name="api_usage_exporter_vendor_calls_total",
+    kind="counter",
+    labels=(API,),
+    help="Requests made to the vendor's usage endpoints, pages and repeated ones too; sign-ins are not counted.",
+)
+LAST_RENDER_TIME = Metric(
+    name="api_usage_exporter_last_render_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When these metrics were put together, in Unix time; every 5 seconds at least.",
+)
+LAST_RENDER_DURATION = Metric(
+    name="api_usage_exporter_last_render_duration_seconds",
+    kind="gauge",
+    labels=(),
+    help="How long it took to put the metrics together, the time before.",
+)
+NOT_RENDERED = Metric(
+    name="api_usage_exporter_organisations_not_rendered",
+    kind="gauge",
+    labels=(),
+    help="Organisations whose metrics are missing or old, as the exporter failed to write them; its log says why.",
+)
 CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_config_last_reload_successful",
     kind="gauge",
@@ -173,6 +220,36 @@ BUILD_INFO = Metric(
     labels=("version", "pythonversion"),
     help="Always 1: the exporter's version and the Python it runs on.",
 )
+WEB_CONFIG_RELOAD_OK = Metric(
+    name="api_usage_exporter_web_config_last_reload_successful",
+    kind="gauge",
+    labels=(),
+    help="1 if the web config file was last read without error, 0 if the one in use is older; absent without a file.",
+)
+WEB_CONFIG_RELOAD_TIME = Metric(
+    name="api_usage_exporter_web_config_last_reload_success_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the web config in use was read, in Unix time; absent without a file.",
+)
+CERTIFICATE_EXPIRY = Metric(
+    name="api_usage_exporter_certificate_expiry_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the exporter's own TLS certificate expires, in Unix time; absent without TLS.",
+)
+HTTP_REQUESTS = Metric(
+    name="api_usage_exporter_http_requests_total",
+    kind="counter",
+    labels=(ROUTE, CODE),
+    help="Requests that the exporter answered, by route and HTTP status code.",
+)
+PASSWORDS_REFUSED = Metric(
+    name="api_usage_exporter_passwords_refused_total",
+    kind="counter",
+    labels=(),
+    help="Requests refused for their password: it was wrong, or too many others waited to be checked.",
+)
 
 # In the order of /metrics.
 CATALOGUE: tuple[Metric, ...] = (
@@ -195,11 +272,24 @@ CATALOGUE: tuple[Metric, ...] = (
     POLLS,
     POLL_FAILURES,
     POLL_DURATION,
+    POLLS_WAITING,
+    POLLS_RUNNING,
+    POLLS_LATE,
+    POLLS_PUT_OFF,
+    VENDOR_CALLS,
+    LAST_RENDER_TIME,
+    LAST_RENDER_DURATION,
+    NOT_RENDERED,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
     SAVE_FAILURES,
     SAVED_TIME,
     BUILD_INFO,
+    WEB_CONFIG_RELOAD_OK,
+    WEB_CONFIG_RELOAD_TIME,
+    CERTIFICATE_EXPIRY,
+    HTTP_REQUESTS,
+    PASSWORDS_REFUSED,
 )
 
 # Labels that organisation_labels may not be called: ours, and those that Prometheus or Alertmanager put on series.

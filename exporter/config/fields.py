@@ -36,8 +36,10 @@ _MILLISECONDS = {
     "ms": 1,
 }
 
+# Longer ones leave the calendar that dates are reckoned in, and are a unit mistaken.
 _MAX_DURATION = 10 * _MILLISECONDS["y"]
 
+# Of a label's value: enough for any name, and short enough for tables, titles and notifications.
 MAX_NAME_LENGTH = 200
 
 

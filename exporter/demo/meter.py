@@ -21,6 +21,7 @@ from exporter.demo.accounts import ACCOUNTS, OrganisationAccount, ScopeAccount
 
 Clock: TypeAlias = Callable[[], datetime]
 
+# Any number: the same one gives the same past, so that pictures and tests stay comparable.
 SEED = 2026
 HISTORY_DAYS = 30
 # The history's first day lies in a month whose earlier days are needed too, to know what its period held by then.
@@ -34,12 +35,14 @@ HOUR = timedelta(hours=1)
 # Share of a working day's requests, Monday first.
 WEEKDAY_SHARES = (0.97, 1.03, 1.05, 1.02, 0.93, 0.45, 0.38)
 WEEK_MEAN = sum(WEEKDAY_SHARES) / len(WEEKDAY_SHARES)
+# How far days scatter around their weekday's share: visible, and never another weekday's.
 JITTER = 0.08
 # Part of a hard limit that the months before the current one used at most.
 EARLIER_LIMIT_RATIO = 0.9
 # On the first days of a month these days carry the whole period's usage; the earlier days then look like a month
 # in which it would have taken this many.
 MIN_TYPICAL_DAYS = 20
+# Of a day that has just begun, so that nothing is divided by 0.
 MIDNIGHT_SHARE = 1e-9
 
 

@@ -30,7 +30,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.errors import REASONS, FailureReason, StartError
-from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
+from exporter.model import BillingPeriod, CallsMade, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.state import legacy, schema
 from exporter.state.days import EXACT_RATIO, UNKNOWN, day_of, day_start
 from exporter.state.ledger import MOST_KEPT, Change, Term
@@ -77,6 +77,8 @@ _BY_CODE = MappingProxyType(
         sqlite3.SQLITE_NOTADB: SaveFailure.DAMAGED,
     }
 )
+# What Python makes of values that SQLite found no fault with, but that nobody wrote so.
+_UNREADABLE = (TypeError, ValueError, OverflowError)
 # The disk's own faults, after which what is there can still be read.
 _DISK_FAULTS = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -134,6 +136,7 @@ class Database:
         self._lock_file: int | None = None
         self._using = threading.RLock()
         self._dirty: dict[Account, Saved] = {}
+        self._calls: dict[str, tuple[CallsMade, ...]] = {}
         self._waiting = threading.Condition()
         self._closed = False
         self._written: dict[Account, _WrittenAccount] = {}
@@ -202,7 +205,32 @@ class Database:
                 return self._load(account)
             except sqlite3.Error as error:
                 self._failed(error)
-                return None
+            except _UNREADABLE as error:
+                log.error("saved state unusable, left out", api=account[0], organisation=account[1], error=str(error))
+            return None
+
+    def save_calls(self, api: str, calls: tuple[CallsMade, ...]) -> None:
+        """Have the calls to an api's vendor written soon, in place of those before."""
+        with self._waiting:
+            self._calls[api] = calls
+            self._waiting.notify_all()
+
+    def load_calls(self, api: str) -> tuple[CallsMade, ...]:
+        """The calls saved last; none where there are none, or where they cannot be read (it is logged)."""
+        with self._waiting:
+            if api in self._calls:
+                return self._calls[api]
+        with self._using:
+            if self._connection is None:
+                return ()
+            try:
+                found = self._connection.execute(
+                    "SELECT at, cost, hot FROM vendor_calls WHERE api = ? ORDER BY at", (api,)
+                ).fetchall()
+            except sqlite3.Error as error:
+                self._failed(error)
+                return ()
+        return tuple(CallsMade(_moment(at), cost, bool(hot)) for at, cost, hot in found)
 
     def load_points(self, account: Account) -> dict[str, list[Point]]:
         """The trusted points of the last 48 hours, by scope, ascending."""
@@ -221,15 +249,17 @@ class Database:
         """Write all that is new in one transaction. What cannot be written is kept for the next one."""
         with self._waiting:
             dirty, self._dirty = self._dirty, {}
-        if not dirty:
+            calls, self._calls = self._calls, {}
+        if not dirty and not calls:
             return
         with self._using:
             try:
-                self._write(dirty)
-            except sqlite3.Error as error:
-                self._failed(error)
+                self._write(dirty, calls)
+            except (sqlite3.Error, *_UNREADABLE) as error:
+                self._failed(error if isinstance(error, sqlite3.Error) else _damaged(str(error)))
                 with self._waiting:
                     self._dirty = {**dirty, **self._dirty}
+                    self._calls = {**calls, **self._calls}
                 # What the failed transaction wrote is not there: look again.
                 self._forget(dirty)
             else:
@@ -243,7 +273,9 @@ class Database:
     def _run(self) -> None:
         while True:
             with self._waiting:
-                self._waiting.wait_for(lambda: self._closed or self._dirty or self._unread, timeout=60 * self._pause)
+                self._waiting.wait_for(
+                    lambda: self._closed or self._dirty or self._calls or self._unread, timeout=60 * self._pause
+                )
                 if self._closed:
                     return
             try:
@@ -262,12 +294,16 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     self._on_points(account, self.load_points(account))
 
-    def _write(self, dirty: Mapping[Account, Saved]) -> None:
+    def _write(self, dirty: Mapping[Account, Saved], calls: Mapping[str, tuple[CallsMade, ...]]) -> None:
         connection = self._connected()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             for account, saved in dirty.items():
                 self._write_account(connection, account, saved)
+            for api, made in calls.items():
+                connection.execute("DELETE FROM vendor_calls WHERE api = ?", (api,))
+                rows = [(api, one.at.timestamp(), one.cost, one.hot) for one in made]
+                connection.executemany("INSERT INTO vendor_calls VALUES (?, ?, ?, ?)", rows)
 
     def _write_account(self, connection: sqlite3.Connection, account: Account, saved: Saved) -> None:
         written = self._written.get(account) or self._known(connection, account)
@@ -453,8 +489,8 @@ class Database:
                         connection.execute("BEGIN IMMEDIATE")
                         for row, thinned, zone in due:
                             _thin(connection, row, thinned, now, ZoneInfo(zone))
-            except sqlite3.Error as error:
-                self._failed(error)
+            except (sqlite3.Error, *_UNREADABLE) as error:
+                self._failed(error if isinstance(error, sqlite3.Error) else _damaged(str(error)))
                 return 0
         return len(due)
 
@@ -492,7 +528,7 @@ class Database:
                 changes[name] = _read_ledger(ledger.get(scope, ()))
                 state.newest_change = changes[name][-1].at if changes[name] else None
                 written.scopes[name] = state
-            except (ValidationError, ValueError, TypeError, OverflowError) as error:
+            except (ValidationError, *_UNREADABLE) as error:
                 watched.pop(name, None)
                 log.error("saved scope unusable, left out", api=account[0], scope=name, error=str(error)[:200])
         self._written[account] = written
@@ -541,6 +577,8 @@ class Database:
         try:
             self._connection = self._opened()
         except sqlite3.Error as error:
+            if _reason(error) is SaveFailure.OTHER:  # an unsupported format, an impossible schema
+                error = _damaged(str(error))
             self._failed(error)
             if _reason(error) is SaveFailure.DAMAGED:  # it is out of the way now
                 with contextlib.suppress(sqlite3.Error):

@@ -62,6 +62,12 @@ CREATE TABLE days (
     doubt REAL NOT NULL, -- by how many requests it may be wrong
     PRIMARY KEY (scope, date)
 ) WITHOUT ROWID;
+CREATE TABLE vendor_calls ( -- of the last 24 hours, where max_calls_per_day counts them
+    api TEXT NOT NULL,
+    at REAL NOT NULL,
+    cost REAL NOT NULL,
+    hot INTEGER NOT NULL -- 1 for organisations that run out
+);
 CREATE TABLE term_changes ( -- the ledger: what the vendor changed
     scope INTEGER NOT NULL REFERENCES scopes,
     at REAL NOT NULL,

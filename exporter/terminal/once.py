@@ -17,7 +17,9 @@ from exporter.vendor.client import VendorClient
 from exporter.vendor.one_poll import Outcome, poll
 from exporter.view.usage_json import UsageDocument, usage_document
 
+# More would be a burst at a vendor whose organisations are all asked for at once.
 _WORKERS = 8
+# A part of an answer is shown to recognise its names and shapes, on one screen.
 _SHOWN_MEMBERS = 3
 _SHOWN_CHARACTERS = 120
 _SHOWN_LINES = 60
