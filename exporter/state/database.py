@@ -576,9 +576,10 @@ class Database:
     def _open(self) -> None:
         try:
             self._connection = self._opened()
-        except sqlite3.Error as error:
-            if _reason(error) is SaveFailure.OTHER:  # an unsupported format, an impossible schema
-                error = _damaged(str(error))
+        except (sqlite3.Error, *_UNREADABLE) as found:
+            # What SQLite has no other reason for is damage here: an unsupported format, an impossible schema.
+            known = isinstance(found, sqlite3.Error) and _reason(found) is not SaveFailure.OTHER
+            error = found if known and isinstance(found, sqlite3.Error) else _damaged(str(found))
             self._failed(error)
             if _reason(error) is SaveFailure.DAMAGED:  # it is out of the way now
                 with contextlib.suppress(sqlite3.Error):

@@ -431,7 +431,7 @@ def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
         watched.reads(name, scope(requests=1))
     unwritable: Any = "many"
     for name in ("Bolt", "Coil"):
-        watched.reads(name, scope(rejected=unwritable))
+        watched.reads(name, scope(requests=1, rejected=unwritable))
     watched.reads("Acme", scope(requests=2))
 
     def shown() -> dict[str, float]:
