@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import capacity, cost, panels, polling, rendering, scrape, serving
+from benchmarks import capacity, cost, panels, polling, rendering, scrape, serving, state
 from benchmarks.figures import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "size": scrape.measure_sizes,
     "rendering": rendering.measure,
     "capacity": capacity.measure,
+    "state": state.measure,
     "polling": polling.measure,
     "reload": polling.measure_running,
     "panels": panels.measure,

@@ -591,11 +591,18 @@ class Database:
 
     def _connected(self) -> sqlite3.Connection:
         """A connection that can write; raises sqlite3.Error where there is none to be had."""
-        if self._connection is None or self._is_read_only:
-            connection = self._opened()
-            if self._connection is not None:
-                self._connection.close()
-            self._connection, self._is_read_only = connection, False
+        if self._connection is not None and not self._is_read_only:
+            return self._connection
+        if self._connection is not None:  # it may be what is in the way
+            self._connection.close()
+            self._connection = None
+        try:
+            self._connection = self._opened()
+        except sqlite3.Error:
+            if self._is_read_only:
+                self._connection = self._opened_to_read()
+            raise
+        self._is_read_only = False
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
@@ -605,15 +612,22 @@ class Database:
         return self._checked(sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=2))
 
     def _opened_to_read(self) -> sqlite3.Connection | None:
-        """A connection to a database on a disk that cannot be written to; None where even reading fails."""
-        uri = f"{self._file.absolute().as_uri()}?mode=ro&immutable=1"
-        try:
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            _check_schema(connection, self._file)
-        except sqlite3.Error:
-            return None
-        self._is_read_only = True
-        return connection
+        """A connection to a database on a disk that takes no more; None where even reading fails.
+
+        A full disk has no room for the index of the log, which is kept in memory where nobody else may look in
+        (https://www.sqlite.org/wal.html#noshm). A read-only one is read without the log.
+        """
+        for options in ("mode=rw", "mode=ro&immutable=1"):
+            uri = f"{self._file.absolute().as_uri()}?{options}"
+            with contextlib.suppress(sqlite3.Error), contextlib.ExitStack() as closing:
+                connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+                closing.callback(connection.close)
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                _check_schema(connection, self._file)
+                closing.pop_all()
+                self._is_read_only = True
+                return connection
+        return None
 
     def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         try:

@@ -427,3 +427,37 @@ def test_a_disk_that_fills_up_stops_neither_polls_nor_scrapes(
     used[0] = 780
     eventually(lambda: in_database() == 780)
     assert process.poll() is None
+
+
+READER = """
+import resource, sys
+from pathlib import Path
+from exporter.state.database import Database
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+database = Database(Path(sys.argv[1]))
+saved = database.load(("demo", "acme", "acme", "http://x"))
+database.save(("demo", "acme", "acme", "http://x"), saved)
+database.flush()
+print(saved.scopes[0].usage.requests, sum(database.failures.values()))
+"""
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["after a stop", "after kill -9"])
+def test_the_exporter_starts_with_what_a_disk_holds_that_takes_no_more(tmp_path: Path, stopped: bool) -> None:
+    database = opened(tmp_path)
+    database.save(KEY, saved())
+    database.flush()
+    if not stopped:
+        copied = tmp_path / "copied"
+        copied.mkdir()
+        for file in tmp_path.glob(f"{FILE}*"):
+            (copied / file.name).write_bytes(file.read_bytes())
+    database.close()
+    folder = tmp_path if stopped else copied
+    command = [sys.executable, "-c", READER, str(folder)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    requests_read, failures = found.stdout.splitlines()[-1].split()
+    assert float(requests_read) == 750
+    assert int(failures) >= 1
+    assert loaded(folder) == saved()
