@@ -401,7 +401,6 @@ def moments(name: str, query: str, *, title: str, text: str, colour: str) -> dic
         "hide": False,
         "iconColor": colour,
         "expr": query,
-        "step": "5m",
         "titleFormat": title,
         "textFormat": text,
         "useValueForTime": True,
