@@ -28,7 +28,7 @@ from exporter.model import Answer
 from exporter.periods import calendar_period
 from exporter.redaction import is_secret_name
 from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
-from exporter.vendor.paging import Page, Step, next_step, together
+from exporter.vendor.paging import Page, Step, count_items, first_step, next_step, together
 from exporter.vendor.rate_limit_headers import rate_limits
 from exporter.vendor.sign_in import SignIn
 from exporter.vendor.strict_json import parse_json
@@ -82,7 +82,7 @@ class _Received:
 
     answer: Answer
     url: str
-    next_link: str | None
+    link: str
     known: _Known | None
 
 
@@ -126,12 +126,13 @@ class VendorClient:
 
     def _all_pages(self, session: requests.Session, request: Request, paging: Paging, asked: _Asked) -> Answer:
         pages: list[Page] = []
-        step = Step(parameter=paging.parameter, value=paging.first_page) if paging.by == "page" else None
+        count, step = 0, first_step(paging)
         steps = {step}
         while True:
             received = self._signed_in(session, request, asked.at(step), None)
-            pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.next_link))
-            step = next_step(paging, pages[-1])
+            pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.link))
+            count += count_items(pages[-1], paging.items)
+            step = next_step(paging, pages[-1], count)
             if step is None:
                 return Answer(together(pages, paging.items), received.answer.headers)
             if step in steps:
@@ -177,19 +178,18 @@ class VendorClient:
             if response.status_code == requests.codes.not_modified and known:
                 # The headers that it brings are the newer ones (RFC 9111, section 3.2).
                 known = replace(known, headers={**known.headers, **_headers(response)})
-                return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
+                return _Received(Answer(parse_json(known.body), known.headers), response.url, "", known)
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
             return self._received(response, request, asked, deadline)
 
     def _received(self, response: requests.Response, request: Request, asked: _Asked, deadline: float) -> _Received:
         headers = _headers(response)
         if request.read == "rate_limit_headers":
-            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, None)
+            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, "", None)
         body = self._body(response, deadline)
         validators = _validators(headers)
         known = _Known(asked, validators, body, headers) if validators else None
-        next_link = response.links.get("next", {}).get("url")
-        return _Received(Answer(parse_json(body), headers), response.url, next_link, known)
+        return _Received(Answer(parse_json(body), headers), response.url, headers.get("link", ""), known)
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         """The decoded body, read piece by piece so that neither its size nor its slowness is without end."""
