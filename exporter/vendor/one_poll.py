@@ -5,6 +5,7 @@ When to poll is the business of exporter.vendor.poller.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import structlog
 
@@ -12,6 +13,7 @@ from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import Answer, UsageSnapshot
+from exporter.redaction import redact
 from exporter.vendor.client import VendorClient
 from exporter.vendor.reading import map_answers
 
@@ -40,9 +42,18 @@ def poll_all(targets: tuple[Target, ...], client: VendorClient, clock: Clock) ->
 
 def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:
     try:
-        return map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
+        snapshot = map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
     except Exception as error:
         return _failure(target, error)
+    for remark in snapshot.remarks:
+        _remark_once(target.api.name, target.organisation.display_name, remark)
+    return snapshot
+
+
+@lru_cache(maxsize=4096)
+def _remark_once(api: str, organisation: str, remark: str) -> None:
+    """Into the log, but not at every poll."""
+    log.warning("a text of the answer was changed", api=api, organisation=organisation, remark=redact(remark))
 
 
 def _failure(target: Target, error: Exception) -> PollError:

@@ -25,7 +25,7 @@ from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import LARGEST_COUNT, LEAST_LIMIT, BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
 from tests.support.factories import load
 from tests.support.watched import Watched
 
@@ -272,7 +272,8 @@ class _Fixed:
 
 
 label_values = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-counts = st.floats(0, allow_infinity=False, allow_nan=False) | st.integers(0, 10**18).map(float)
+counts = st.floats(0, LARGEST_COUNT) | st.integers(0, 10**18).map(float)
+limits = st.just(0.0) | st.floats(LEAST_LIMIT, LARGEST_COUNT) | st.integers(0, 10**18).map(float)
 
 
 @given(label_values, label_values, label_values, counts)
@@ -315,11 +316,11 @@ scopes = st.builds(
     ScopeUsage,
     name=names,
     requests=counts,
-    limit=st.none() | counts,
+    limit=st.none() | limits,
     id=label_values,
     plan=label_values,
     unit=names,
-    rate_limit_per_minute=st.none() | counts,
+    rate_limit_per_minute=st.none() | limits,
     rejected=st.none() | counts,
     daily=histories,
 )
