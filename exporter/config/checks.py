@@ -1,10 +1,15 @@
 """What is wrong in a config whose fields are right one by one: each problem with the path of the field to change."""
 
+import math
 from collections.abc import Iterator
 
 from exporter.config.api import Api, ConfigFile
 from exporter.config.fields import format_duration
 from exporter.config.yaml_document import FieldPath, suggestion
+
+_DAY, _MINUTE = 86_400, 60
+# As is the default of stale_after without a budget: one poll may fail, and the hot ones take some of the calls.
+_STALE_INTERVALS = 3
 
 Found = Iterator[tuple[FieldPath, str]]
 
@@ -13,7 +18,8 @@ def cross_checks(config: ConfigFile) -> list[tuple[FieldPath, str]]:
     """Every problem, as (path, message); the path is relative to the file, as in ("apis", 0, "url")."""
     problems = list(_api_names(config))
     for index, api in enumerate(config.apis):
-        for check in (_intervals(api, config.min_poll_interval), _organisations(api), _same_answer(api)):
+        found = (_intervals(api, config.min_poll_interval), _budget(api), _organisations(api), _same_answer(api))
+        for check in found:
             problems += [(("apis", index, *path), message) for path, message in check]
         problems += [(("apis", index, *path), message) for path, message in _labels(api, config.organisation_labels)]
     return problems
@@ -36,6 +42,27 @@ def _intervals(api: Api, least: float) -> Found:
         yield ("stale_after",), f"must be at least poll_interval ({format_duration(interval)})"
     if api.drop_after is not None and api.drop_after < stale:
         yield ("drop_after",), f"must be at least stale_after ({format_duration(stale)})"
+
+
+def _budget(api: Api) -> Found:
+    """Whether the calls do for all organisations: if not, they would be stale, or never asked for."""
+    if api.max_calls_per_day is None:
+        return
+    polls = len(api.organisations) if api.mapping.organisations is None else 1
+    cost = polls * len(api.all_requests) * api.cost_per_call
+    if api.max_calls_per_day < cost:
+        message = f"must be at least {cost:g}, what it takes to ask for every organisation once"
+        yield ("max_calls_per_day",), message
+        return
+    apart = _DAY * cost / api.max_calls_per_day
+    least = _MINUTE * math.ceil(_STALE_INTERVALS * apart / _MINUTE)
+    if apart > api.poll_interval and api.stale_after_seconds < least:
+        yield (
+            ("max_calls_per_day",),
+            f"allows for a poll of every organisation each {format_duration(round(apart))} at best, so that "
+            f"stale_after must be at least {format_duration(least)}, not "
+            f"{format_duration(api.stale_after_seconds)}",
+        )
 
 
 def _organisations(api: Api) -> Found:

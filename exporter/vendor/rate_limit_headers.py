@@ -229,7 +229,7 @@ def _of_name(name: str) -> tuple[relativedelta | None, str | None]:
 
 
 def _windows(headers: Mapping[str, str]) -> list[tuple[float, relativedelta]]:
-    """Quota and window of policies as before draft 8, `100;w=60, 1000;w=3600`; the limit's header may hold them too."""
+    """Quota and window of policies as before draft 8, `100;w=60, 1000;w=3600`; a limit's header may hold some."""
     found = []
     for field in (*_POLICIES, "ratelimit-limit", "x-ratelimit-limit"):
         for quota, parameters in re.findall(rf"({_NUMBER})((?:\s*;[^,;]*)+)", headers.get(field, "")):

@@ -187,7 +187,7 @@ HEADERS = [
     "x-ratelimit-policy", "x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-limit-day",
     "x-ratelimit-requests-limit", "x-ratelimit-remaining-day", "x-shopify-shop-api-call-limit",
 ]  # fmt: skip
-VALUES = st.text() | st.text("0123456789,;=w\" .-:/rtqhms", max_size=30) | st.integers(0).map(str)
+VALUES = st.text() | st.text('0123456789,;=w" .-:/rtqhms', max_size=30) | st.integers(0).map(str)
 
 
 @given(st.dictionaries(st.sampled_from(HEADERS), VALUES))
