@@ -30,8 +30,8 @@ TARGET_RATIO = Recorded(
         ) / 1e{RATIO_DECIMALS}
     """,
     comment="""
-        Used part of the limit: 0.75 is 75 %, more than 1 is over the limit. Rounded, since as floats 0.27 of 0.3 is
-        0.9000000000000001, and exactly 90 % is not over 90 %.
+        Used part of the limit: 0.75 is 75 %, more than 1 is over the limit. Rounded, since as floats 0.07 of 0.1 is
+        more than 0.7, and usage that is exactly at an alert's boundary would be beyond it.
     """,
 )
 RATIO = Recorded(

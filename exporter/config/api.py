@@ -20,6 +20,8 @@ from exporter.config.fields import (
 )
 from exporter.config.mapping import Length, UsageMapping
 from exporter.config.request import Request
+from exporter.config.secrets import Secret
+from exporter.config.templates import secret_names
 from exporter.metrics import RESERVED_LABELS
 from exporter.model import check_limit
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
@@ -100,12 +102,17 @@ class Tls(Frozen):
         return self
 
 
+SecretName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
+Secrets = dict[SecretName, Secret]
+
+
 class Organisation(Frozen):
     """Who holds the plan."""
 
     id: Name = Field(description="The vendor's identifier, put into the url.")
     name: Name | None = Field(None, description="The name that people know; left out: the id.")
     auth: Auth | None = Field(None, description="Instead of the api's.")
+    secrets: Secrets = Field({}, description="Before the api's of the same name, for placeholders {secret_NAME}.")
     labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
 
     @property
@@ -133,14 +140,17 @@ class Api(Request):
         {}, description="Further requests by name, for what the main one does not bring."
     )
     auth: Auth | None = Field(None, description="How the exporter signs in.")
+    secrets: Secrets = Field({}, description="Secrets by name, for placeholders {secret_NAME}.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
     overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Annotated[Duration, at_most("5m")] = Field(
-        "10s", validate_default=True, description="For a whole answer."
+        "10s", validate_default=True, description="For a whole poll: names, sign-in, every request and page."
     )
-    max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
+    max_response_bytes: int = Field(
+        10_000_000, ge=1, description="What all answers of a poll may hold together, decompressed; more is an error."
+    )
     max_scopes: int = Field(
         1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
     )
@@ -195,12 +205,30 @@ class Api(Request):
 
     def names_organisation(self) -> bool:
         """Whether a request differs by organisation."""
-        texts = [self.base_url or ""]
-        for request in self.all_requests.values():
-            values = [*request.params.values(), *request.headers.values()]
-            texts += [request.url, str(request.body)]
-            texts += [secret.value.get_secret_value() for secret in values if secret.value is not None]
-        return any("{organisation_" in text for text in texts)
+        own = {name for organisation in self.organisations for name in organisation.secrets}
+        return any("{organisation_" in text for text in self.texts) or bool(own & secret_names(self.texts))
+
+    @property
+    def texts(self) -> list[str]:
+        return [
+            self.base_url or "",
+            *(text for request in self.requests.values() for text in request.texts),
+            *super().texts,
+        ]
+
+    @model_validator(mode="after")
+    def _secrets_fit(self) -> Self:
+        used = secret_names(self.texts)
+        for organisation in self.organisations:
+            known = {**self.secrets, **organisation.secrets}
+            for name in sorted(used - known.keys()):
+                raise ValueError(
+                    f"has {{secret_{name}}}, which is neither in its secrets nor in those of the organisation "
+                    f"{organisation.display_name!r}"
+                )
+            for name in sorted(known.keys() - used):
+                raise ValueError(f"has the secret {name!r}, which no placeholder {{secret_{name}}} puts anywhere")
+        return self
 
     @model_validator(mode="after")
     def _requests_fit(self) -> Self:

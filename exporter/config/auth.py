@@ -27,8 +27,15 @@ class BasicAuth(Frozen):
     """HTTP basic authentication."""
 
     type: Literal["basic"]
-    username: str = Field(min_length=1, description="The user name.")
-    password: Secret = Field(description="The password.")
+    username: Secret = Field(description="The user name; with env or file a secret, and so without a password.")
+    password: Secret | None = Field(None, description="The password; left out: none, for a key as user name.")
+
+    def revealed(self) -> tuple[str, str]:
+        """User name and password, which `redact` takes out from now on. Raises ValueError as Secret.text does."""
+        if self.password is None:
+            return self.username.reveal(), ""
+        user = self.username.text() if self.username.value is not None else self.username.reveal()
+        return user, self.password.reveal()
 
 
 class OAuth2Auth(Frozen):
@@ -38,6 +45,9 @@ class OAuth2Auth(Frozen):
     token_url: AbsoluteUrl = Field(description="Where tokens are given out.")
     client_id: str = Field(min_length=1, description="The client's id.")
     client_secret: Secret = Field(description="The client's secret.")
+    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post"] = Field(
+        "client_secret_basic", description="Where id and secret stand: in the Authorization header, or in the body."
+    )
     scope: str | None = Field(None, description="The scopes asked for, separated by spaces.")
     audience: str | None = Field(None, description="The audience asked for, where the vendor wants one.")
 

@@ -7,19 +7,19 @@ from pydantic import AfterValidator, Field, model_validator
 from exporter.config import templates
 from exporter.config.expressions import JmesPath
 from exporter.config.fields import Frozen, UrlTemplate
-from exporter.config.secrets import Secret
+from exporter.config.secrets import Parameter
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 
 
-def _check_secrets(values: dict[str, Secret]) -> dict[str, Secret]:
-    for secret in values.values():
-        if secret.value is not None:
-            templates.check(secret.value.get_secret_value())
+def _check_templates(values: dict[str, Parameter]) -> dict[str, Parameter]:
+    for parameter in values.values():
+        if parameter.value is not None:
+            templates.check(parameter.value.get_secret_value())
     return values
 
 
-Values = Annotated[dict[str, Secret], AfterValidator(_check_secrets)]
+Values = Annotated[dict[str, Parameter], AfterValidator(_check_templates)]
 
 
 class Paging(Frozen):
@@ -64,7 +64,7 @@ class Request(Frozen):
     url: UrlTemplate = Field(description="The usage endpoint; a path where base_url is given.")
     method: Literal["GET", "HEAD", "POST"] = Field("GET", description="POST where a body is given.")
     params: Values = Field({}, description="Query parameters; each a text or a secret.")
-    headers: dict[HeaderName, Secret] = Field({}, description="Headers; each a text or a secret.")
+    headers: dict[HeaderName, Parameter] = Field({}, description="Headers; each a text or a secret.")
     body: Any = Field(None, description="JSON to send, such as a GraphQL query and its variables.")
     paging: Paging | None = Field(None, description="How further pages are asked for.")
     read: Literal["body", "rate_limit_headers"] = Field(
@@ -78,6 +78,13 @@ class Request(Frozen):
         if self.method != "GET" and self.paging is not None and self.paging.by in ("link", "url"):
             raise ValueError(f"paging by: {self.paging.by} goes with method: GET")
         return self
+
+    @property
+    def texts(self) -> list[str]:
+        """Wherever placeholders may stand."""
+        values = [*self.params.values(), *self.headers.values()]
+        inline = [value.value.get_secret_value() for value in values if value.value is not None]
+        return [self.url, str(self.body), *inline]
 
     @property
     def sent_as(self) -> str:

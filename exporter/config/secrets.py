@@ -61,3 +61,23 @@ class Secret(ShortForm):
             raise ValueError(f"cannot read {self.file}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ValueError(f"the file {self.file} is not UTF-8 text") from None
+
+
+class Parameter(Secret):
+    """A query parameter or header: a text, or a secret. An inline one is secret by its name, or by `secret`."""
+
+    secret: bool | None = Field(
+        None, description="Whether an inline value is hidden wherever it comes back; left out: as its name sounds."
+    )
+
+    @model_validator(mode="after")
+    def _secret_from_elsewhere(self) -> Self:
+        if self.secret is False and self.value is None:
+            raise ValueError("has secret: false, but what is read from env or file is always secret")
+        return self
+
+    def is_secret(self, name: str) -> bool:
+        """Whether what is sent under this name is one."""
+        if self.value is None:
+            return True
+        return redaction.is_secret_when_sent(name) if self.secret is None else self.secret

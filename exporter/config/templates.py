@@ -2,15 +2,15 @@
 
     {organisation_id} {organisation_name}
     {today} {yesterday} {tomorrow} {days_ago[30]} {history_start} {period_start} {period_end} {now}
-    {seconds_since_period_start}
+    {seconds_since_period_start} {secret_NAME}
 
 Dates are written YYYY-MM-DD; after a colon stands another form: `unix`, `unix_ms`, `iso`, or one of strftime
 (https://docs.python.org/3/library/datetime.html#format-codes), as in {period_start:%Y%m%d}.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,27 +21,47 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)(?:\[(\d{1,4})\])?(?::([^{}]*))?\}")
 _TEXTS = ("organisation_id", "organisation_name", "seconds_since_period_start")
 _MOMENTS = ("today", "yesterday", "tomorrow", "days_ago", "history_start", "period_start", "period_end", "now")
 KNOWN = (*_TEXTS, *_MOMENTS)
+_SECRET = "secret_"  # noqa: S105 - the beginning of a name
 
 
 @dataclass(frozen=True)
 class Values:
-    """What placeholders stand for. period: the billing period, or the calendar month where none is known."""
+    """What placeholders stand for.
+
+    period: the billing period, or the calendar month where none is known. secrets: by the names after `secret_`.
+    """
 
     organisation_id: str
     organisation_name: str
     now: datetime
     zone: ZoneInfo
     period: BillingPeriod
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def secret_names(texts: Iterable[str]) -> set[str]:
+    """The secrets that the texts have placeholders for."""
+    names = {name for text in texts for name, _, _ in _PLACEHOLDER.findall(text)}
+    return {name.removeprefix(_SECRET) for name in names if name.startswith(_SECRET)}
+
+
+def is_fixed(template: str) -> bool:
+    """Whether a text of its own is left of it without its placeholders; one of a secret counts as such."""
+    if secret_names([template]):
+        return True
+    return bool(_PLACEHOLDER.sub("", template))
 
 
 def check(template: str, *, is_url: bool = False) -> None:
     """Raises ValueError where a placeholder is unknown; in a URL, also where a brace stands alone."""
     for name, days, form in _PLACEHOLDER.findall(template):
-        if name not in KNOWN:
-            raise ValueError(f"has the unknown placeholder {{{name}}}; known are {', '.join(KNOWN)}")
+        is_secret = name.startswith(_SECRET)
+        if name not in KNOWN and not is_secret:
+            known = ", ".join((*KNOWN, f"{_SECRET}NAME"))
+            raise ValueError(f"has the unknown placeholder {{{name}}}; known are {known}")
         if bool(days) != (name == "days_ago"):
             raise ValueError("has a placeholder with a number; only {days_ago[30]} has one")
-        if form and name in _TEXTS:
+        if form and (is_secret or name in _TEXTS):
             raise ValueError(f"has a form after {{{name}:; only dates have one")
     rest = _PLACEHOLDER.sub("", template)
     if is_url and ("{" in rest or "}" in rest):
@@ -53,6 +73,8 @@ def expand(template: str, values: Values, quote: Callable[[str], str] = str) -> 
 
     def value(match: re.Match[str]) -> str:
         name, days, form = match.groups()
+        if name.startswith(_SECRET):
+            return quote(values.secrets[name.removeprefix(_SECRET)])
         if name not in KNOWN:
             return match.group()
         return quote(_text(name, values) if name in _TEXTS else _formatted(_moment(name, days, values), form or ""))

@@ -89,7 +89,7 @@ apis:
         "config.yaml:1: organisation_labels: must not hold 'api': the exporter or Prometheus uses that label itself",
         "config.yaml:5: apis[0].url: has the unknown placeholder {organisation}; known are organisation_id, "
         "organisation_name, seconds_since_period_start, today, yesterday, tomorrow, days_ago, history_start, "
-        "period_start, period_end, now",
+        "period_start, period_end, now, secret_NAME",
         "config.yaml:6: apis[0].poll_intervall: is not a known field; did you mean poll_interval?",
         "config.yaml:7: apis[0].time_zone: must be an IANA time zone such as UTC or Europe/Berlin, not 'Mars/Olympus'",
         "config.yaml:8: apis[0].auth.token: the secret is empty",
@@ -326,6 +326,32 @@ def test_secrets_are_not_in_any_text_of_the_config(tmp_path: Path) -> None:
     assert "s3cr3t" not in repr(config)
     problems = refused_api(tmp_path, auth={"type": "bearer", "token": {"valu": "s3cr3t"}})
     assert "s3cr3t" not in "".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("api", "problem"),
+    [
+        ({"params": {"k": "{secret_key}"}}, "apis[0]: has {secret_key}, which is neither in its secrets nor in those of the organisation 'acme'"),
+        ({"secrets": {"key": "abc"}}, "apis[0]: has the secret 'key', which no placeholder {secret_key} puts anywhere"),
+        ({"organisations": [{"id": "a", "secrets": {"K-1": "abc"}}]}, "apis[0].organisations[0].secrets.K-1: "),
+        ({"params": {"k": "{secret_key:unix}"}}, "apis[0].params: has a form after {secret_key:; only dates have one"),
+        ({"params": {"k": {"env": "HOME", "secret": False}}}, "apis[0].params.k: has secret: false, but what is read from env or file is always secret"),
+        ({"auth": {"type": "bearer", "token": {"value": "x", "secret": False}}}, "apis[0].auth.token.secret: is not a known field"),
+    ],
+)  # fmt: skip
+def test_secrets_that_do_not_fit(tmp_path: Path, api: dict[str, Any], problem: str) -> None:
+    assert any(problem in told for told in refused_api(tmp_path, **api)), refused_api(tmp_path, **api)
+
+
+def test_secrets_of_their_own_tell_organisations_apart(tmp_path: Path) -> None:
+    organisations = [{"id": name, "secrets": {"key": f"key-of-{name}"}} for name in ("acme", "globex")]
+    file = write_config(tmp_path / "config.yaml", {"url": "http://v/{secret_key}", "organisations": organisations})
+    assert len(load_config(file).targets) == 2
+
+
+def test_the_account_that_is_stored_holds_no_secret_of_the_url(tmp_path: Path) -> None:
+    (target,) = load_config(write_config(tmp_path / "config.yaml", {"url": f"{URL}?appid=planted"})).targets
+    assert target.account[3] == f"{URL}?appid=<secret>"
 
 
 @pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("a\nb\n", "contains a line break")])

@@ -35,6 +35,7 @@ from exporter.model import (
     ScopeUsage,
     UsageSnapshot,
 )
+from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
 
@@ -204,6 +205,8 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(exporter: Exporter) -> None:
     exporter.poll(MAPS)
     polled(exporter)
+    HttpMetrics(exporter.process.registry).answered("/metrics", 200)
+    WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
     families = {family.name: family for family in parse_text(exporter.text())}
     for metric in CATALOGUE:
         family = families[metric.name.removesuffix("_total")]
@@ -425,9 +428,9 @@ def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
     watched.store.on_change(watched.exposition.update_lines)
     for name in ("Acme", "Bolt"):
         watched.reads(name, scope(requests=1))
-    unwritable: Any = "many"
+    unwritable: Any = 7
     for name in ("Bolt", "Coil"):
-        watched.reads(name, scope(requests=unwritable))
+        watched.reads(name, scope(plan=unwritable))
     watched.reads("Acme", scope(requests=2))
 
     def shown() -> dict[str, float]:

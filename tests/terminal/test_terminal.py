@@ -16,9 +16,10 @@ from werkzeug.wrappers import Request, Response
 from exporter.cli import main
 from exporter.errors import AuthError
 from exporter.model import LARGEST_COUNT, LEAST_LIMIT, DailyUsage
+from tests.support.asgi import serve_asgi
 from tests.support.asking import ask
 from tests.support.factories import answer, make_target
-from tests.support.http import Vendor, serve
+from tests.support.http import Vendor
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 
@@ -29,7 +30,7 @@ def watched(tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def url(watched: Watched) -> Iterator[str]:
-    with serve(watched.app) as url:
+    with serve_asgi(watched.fresh) as url:
         yield url
 
 
@@ -160,8 +161,8 @@ def test_a_scope_out_of_range_breaks_neither_page_nor_json_nor_terminal(tmp_path
     target = make_target(tmp_path, url=vendor.url, time_zone="Asia/Tokyo")
     watched = Watched([target])
     watched.store.record(target, ask(target))
-    assert "Red" in watched.app.test_client().get("/?organisation=acme").text
-    with serve(watched.app) as url:
+    assert "Red" in watched.pages.test_client().get("/?organisation=acme").text
+    with serve_asgi(watched.fresh) as url:
         cards = run("--url", url)
         assert (cards.exit_code, "Red" in cards.output) == (0, True)
         # The scopes that could not be read are a failure of the poll, which says which; the red one is known.
