@@ -161,8 +161,7 @@ DAYS_NEAR_LIMIT = Recorded(
                       - {last(PERIOD_START)}
                   )
               )
-            ) / 1e{RATIO_DECIMALS}
-              >= {NEAR_LIMIT_RATIO:g}
+            ) / 1e{RATIO_DECIMALS} >= {NEAR_LIMIT_RATIO:g}
           )
         )
     """,
