@@ -1,25 +1,34 @@
 """The config file: apis and their organisations. The models are frozen, so they serve at run time as well."""
 
 import math
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from exporter.config.auth import Auth
 from exporter.config.fields import (
-    AbsoluteUrl,
+    BaseUrl,
+    CaFile,
     Duration,
     FilePath,
+    Flag,
     FolderPath,
     Frozen,
     LabelName,
     Name,
+    NonEmptyText,
     ShortForm,
+    Text,
     TimeZone,
     at_most,
 )
 from exporter.config.mapping import Length, UsageMapping
 from exporter.config.request import Request
+from exporter.config.secrets import Secret
+from exporter.config.templates import secrets_named
 from exporter.metrics import RESERVED_LABELS
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
@@ -67,7 +76,7 @@ class Static(Frozen):
     rate_limit_per_minute: Annotated[float | None, BeforeValidator(_count)] = Field(
         None, description="Most requests in a minute."
     )
-    unit: str | None = Field(None, min_length=1, description="What is counted: requests, credits, tokens…")
+    unit: NonEmptyText | None = Field(None, description="What is counted: requests, credits, tokens…")
     period: StaticPeriod | None = Field(None, description="The billing period, by the calendar.")
 
 
@@ -75,7 +84,7 @@ class Override(Static):
     """What holds for one scope, whatever the vendor reports."""
 
     name: Name | None = Field(None, description="The name to show instead.")
-    plan: str | None = Field(None, description="The plan.")
+    plan: Text | None = Field(None, description="The plan.")
     period_length: Length | None = Field(
         None, description="The period's length, where the mapping's does not hold for this scope."
     )
@@ -84,10 +93,10 @@ class Override(Static):
 class Tls(Frozen):
     """How the vendor's certificate is checked, and which one is shown to it."""
 
-    ca_file: FilePath | None = Field(None, description="CA certificates (PEM) to trust instead of the usual ones.")
+    ca_file: CaFile | None = Field(None, description="CA certificates (PEM) to trust instead of the usual ones.")
     cert_file: FilePath | None = Field(None, description="Client certificate (PEM).")
     key_file: FilePath | None = Field(None, description="Its key (PEM); left out: in cert_file.")
-    verify: bool = Field(True, description="false: the vendor's certificate is not checked; for tests only.")
+    verify: Flag = Field(True, description="false: the vendor's certificate is not checked; for tests only.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -95,7 +104,23 @@ class Tls(Frozen):
             raise ValueError("has key_file without cert_file")
         if self.ca_file is not None and not self.verify:
             raise ValueError("has ca_file, which verify: false would ignore")
+        if self.cert_file is not None:
+            self._check_key(self.cert_file)
         return self
+
+    def _check_key(self, certificate: Path) -> None:
+        wrong = "has a cert_file that does not hold a certificate and its key in PEM, without passphrase"
+        if self.key_file is not None:
+            wrong = "has a cert_file and a key_file that are not a certificate and its key in PEM, without passphrase"
+        try:
+            # The password is given, and wrong, so that nothing asks for it at a terminal.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_cert_chain(certificate, self.key_file, password="")
+        except (ssl.SSLError, ValueError):
+            raise ValueError(wrong) from None
+
+
+Secrets = dict[Annotated[str, Field(pattern=r"^[\w-]+$")], Secret]
 
 
 class Organisation(Frozen):
@@ -104,6 +129,7 @@ class Organisation(Frozen):
     id: Name = Field(description="The vendor's identifier, put into the url.")
     name: Name | None = Field(None, description="The name that people know; left out: the id.")
     auth: Auth | None = Field(None, description="Instead of the api's.")
+    secrets: Secrets = Field({}, description="As the api's, which they come before: this organisation's own.")
     labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
 
     @property
@@ -122,15 +148,18 @@ class Api(Request):
     model_config = ConfigDict(json_schema_extra={"required": ["name", "organisations"]})
 
     name: Name = Field(description="The label `api` on every series.")
-    preset: str | None = Field(
+    preset: Text | None = Field(
         None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
     )
     mapping: UsageMapping = Field(description="Where the values stand in the answer.")
-    base_url: AbsoluteUrl | None = Field(None, description="What comes before urls that are only a path.")
+    base_url: BaseUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
         {}, description="Further requests by name, for what the main one does not bring."
     )
     auth: Auth | None = Field(None, description="How the exporter signs in.")
+    secrets: Secrets = Field(
+        {}, description="By name, for {secret[NAME]} in url, params, headers and body; none is ever shown."
+    )
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
     overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
@@ -179,14 +208,19 @@ class Api(Request):
         """Every request by name, the main one first."""
         return {MAIN_REQUEST: self, **self.requests}
 
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """(name of the field, text) of all that placeholders are put into."""
+        yield "base_url", self.base_url or ""
+        for request in self.all_requests.values():
+            yield "url", request.url
+            yield "body", str(request.body)
+            for field, values in (("params", request.params), ("headers", request.headers)):
+                yield from ((field, value.value.get_secret_value()) for value in values.values() if value.value)
+
     def names_organisation(self) -> bool:
         """Whether a request differs by organisation."""
-        texts = [self.base_url or ""]
-        for request in self.all_requests.values():
-            values = [*request.params.values(), *request.headers.values()]
-            texts += [request.url, str(request.body)]
-            texts += [secret.value.get_secret_value() for secret in values if secret.value is not None]
-        return any("{organisation_" in text for text in texts)
+        own = {name for organisation in self.organisations for name in organisation.secrets}
+        return any("{organisation_" in text or own & secrets_named(text) for _, text in self.templates())
 
     @model_validator(mode="after")
     def _requests_fit(self) -> Self:
@@ -204,7 +238,7 @@ class Api(Request):
     def _organisations_share(self) -> Self:
         if self.mapping.organisations is None:
             return self
-        if any(organisation.auth for organisation in self.organisations):
+        if any(organisation.auth or organisation.secrets for organisation in self.organisations):
             raise ValueError("one answer for all organisations (mapping.organisations) means one auth for all")
         if self.names_organisation():
             raise ValueError("one answer for all organisations (mapping.organisations) needs a url that is for all")
@@ -253,7 +287,9 @@ class Thresholds(Frozen):
 
 
 class ConfigFile(Frozen):
-    """The config file of api-usage-exporter."""
+    """The config file of api-usage-exporter. Keys that begin with x- are left alone: anchors may stand there."""
+
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
 
     organisation_labels: Annotated[tuple[LabelName, ...], AfterValidator(_free_labels)] = Field(
         (), strict=False, description="Labels that organisations may carry, put on every series of theirs."
@@ -274,6 +310,6 @@ class ConfigFile(Frozen):
 class Preset(Frozen):
     """A preset file: a vendor's API as data."""
 
-    description: str
-    documentation: str = Field(description="Where the vendor or the project documents the answer.")
+    description: Text
+    documentation: Text = Field(description="Where the vendor or the project documents the answer.")
     api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")

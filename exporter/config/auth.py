@@ -2,17 +2,30 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from exporter.config.fields import AbsoluteUrl, Frozen
+from exporter.config import templates
+from exporter.config.fields import Frozen, NonEmptyText, PlainUrl, Text
 from exporter.config.secrets import Secret
+
+
+def _check_credential(secret: Secret) -> Secret:
+    try:
+        if secret.value is not None:
+            templates.check_none(secret.value.get_secret_value())
+    except ValueError as error:
+        raise ValueError(f"{error}; give each organisation auth of its own") from None
+    return secret
+
+
+Credential = Annotated[Secret, AfterValidator(_check_credential)]
 
 
 class BearerAuth(Frozen):
     """Authorization: Bearer TOKEN."""
 
     type: Literal["bearer"]
-    token: Secret = Field(description="The token.")
+    token: Credential = Field(description="The token.")
 
 
 class HeaderAuth(Frozen):
@@ -20,26 +33,38 @@ class HeaderAuth(Frozen):
 
     type: Literal["header"]
     name: str = Field("X-API-Key", pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="The header's name.")
-    value: Secret = Field(description="The key.")
+    value: Credential = Field(description="The key.")
 
 
 class BasicAuth(Frozen):
-    """HTTP basic authentication."""
+    """HTTP basic authentication. A key as user name goes without a password."""
 
     type: Literal["basic"]
-    username: str = Field(min_length=1, description="The user name.")
-    password: Secret = Field(description="The password.")
+    username: Credential = Field(description="The user name, or a key.")
+    password: Annotated[Credential | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, description="The password; left out: empty, as where the user name is a key."
+    )
+
+    def credentials(self) -> tuple[str, str]:
+        """(user name, password), as they are now. Raises ValueError where one cannot be read.
+
+        A user name in the file beside a password is no secret: it may be a word that stands in other texts.
+        """
+        if self.password is None:
+            return self.username.reveal(), ""
+        plain = self.username.value is not None
+        return self.username.text() if plain else self.username.reveal(), self.password.reveal()
 
 
 class OAuth2Auth(Frozen):
     """OAuth 2.0 client credentials (RFC 6749, section 4.4): a token is fetched, kept, and renewed in time."""
 
     type: Literal["oauth2"]
-    token_url: AbsoluteUrl = Field(description="Where tokens are given out.")
-    client_id: str = Field(min_length=1, description="The client's id.")
-    client_secret: Secret = Field(description="The client's secret.")
-    scope: str | None = Field(None, description="The scopes asked for, separated by spaces.")
-    audience: str | None = Field(None, description="The audience asked for, where the vendor wants one.")
+    token_url: PlainUrl = Field(description="Where tokens are given out.")
+    client_id: NonEmptyText = Field(description="The client's id.")
+    client_secret: Credential = Field(description="The client's secret.")
+    scope: Text | None = Field(None, description="The scopes asked for, separated by spaces.")
+    audience: Text | None = Field(None, description="The audience asked for, where the vendor wants one.")
 
 
 class AwsAuth(Frozen):
@@ -49,9 +74,9 @@ class AwsAuth(Frozen):
     """
 
     type: Literal["aws"]
-    region: str = Field(min_length=1, description="Such as eu-central-1.")
-    service: str = Field("apigateway", min_length=1, description="The service that is signed for.")
-    profile: str | None = Field(None, description="Profile of the AWS config files, instead of the usual one.")
+    region: NonEmptyText = Field(description="Such as eu-central-1.")
+    service: NonEmptyText = Field("apigateway", description="The service that is signed for.")
+    profile: Text | None = Field(None, description="Profile of the AWS config files, instead of the usual one.")
 
 
 Auth = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from exporter.config.expressions import Expression
-from exporter.config.fields import Duration, Frozen, at_most, parse_duration
+from exporter.config.fields import Duration, Flag, Frozen, at_most, parse_duration
 
 Scalar = str | int | float | bool | None
 
@@ -68,7 +68,7 @@ class DailyMapping(Frozen):
         None, description="For a list without dates: the date of its first entry, each further one a day later."
     )
     requests: Expression = Field(Expression(path="@"), description="An entry's count; left out: the entry itself.")
-    finer: bool = Field(False, description="true: entries are of hours, say, and are summed to days.")
+    finer: Flag = Field(False, description="true: entries are of hours, say, and are summed to days.")
 
     @model_validator(mode="after")
     def _dated(self) -> Self:

@@ -1,6 +1,6 @@
-"""Placeholders in URLs, parameters and bodies: who is asked for, and dates in the vendor's time zone. Pure.
+"""Placeholders in requests: who is asked for, secrets, and dates in the vendor's time zone. Pure.
 
-    {organisation_id} {organisation_name}
+    {organisation_id} {organisation_name} {secret[NAME]}
     {today} {yesterday} {tomorrow} {days_ago[30]} {history_start} {period_start} {period_end} {now}
     {seconds_since_period_start}
 
@@ -8,19 +8,31 @@ Dates are written YYYY-MM-DD; after a colon stands another form: `unix`, `unix_m
 (https://docs.python.org/3/library/datetime.html#format-codes), as in {period_start:%Y%m%d}.
 """
 
+import difflib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from exporter.model import BillingPeriod
 from exporter.thresholds import HISTORY_DAYS
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)(?:\[(\d{1,4})\])?(?::([^{}]*))?\}")
-_TEXTS = ("organisation_id", "organisation_name", "seconds_since_period_start")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)(?:\[([\w-]+)\])?(?::([^{}]*))?\}")
+_TEXTS = ("organisation_id", "organisation_name", "secret", "seconds_since_period_start")
 _MOMENTS = ("today", "yesterday", "tomorrow", "days_ago", "history_start", "period_start", "period_end", "now")
 KNOWN = (*_TEXTS, *_MOMENTS)
+_FORMS = ("unix", "unix_ms", "iso")
+_BRACKETS = {"secret": "secret[NAME]", "days_ago": "days_ago[30]"}
+_WITH_BRACKETS = " and ".join(f"{{{written}}}" for written in _BRACKETS.values())
+
+# Whatever may be meant as a placeholder, and not as JSON, PromQL or the like: a name, brackets, a form.
+_MEANT = re.compile(r"\{\s*([A-Za-z][\w-]*)\s*(?:[\[(][^{}]*[\])])?\s*(?::[^{}]*)?\}")
+# A dollar and braces, as shells and docker-compose fill them in.
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)[^{}]*\}")
+# The parts of a date as other libraries write them, and as strftime does.
+_FOREIGN_FORMS = {"YYYY": "%Y", "yyyy": "%Y", "MM": "%m", "DD": "%d", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
+_SAMPLE = datetime(2026, 11, 22, 13, 45, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -32,30 +44,102 @@ class Values:
     now: datetime
     zone: ZoneInfo
     period: BillingPeriod
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def check(template: str, *, is_url: bool = False) -> None:
-    """Raises ValueError where a placeholder is unknown; in a URL, also where a brace stands alone."""
-    for name, days, form in _PLACEHOLDER.findall(template):
-        if name not in KNOWN:
-            raise ValueError(f"has the unknown placeholder {{{name}}}; known are {', '.join(KNOWN)}")
-        if bool(days) != (name == "days_ago"):
-            raise ValueError("has a placeholder with a number; only {days_ago[30]} has one")
-        if form and name in _TEXTS:
-            raise ValueError(f"has a form after {{{name}:; only dates have one")
+def check(template: str, *, is_url: bool = False, is_graphql: bool = False) -> None:
+    """Raises ValueError where a placeholder, or a shell's variable, would be sent as it stands.
+
+    is_url: a brace that stands alone is refused too. is_graphql: braces are the language's own, so that only what
+    comes near a placeholder is refused.
+    """
+    check_variables(template)
+    for match in _MEANT.finditer(template):
+        _check_one(match, is_graphql=is_graphql)
     rest = _PLACEHOLDER.sub("", template)
     if is_url and ("{" in rest or "}" in rest):
         raise ValueError("has a { or } that is no placeholder; write %7B and %7D in a URL")
+
+
+def check_variables(text: str) -> None:
+    """Raises ValueError where an environment variable is written as a shell would fill it in."""
+    found = _VARIABLE.search(text)
+    if found:
+        name = found.group(1)
+        raise ValueError(
+            f"has {found.group()}, which nothing fills in; write {{env: {name}}} where a secret may stand, and in a "
+            f"url {{secret[{name}]}} with secrets: {{{name}: {{env: {name}}}}}"
+        )
+
+
+def check_none(text: str) -> None:
+    """Raises ValueError where a known placeholder stands in a text that none are put into."""
+    for match in _PLACEHOLDER.finditer(text):
+        if match.group(1) in KNOWN:
+            raise ValueError(f"has the placeholder {match.group()}, but placeholders are not put in here")
+
+
+def secrets_named(template: str) -> frozenset[str]:
+    """The names in the template's {secret[NAME]}."""
+    return frozenset(match.group(2) for match in _PLACEHOLDER.finditer(template) if match.group(1) == "secret")
+
+
+def _check_one(meant: re.Match[str], *, is_graphql: bool) -> None:
+    text, name = meant.group(), meant.group(1)
+    match = _PLACEHOLDER.fullmatch(text)
+    if name in KNOWN and (match or "[" in text):
+        _check_parts(text, name, *(match.groups()[1:] if match else (None, None)))
+        return
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), KNOWN, n=1, cutoff=0.75)
+    if near and not (is_graphql and text[1].isspace()):
+        raise ValueError(f"has the unknown placeholder {text}; did you mean {{{_BRACKETS.get(near[0], near[0])}}}?")
+    if match is not None and not is_graphql:
+        raise ValueError(f"has the unknown placeholder {text}; known are {', '.join(KNOWN)}")
+
+
+def _check_parts(text: str, name: str, inside: str | None, form: str | None) -> None:
+    """Raises ValueError where a known placeholder has brackets or a form that it cannot have, or lacks them."""
+    if name in _BRACKETS and (inside is None or (name == "days_ago" and not re.fullmatch(r"\d{1,4}", inside))):
+        lacks = "a number of days" if name == "days_ago" else "a name"
+        raise ValueError(f"has the placeholder {text} without {lacks}; write {{{_BRACKETS[name]}}}")
+    if name not in _BRACKETS and "[" in text:
+        raise ValueError(f"has the placeholder {text}, with brackets that only {_WITH_BRACKETS} have")
+    if form is not None and name in _TEXTS:
+        raise ValueError(f"has a form after {text.split(':', maxsplit=1)[0]}:; only dates have one")
+    if form is not None and not _is_form(form):
+        right = f"{_with_form(text, form)}, or unix, unix_ms or iso"
+        raise ValueError(f"has the placeholder {text}, whose form is none; write {right}")
+
+
+def _is_form(form: str) -> bool:
+    """Whether a form leaves no directive as it is, and has at least one."""
+    if form in _FORMS:
+        return True
+    directives = form.replace("%%", "")
+    return "%" in directives and "%" not in _SAMPLE.strftime(directives)
+
+
+def _with_form(text: str, form: str) -> str:
+    """The placeholder as strftime would have it: {today:YYYY-MM-DD} -> {today:%Y-%m-%d}."""
+    right = form
+    for theirs, ours in _FOREIGN_FORMS.items():
+        right = right.replace(theirs, ours, 1)
+    # Letters that are left belong to a form that we do not know.
+    known = _is_form(right) and not re.search("[A-Za-z]{2}", re.sub("%[A-Za-z]", "", right))
+    right = right if known else "%Y-%m-%d"
+    return f"{text.split(':', maxsplit=1)[0]}:{right}}}"
 
 
 def expand(template: str, values: Values, quote: Callable[[str], str] = str) -> str:
     """Put the values in; what is no known placeholder stays as it is. quote: applied to every value."""
 
     def value(match: re.Match[str]) -> str:
-        name, days, form = match.groups()
+        name, inside, form = match.groups()
         if name not in KNOWN:
             return match.group()
-        return quote(_text(name, values) if name in _TEXTS else _formatted(_moment(name, days, values), form or ""))
+        if name == "secret":
+            return quote(values.secrets[inside])
+        return quote(_text(name, values) if name in _TEXTS else _formatted(_moment(name, inside, values), form or ""))
 
     return _PLACEHOLDER.sub(value, template)
 

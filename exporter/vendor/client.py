@@ -43,10 +43,10 @@ _MAX_RETRY_AFTER = 86_400.0
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request with everything put in. Not shown by repr, since parameters and headers may be secret."""
+    """A request with everything put in. Not shown by repr, since any part of it may be secret."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     params: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: Any = field(repr=False)
@@ -215,10 +215,11 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
     period = calendar_period(static.every, static.anchor_day, api.time_zone, now) if static else None
     period = period or calendar_period("month", 1, api.time_zone, now)
     assert period is not None  # noqa: S101 - a month always holds now
-    values = Values(organisation.id, organisation.display_name, now, api.time_zone, period)
-    url = expand(request.url, values, lambda value: quote(value, safe=""))
-    base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
     try:
+        secrets = {name: secret.reveal() for name, secret in target.secrets.items()}
+        values = Values(organisation.id, organisation.display_name, now, api.time_zone, period, secrets)
+        url = expand(request.url, values, lambda value: quote(value, safe=""))
+        base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
         return _Asked(
             request.sent_as,
             base + url if url.startswith("/") else url,
@@ -227,7 +228,7 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
             _expanded(request.body, values),
         )
     except ValueError as error:
-        raise AuthError(f"a parameter or header cannot be used: {error}") from None
+        raise AuthError(f"a secret, parameter or header cannot be used: {error}") from None
 
 
 def _value(name: str, secret: Secret, values: Values) -> str:

@@ -43,8 +43,8 @@ class SignIn(AuthBase):
             case HeaderAuth():
                 request.headers[self._auth.name] = _header_value(self._auth.value.reveal())
             case BasicAuth():
-                user, password = self._auth.username.encode(), self._auth.password.reveal().encode()
-                HTTPBasicAuth(user, password)(request)
+                user, password = self._auth.credentials()
+                HTTPBasicAuth(user.encode(), password.encode())(request)
                 remember(request.headers["Authorization"].removeprefix("Basic "))
             case OAuth2Auth():
                 assert self._token is not None  # noqa: S101 - made with it
