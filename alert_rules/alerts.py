@@ -8,7 +8,9 @@ from exporter.metrics import (
     BUILD_INFO,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
+    LAST_RENDER_TIME,
     LIMIT,
+    NOT_RENDERED,
     POLL_FAILING,
     RATE_LIMIT,
     REJECTED,
@@ -23,6 +25,7 @@ from exporter.thresholds import (
     NEAR_LIMIT_RATIO,
     PAGING_MIN_PERIOD_SECONDS,
     RATE_LIMIT_HIGH_RATIO,
+    RENDERED_MAX_AGE_SECONDS,
     Bands,
 )
 
@@ -297,9 +300,9 @@ _NOT_AUTH = "$organisation,reason!='auth'"
 _EXPORTER = Group(
     name="api-usage-exporter",
     comment="""
-        Whether the figures can be trusted. A failed poll is tried again within 5 minutes by default, a refused
-        sign-in after 16: `for` is longer than either, so that one failed poll alerts nobody. Where poll_interval is
-        longer than 18 minutes, make `for` longer than it.
+        Whether the figures can be trusted. A failed poll is tried again within 5 minutes by default, and one that
+        was refused as well, the first time: `for` is longer, so that one failed poll alerts nobody. Where
+        poll_interval is longer than 18 minutes, make `for` longer than it.
     """,
     alerts=(
         Alert(
@@ -413,6 +416,38 @@ _EXPORTER = Group(
                 clause(f"min({last(CONFIG_RELOAD_TIME, '$exporter')})", f"and goes on with that of {TIME}"),
                 ". New organisations and changed keys do not take effect, and a restart would fail. Its log names",
                 "file, line and field; `api-usage-exporter --config.check` does so as well.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageMetricsNotRendered",
+            comment="""
+                Old on a replica that answers, or without some organisation. One that went down answered within 5
+                minutes for too short a time: its last values grow old as well, and it has an alert of its own.
+            """,
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  time() - {last(LAST_RENDER_TIME)} > {RENDERED_MAX_AGE_SECONDS}
+                    and on (job, instance) max_over_time(up[5m]) == 1
+                  or
+                  {last(NOT_RENDERED)} > 0
+                )
+            """,
+            for_="5m",
+            severity="warning",
+            about="exporter",
+            summary="The API usage exporter serves metrics that are old or not whole",
+            description=lines(
+                OF_EXPORTER,
+                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} answers scrapes, but its",
+                "metrics",
+                clause(
+                    f"max({last(NOT_RENDERED, '$exporter')}) > 0",
+                    f"are missing or old for {COUNT} of its organisations",
+                    "are no longer put together",
+                ),
+                clause(f"min({last(LAST_RENDER_TIME, '$exporter')})", f"; those that it serves are of {TIME}"),
+                ". Usage alerts stand on old figures there, and new ones do not come. This is a fault of the",
+                "exporter: its log has the traceback.",
             ),
         ),
     ),

@@ -17,6 +17,7 @@ from exporter.thresholds import (
     NEAR_LIMIT_DAYS,
     NEAR_LIMIT_RATIO,
     RATE_LIMIT_HIGH_RATIO,
+    RENDERED_MAX_AGE_SECONDS,
     Bands,
 )
 
@@ -64,6 +65,7 @@ def _runbooks(templates: Environment, groups: tuple[Group, ...], bands: Bands) -
         "near_limit": f"{NEAR_LIMIT_RATIO * 100:g} %",
         "near_limit_days": NEAR_LIMIT_DAYS,
         "history_days": HISTORY_DAYS,
+        "rendered_max_age": f"{RENDERED_MAX_AGE_SECONDS} seconds",
     }
     pages = [f"runbooks/{alert.name}.md" for group in groups for alert in group.alerts]
     return {page: templates.get_template(f"{page}.jinja").render(numbers) for page in sorted(pages)}

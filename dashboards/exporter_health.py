@@ -14,8 +14,13 @@ from exporter.metrics import (
     POLL_FAILURES,
     POLL_INTERVAL,
     POLLS,
+    POLLS_LATE,
+    POLLS_PUT_OFF,
+    POLLS_RUNNING,
+    POLLS_WAITING,
     REASON,
     STALE_AFTER,
+    VENDOR_CALLS,
     Metric,
 )
 from exporter.thresholds import Bands
@@ -126,12 +131,17 @@ def _state() -> list[View]:
 
 
 def _lines(
-    title: str, description: str, *targets: tuple[str, str], least_step: str = "", **defaults: object
+    title: str,
+    description: str,
+    *targets: tuple[str, str],
+    least_step: str = "",
+    width: int = 8,
+    **defaults: object,
 ) -> Lines:
     return Lines(
         title=title,
         description=description,
-        width=8,
+        width=width,
         height=8,
         targets=[over_time(expr, legend, least_step) for expr, legend in targets],
         defaults={"min": 0, "noValue": NO_DATA, **PALETTE, **defaults},
@@ -174,6 +184,28 @@ def _polls() -> list[View | Section]:
             (duration(0.99), "99th percentile, {{api}}"),
             unit="s",
         ),
+        _lines(
+            "Polls under way and waiting",
+            "Polls under way, and polls that are due and wait for others of the same api to end, since no more than "
+            "max_concurrent_polls are made at a time. Late ones have waited for 10 seconds or more.",
+            (_sum_of_api(POLLS_RUNNING), "{{api}}, under way"),
+            (_sum_of_api(POLLS_WAITING), "{{api}}, waiting"),
+            (_sum_of_api(POLLS_LATE), "{{api}}, late"),
+            width=12,
+            unit="none",
+        ),
+        _lines(
+            "Requests to vendors in 24 hours",
+            "Requests to the usage endpoints, which max_calls_per_day bounds, and the polls that it put off.",
+            (f"sum by ({API}) (increase({select(VENDOR_CALLS, WHERE, window='1d')}))", "{{api}}"),
+            (
+                f"sum by ({API}) (increase({select(POLLS_PUT_OFF, WHERE, window='1d')}))",
+                "{{api}}, polls put off",
+            ),
+            least_step=A_MINUTE,
+            width=12,
+            unit=COUNT,
+        ),
         Lines(
             title="Data age against the poll interval",
             description=(
@@ -194,6 +226,10 @@ def _polls() -> list[View | Section]:
             ],
         ),
     ]
+
+
+def _sum_of_api(metric: Metric) -> str:
+    return f"sum by ({API}) ({select(metric, WHERE)})"
 
 
 def _age() -> str:

@@ -92,7 +92,7 @@ POLL_FAILING = Metric(
     name="api_usage_poll_failing",
     kind="gauge",
     labels=(*OF_ORGANISATION, REASON),
-    help="1 while the last poll failed for this reason, else 0.",
+    help="1 while the last poll failed for this reason, else 0; absent until the organisation has been polled.",
 )
 STALE = Metric(
     name="api_usage_stale",
@@ -127,6 +127,51 @@ POLL_FAILURES = Metric(
 )
 POLL_DURATION = Metric(
     name="api_usage_poll_duration_seconds", kind="histogram", labels=(API,), help="How long polls took, by api."
+)
+POLLS_WAITING = Metric(
+    name="api_usage_exporter_polls_waiting",
+    kind="gauge",
+    labels=(API,),
+    help="Polls that are due and have not begun, as max_concurrent_polls others are under way.",
+)
+POLLS_RUNNING = Metric(
+    name="api_usage_exporter_polls_running", kind="gauge", labels=(API,), help="Polls that are under way."
+)
+POLLS_LATE = Metric(
+    name="api_usage_exporter_polls_late",
+    kind="gauge",
+    labels=(API,),
+    help="Polls that have been due for 10 seconds or more and have not begun.",
+)
+POLLS_PUT_OFF = Metric(
+    name="api_usage_exporter_polls_put_off_total",
+    kind="counter",
+    labels=(API,),
+    help="Polls put off beyond poll_interval, as max_calls_per_day does not allow for all.",
+)
+VENDOR_CALLS = Metric(
+    name="api_usage_exporter_vendor_calls_total",
+    kind="counter",
+    labels=(API,),
+    help="Requests made to the vendor's usage endpoints, pages and repeated ones too; sign-ins are not counted.",
+)
+LAST_RENDER_TIME = Metric(
+    name="api_usage_exporter_last_render_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When these metrics were put together, in Unix time; every 5 seconds at least.",
+)
+LAST_RENDER_DURATION = Metric(
+    name="api_usage_exporter_last_render_duration_seconds",
+    kind="gauge",
+    labels=(),
+    help="How long it took to put the metrics together, the time before.",
+)
+NOT_RENDERED = Metric(
+    name="api_usage_exporter_organisations_not_rendered",
+    kind="gauge",
+    labels=(),
+    help="Organisations whose metrics are missing or old, as the exporter failed to write them; its log says why.",
 )
 CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_config_last_reload_successful",
@@ -166,6 +211,14 @@ CATALOGUE: tuple[Metric, ...] = (
     POLLS,
     POLL_FAILURES,
     POLL_DURATION,
+    POLLS_WAITING,
+    POLLS_RUNNING,
+    POLLS_LATE,
+    POLLS_PUT_OFF,
+    VENDOR_CALLS,
+    LAST_RENDER_TIME,
+    LAST_RENDER_DURATION,
+    NOT_RENDERED,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
     BUILD_INFO,

@@ -1,4 +1,4 @@
-"""What a poll brings, as frozen plain data. All datetimes are aware and in UTC."""
+"""What polls bring and how they stand, as frozen plain data. All datetimes are aware and in UTC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,6 +120,24 @@ class UsageSnapshot:
         listed = "; ".join(redaction.message(misfit.message) for misfit in self.misfits[:_MISFITS_LISTED])
         more = len(self.misfits) - _MISFITS_LISTED
         return f"{listed}; and {more} more" if more > 0 else listed
+
+
+@dataclass(frozen=True, slots=True)
+class PollCounts:
+    """An api's polls, now: due and not yet begun, under way, and due for so long that they are late."""
+
+    waiting: int
+    running: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallsMade:
+    """Calls to a vendor. at: when the last of them was made; hot: for organisations that run out."""
+
+    at: datetime
+    cost: float
+    hot: bool
 
 
 @dataclass(frozen=True)

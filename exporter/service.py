@@ -13,6 +13,7 @@ from exporter.exposition.process import ProcessMetrics
 from exporter.state.sharding import Shard
 from exporter.state.storage import Storage
 from exporter.state.store import Store
+from exporter.thresholds import RENDERED_MAX_AGE_SECONDS
 from exporter.vendor.poller import Poller
 
 log = structlog.get_logger()
@@ -37,11 +38,18 @@ class Service:
         self.store.set_targets(config.targets, config.bands)
         self.process = ProcessMetrics()
         self.process.config_loaded(clock.now(), config.apis)
-        self.exposition = Exposition(self.store, self.process, clock)
+        self.poller = Poller(
+            self.store.record,
+            clock,
+            observer=self.process,
+            storage=storage,
+            share=1 / shard.count if shard else 1.0,
+        )
+        self.exposition = Exposition(self.store, self.process, clock, self.poller.put_off_from_the_start)
         self.refresher = Refresher(self.exposition)
         self.store.on_change(self.refresher.changed)
-        self.poller = Poller(self.store.record, clock, observe_duration=self.process.observe_poll)
-        self.poller.set_targets(config.targets)
+        self.poller.set_targets(config.targets, config.bands)
+        self.process.watch_polls(self.poller.counts)
 
     def start(self) -> None:
         for run in (self.poller.run, self.refresher.run):
@@ -50,8 +58,10 @@ class Service:
             self._threads.append(thread)
 
     def is_alive(self) -> bool:
-        """Whether polling and refreshing /metrics go on."""
-        return all(thread.is_alive() for thread in self._threads)
+        """Whether polling goes on and /metrics is put together anew."""
+        started = bool(self._threads)
+        renders = self.exposition.age() <= RENDERED_MAX_AGE_SECONDS
+        return not started or (renders and all(thread.is_alive() for thread in self._threads))
 
     def stop(self) -> None:
         self.poller.stop()
@@ -68,9 +78,9 @@ class Service:
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
-            self.store.set_targets(config.targets, config.bands)
-            self.poller.set_targets(config.targets)
             self.process.config_loaded(self._clock.now(), config.apis)
+            self.store.set_targets(config.targets, config.bands)
+            self.poller.set_targets(config.targets, config.bands)
             self.refresher.changed(())
             log.info("config loaded", organisations=len(config.targets))
 

@@ -68,6 +68,9 @@ PROJECTION_MIN_ELAPSED_RATIO = 0.10
 # Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
+# Metrics are put together every 5 seconds at least. What is older than this (seconds) is no longer put together.
+RENDERED_MAX_AGE_SECONDS = 60
+
 
 # Smaller ones could not be distinguished from 0, since any usage at all shows as 0.01 % at least.
 LEAST_RATIO = 0.001

@@ -171,7 +171,19 @@ class Api(Request):
     max_scopes: int = Field(
         1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
     )
-    max_concurrent_polls: int = Field(24, ge=1, le=256, description="Most requests to this api at a time.")
+    max_concurrent_polls: int = Field(24, ge=1, le=128, description="Most requests to this api at a time.")
+    max_calls_per_day: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most requests to this api in any 24 hours, for all its organisations together.",
+    )
+    cost_per_call: float = Field(
+        1,
+        gt=0,
+        allow_inf_nan=False,
+        description="What a request counts against max_calls_per_day, where the vendor counts in credits.",
+    )
     poll_interval: Duration = Field(
         "5m", validate_default=True, description="How often an organisation is asked for."
     )

@@ -15,6 +15,10 @@ from exporter.config.mapping import DailyMapping, UsageMapping
 from exporter.config.request import Paging, Request
 from exporter.config.yaml_document import AsWritten, FieldPath, suggestion
 
+_DAY, _MINUTE = 86_400, 60
+# As is the default of stale_after without a budget: one poll may fail, and the hot ones take some of the calls.
+_STALE_INTERVALS = 3
+
 Found = Iterator[tuple[FieldPath, str]]
 
 
@@ -27,6 +31,7 @@ def cross_checks(config: ConfigFile, written: Callable[[FieldPath], bool]) -> li
     for index, api in enumerate(config.apis):
         checks = (
             _intervals(api, config.min_poll_interval),
+            _budget(api),
             _organisations(api),
             _same_answer(api),
             _labels(api, config.organisation_labels),
@@ -58,6 +63,27 @@ def _intervals(api: Api, least: float) -> Found:
         yield ("stale_after",), f"must be at least poll_interval ({format_duration(interval)})"
     if api.drop_after is not None and api.drop_after < stale:
         yield ("drop_after",), f"must be at least stale_after ({format_duration(stale)})"
+
+
+def _budget(api: Api) -> Found:
+    """Whether the calls do for all organisations: if not, they would be stale, or never asked for."""
+    if api.max_calls_per_day is None:
+        return
+    polls = len(api.organisations) if api.mapping.organisations is None else 1
+    cost = polls * len(api.all_requests) * api.cost_per_call
+    if api.max_calls_per_day < cost:
+        message = f"must be at least {cost:g}, what it takes to ask for every organisation once"
+        yield ("max_calls_per_day",), message
+        return
+    apart = _DAY * cost / api.max_calls_per_day
+    least = _MINUTE * math.ceil(_STALE_INTERVALS * apart / _MINUTE)
+    if apart > api.poll_interval and api.stale_after_seconds < least:
+        yield (
+            ("max_calls_per_day",),
+            f"allows for a poll of every organisation each {format_duration(round(apart))} at best, so that "
+            f"stale_after must be at least {format_duration(least)}, not "
+            f"{format_duration(api.stale_after_seconds)}",
+        )
 
 
 def _organisations(api: Api) -> Found:
@@ -279,6 +305,7 @@ _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
         lambda place: any(organisation.auth is None for organisation in place.api.organisations),
     ),
     (Api, "missing_days"): _Needs("mapping.daily", lambda place: place.api.mapping.daily is not None),
+    (Api, "cost_per_call"): _Needs("max_calls_per_day", lambda place: place.api.max_calls_per_day is not None),
     (Request, "method"): _Needs(
         "a request without body: a body is sent by POST",
         lambda place: place.model.body is None or place.model.method == "POST",

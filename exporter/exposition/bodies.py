@@ -13,7 +13,7 @@ import operator
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,7 +99,15 @@ class _Block:
 class Exposition:
     """Holds the bodies of /metrics: `update_lines` takes in what a poll changed, `refresh` makes bodies of it."""
 
-    def __init__(self, store: Store, process: ProcessMetrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        process: ProcessMetrics,
+        clock: Clock,
+        put_off: Callable[[], frozenset[Key]] = frozenset,
+    ) -> None:
+        """put_off: organisations that are not asked for now, so that readiness does not wait for them."""
+        self._put_off = put_off
         self._store = store
         self._process = process
         self._clock = clock
@@ -107,6 +115,8 @@ class Exposition:
         self._blocks: list[_Block] = []
         self._bodies: dict[str, Body] = {}
         self._refreshing = threading.Lock()
+        # By organisation, the state that could not be written: logged once each.
+        self._unwritten: dict[Key, OrganisationState] = {}
         self.refresh()
 
     def body(self, content_type: str) -> Body:
@@ -114,30 +124,42 @@ class Exposition:
         return self._bodies[content_type]
 
     def shows_all_tried(self) -> bool:
-        """Whether every organisation has been asked for once, and the bodies show it."""
+        """Whether every organisation that may be asked for now has been, and the bodies show it."""
         shown = {
             item.state.target.key
             for block in self._blocks
             for item in block.organisations
             if item.state.last_poll is not None
         }
-        return all(state.last_poll is not None and state.target.key in shown for state in self._store.states())
+        put_off = self._put_off()
+        return all(
+            (state.last_poll is not None and state.target.key in shown) or state.target.key in put_off
+            for state in self._store.states()
+        )
 
     def update_lines(self, states: Iterable[OrganisationState]) -> None:
         """Write the lines of these organisations anew. Bodies show them from the next `refresh`."""
         now = self._clock.now()
         for state in states:
-            self._lines[state.target.key] = _written(state, now, self._lines.get(state.target.key))
+            self._lines[state.target.key] = self._written(state, now, self._lines.get(state.target.key))
+
+    def age(self) -> float:
+        """Seconds since the bodies were put together."""
+        return self._clock.monotonic() - self._refreshed_at
 
     def refresh(self) -> None:
         """Put the lines together and swap the bodies in together; write anew what time alone has changed."""
         with self._refreshing:
-            now = self._clock.now()
+            now, began = self._clock.now(), self._clock.monotonic()
             known = self._lines
             lines = {
-                state.target.key: _up_to_date(known.get(state.target.key), state, now)
+                state.target.key: self._up_to_date(known.get(state.target.key), state, now)
                 for state in self._store.states()
             }
+            for key in list(self._unwritten):
+                if key not in lines:
+                    self._unwritten.pop(key, None)
+            self._process.rendering(now, len(self._unwritten))
             # What `update_lines` puts into the one before until here is lost, and made up for the next time.
             self._lines = dict(lines)
             blocks = _blocks(list(lines.values()), self._blocks)
@@ -147,6 +169,31 @@ class Exposition:
                 OPENMETRICS: _body(_parts(blocks, generate_openmetrics(registry), openmetrics=True)),
             }
             self._blocks = blocks
+            self._refreshed_at = self._clock.monotonic()
+            self._process.rendered(self._refreshed_at - began)
+
+    def _up_to_date(
+        self, known: _OrganisationLines | None, state: OrganisationState, now: datetime
+    ) -> _OrganisationLines:
+        """The known lines where they still hold, else new ones."""
+        if known is not None and known.holds(state, now):
+            return known
+        return self._written(state, now, known)
+
+    def _written(
+        self, state: OrganisationState, now: datetime, before: _OrganisationLines | None
+    ) -> _OrganisationLines:
+        """New lines; where they cannot be written, those before, until the next time: others must not wait for it."""
+        key = state.target.key
+        try:
+            lines = _written(state, now, before)
+        except Exception:
+            if self._unwritten.get(key) is not state:
+                log.exception("an organisation's metrics could not be written", api=key[0], organisation=key[1])
+            self._unwritten[key] = state
+            return _OrganisationLines(state, now, now, before.lines if before else {})
+        self._unwritten.pop(key, None)
+        return lines
 
 
 class Refresher:
@@ -179,13 +226,6 @@ class Refresher:
             except Exception:
                 log.exception("metrics could not be rendered; the ones before stay")
             self._stopped.wait(self._pause)
-
-
-def _up_to_date(known: _OrganisationLines | None, state: OrganisationState, now: datetime) -> _OrganisationLines:
-    """The known lines where they still hold, else new ones."""
-    if known is not None and known.holds(state, now):
-        return known
-    return _written(state, now, known)
 
 
 def _written(state: OrganisationState, now: datetime, before: _OrganisationLines | None) -> _OrganisationLines:

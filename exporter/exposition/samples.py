@@ -51,7 +51,9 @@ def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Itera
         yield metrics.UP, labels, 0 if state.failure else 1
     for reason in REASONS:
         with_reason = f"{labels},{_labels({metrics.REASON: reason})}"
-        yield metrics.POLL_FAILING, with_reason, bool(state.failure and state.failure.reason == reason)
+        # Before the first poll nobody knows: a 0 would end an alert that a restart has nothing to say about.
+        if state.last_poll is not None or state.failure is not None:
+            yield metrics.POLL_FAILING, with_reason, bool(state.failure and state.failure.reason == reason)
         yield metrics.POLL_FAILURES, with_reason, state.failures[reason]
     yield metrics.STALE, labels, state.is_stale(now)
     if state.last_success is not None:

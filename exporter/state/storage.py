@@ -12,7 +12,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.errors import StartError
-from exporter.model import FetchedScope
+from exporter.model import CallsMade, FetchedScope
 from exporter.state.history import ObservedHistory
 
 log = structlog.get_logger()
@@ -40,11 +40,21 @@ class _File:
     saved: Saved
 
 
+@dataclass(frozen=True)
+class _CallsFile:
+    """The content of an api's file of calls."""
+
+    version: int
+    api: str
+    calls: tuple[CallsMade, ...]
+
+
 # Of the files' format; a file of another version is not read.
 _VERSION = 1
 # The disk's own faults, after which what is there can still be read.
 _DISK_FAULTS = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _ADAPTER = TypeAdapter(_File)
+_CALLS = TypeAdapter(_CallsFile)
 
 
 class Storage:
@@ -94,6 +104,31 @@ class Storage:
             self._set_aside(path, account, "not a state file of this version")
             return None
         return file.saved if (file.version, file.account) == (_VERSION, account) else None
+
+    def save_calls(self, api: str, calls: tuple[CallsMade, ...]) -> None:
+        """Replace what is kept of the calls to an api's vendor. A full disk is logged, not raised."""
+        content = _CALLS.dump_json(_CallsFile(_VERSION, api, calls))
+        try:
+            self._replace(self._calls_path(api), _digest(content) + b"\n" + content)
+        except OSError as error:
+            log.error("calls not saved", api=api, error=error.strerror)
+
+    def load_calls(self, api: str) -> tuple[CallsMade, ...]:
+        """The calls saved last; none where there are none, or where the file cannot be read (it is logged)."""
+        try:
+            digest, _, content = self._calls_path(api).read_bytes().partition(b"\n")
+            file = _CALLS.validate_json(content) if digest == _digest(content) else None
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValidationError):
+            file = None
+        if file is None or (file.version, file.api) != (_VERSION, api):
+            log.error("saved calls cannot be read; counted anew from now on", api=api)
+            return ()
+        return file.calls
+
+    def _calls_path(self, api: str) -> Path:
+        return self._directory / f"{hashlib.sha256(api.encode()).hexdigest()[:32]}.calls"
 
     def _path(self, account: Account) -> Path:
         return self._directory / f"{hashlib.sha256(chr(0).join(account).encode()).hexdigest()[:32]}.state"

@@ -1,7 +1,7 @@
 """A vendor's usage endpoints, asked for one target: sign in, ask, limit time and size, name the failure."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -89,9 +89,11 @@ class _Received:
 class VendorClient:
     """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
-    def __init__(self, target: Target, clock: Clock) -> None:
+    def __init__(self, target: Target, clock: Clock, *, before_call: Callable[[], None] = lambda: None) -> None:
+        """before_call: called before each request; what it raises, a PollError, is the poll's outcome."""
         self._target = target
         self._clock = clock
+        self._before_call = before_call
         self._transport = _transport(target.api)
         self._sign_in = SignIn(target.auth, self._transport)
         self._watchdog = Watchdog()
@@ -153,6 +155,7 @@ class VendorClient:
     def _exchange(
         self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
     ) -> _Received:
+        self._before_call()
         api = self._target.api
         deadline = self._clock.monotonic() + api.timeout
         with (

@@ -32,7 +32,8 @@ def create_app(
 ) -> Flask:
     """The app over a running exporter.
 
-    reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive: whether polling goes on.
+    reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive: whether polling
+    goes on and metrics are put together.
     """
     app = Flask(__name__)
     app.after_request(secured)
@@ -54,7 +55,7 @@ def create_app(
     @app.get("/-/healthy")
     def healthy() -> Response:
         if not is_alive():
-            message = "The exporter has stopped polling; its log says why.\n"
+            message = "The exporter has stopped polling, or putting its metrics together; its log says why.\n"
             return Response(message, HTTPStatus.INTERNAL_SERVER_ERROR, content_type=_TEXT)
         return Response("The exporter is healthy.\n", content_type=_TEXT)
 

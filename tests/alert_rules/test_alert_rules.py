@@ -3,6 +3,7 @@
 alert_rules/tests/*.yaml are the cases to read. Those that repeat for each boundary come from tables here.
 """
 
+import json
 import random
 import re
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from werkzeug.wrappers import Response
 
 from alert_rules import alerts, build, recording
 from exporter import metrics, thresholds
@@ -24,9 +26,13 @@ from exporter.links import EXPORTER_DASHBOARD, GRAFANA_URL, RUNBOOKS_URL, USAGE_
 from exporter.local.processes import required
 from exporter.metrics import CATALOGUE
 from exporter.thresholds import CRITICAL, WARNING
-from exporter.vendor.poller import next_delay
+from exporter.vendor.next_poll import next_delay
+from exporter.vendor.poller import Poller
+from tests.support.factories import answer, load
+from tests.support.http import Vendor
 from tests.support.programs import ROOT
 from tests.support.promtool import RULE_FILES, RULES, groups, promtool, rules, run_rules_test, selector
+from tests.support.watched import Watched
 
 UNIT_TESTS = sorted((RULES / "tests").glob("*.yaml"))
 ALERTS, RECORDED = rules("alert"), rules("record")
@@ -161,6 +167,7 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageStale": [1],
     "ApiUsageExporterDown": [0],
     "ApiUsageConfigReloadFailed": [0],
+    "ApiUsageMetricsNotRendered": [0, 1, thresholds.RENDERED_MAX_AGE_SECONDS],
     "instance_scope:api_usage_requests_per_limit:ratio": [0],
     "scope:api_usage_requests_per_limit:ratio": [],
     "scope:api_usage_billing_period:seconds": [],
@@ -260,6 +267,32 @@ def test_one_failed_poll_is_over_before_its_alert_fires(alert: str, failure: Pol
     interval = parse_duration(Api.model_fields["poll_interval"].default)
     assert parse_duration(ALERTS[alert]["for"]) > next_delay(
         failure, 1, interval=interval, first=False, rng=Longest()
+    )
+
+
+@pytest.mark.parametrize(("refusals", "alerts"), [(1, []), (3, ["ApiUsageAuthFailing", "ApiUsageStale"])])
+def test_one_refused_poll_alerts_nobody(tmp_path: Path, vendor: Vendor, refusals: int, alerts: list[str]) -> None:
+    """At the longest that the jitter may take: the data is as old as it ever is when the good poll comes."""
+    answers = iter([200] + [403] * refusals)
+    vendor.answer = lambda _: Response(json.dumps(answer()), status=next(answers, 200))
+    exporter = Watched(load(tmp_path / "c.yaml", {"url": vendor.url}).targets)
+    poller = Poller(exporter.store.record, exporter.clock, rng=Longest())
+    poller.set_targets(exporter.targets.values())
+    series: dict[str, list[str]] = {}
+    for _ in range(90):
+        poller.run_due()
+        assert poller.wait_idle(10)
+        for line in exporter.text().splitlines():
+            if line.startswith(("api_usage_stale{", "api_usage_poll_failing{")):
+                name, _, value = line.rpartition(" ")
+                series.setdefault(name, []).append(value)
+        exporter.clock.advance(minutes=1)
+    poller.stop()
+    fired = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing",organisation="acme"}[90m]))'
+    run_rules_test(
+        tmp_path,
+        {name: " ".join(values) for name, values in series.items()},
+        samples={(fired, "90m"): {f'{{alertname="{alert}"}}': 1 for alert in alerts}},
     )
 
 

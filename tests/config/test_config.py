@@ -32,6 +32,18 @@ def write_minimal(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.parametrize(
+    "api",
+    [
+        {"max_calls_per_day": 288},
+        {"max_calls_per_day": 100, "stale_after": "44m"},
+        {"max_calls_per_day": 0.5, "cost_per_call": 0.001},
+    ],
+)
+def test_a_budget_that_does_for_all_by_stale_after_is_fine(tmp_path: Path, api: dict[str, Any]) -> None:
+    load_config(write_config(tmp_path / "config.yaml", {"url": URL, **api}))
+
+
 def test_every_problem_is_told_at_once_with_its_line_and_field(tmp_path: Path) -> None:
     text = """\
 organisation_labels: [team, api]
@@ -113,6 +125,16 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ({"poll_interval": "100ms"}, "apis[0].poll_interval: must be at least 1s (min_poll_interval), not 100ms"),
         ({"stale_after": "1m"}, "apis[0].stale_after: must be at least poll_interval (5m)"),
         ({"drop_after": "1m"}, "apis[0].drop_after: must be at least stale_after (15m)"),
+        (
+            {"max_calls_per_day": 1, "cost_per_call": 2},
+            "apis[0].max_calls_per_day: must be at least 2, what it takes to ask for every organisation once",
+        ),
+        (
+            {"max_calls_per_day": 100},
+            "apis[0].max_calls_per_day: allows for a poll of every organisation each 14m24s at best, so that "
+            "stale_after must be at least 44m, not 15m",
+        ),
+        ({"max_calls_per_day": 0}, "apis[0].max_calls_per_day: must be greater than 0"),
         ({"timeout": "0s"}, "apis[0].timeout: must be more than 0 and at most 5m"),
         ({"url": "http://u:p@x/"}, "apis[0].url: must not hold a user name or password; use auth with type: basic"),
         ({"url": "usage"}, "apis[0].url: must be an absolute http:// or https:// URL"),

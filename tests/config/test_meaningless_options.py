@@ -28,6 +28,7 @@ def mapped(**fields: Any) -> dict[str, Any]:
             "auth",
             "an organisation without auth of its own",
         ),
+        ({"cost_per_call": 2}, "cost_per_call", "max_calls_per_day"),
         (mapped() | {"missing_days": "zero"}, "missing_days", "mapping.daily"),
         (mapped() | {"missing_days": "unknown"}, "missing_days", "mapping.daily"),
         ({"body": {"a": 1}, "method": "GET"}, "method", "a request without body: a body is sent by POST"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from subprocess import run
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,9 +26,9 @@ from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import BillingPeriod, DailyUsage, PollCounts, ScopeUsage, UsageSnapshot
 from tests.support.factories import load
-from tests.support.watched import Watched
+from tests.support.watched import Watched, scope, targets_of
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",
@@ -118,13 +119,13 @@ def test_unlimited_and_unreported_are_absent_and_a_limit_of_0_is_not(exporter: E
         assert exporter.value(metric) is None
 
 
-def test_before_the_first_poll_counters_and_reasons_stand_at_0_and_up_is_unknown(exporter: Exporter) -> None:
+def test_before_the_first_poll_counters_stand_at_0_and_what_is_unknown_is_absent(exporter: Exporter) -> None:
     assert exporter.value(metrics.UP) is None
     assert exporter.value(metrics.LAST_SUCCESS) is None
     assert exporter.value(metrics.POLLS) == 0
     for reason in REASONS:
         assert exporter.value(metrics.POLL_FAILURES, reason=reason) == 0
-        assert exporter.value(metrics.POLL_FAILING, reason=reason) == 0
+        assert exporter.value(metrics.POLL_FAILING, reason=reason) is None
 
 
 def test_a_failing_vendor(exporter: Exporter) -> None:
@@ -161,10 +162,18 @@ def test_fewer_days_where_the_config_says_so(tmp_path: Path, days: int, expected
     assert dates == expected
 
 
+def polled(exporter: Exporter) -> None:
+    """Let the process's own metrics have something of every kind to show."""
+    exporter.process.config_loaded(exporter.clock.now(), ["demo"])
+    exporter.process.watch_polls(lambda: {"demo": PollCounts(waiting=3, running=2, late=1)})
+    exporter.process.poll_ended("demo", 0.2)
+    exporter.process.poll_put_off("demo")
+    exporter.process.vendor_called("demo")
+
+
 def test_promtool_finds_nothing_to_say(exporter: Exporter) -> None:
     exporter.poll(MAPS)
-    exporter.process.observe_poll("demo", 0.2)
-    exporter.process.config_loaded(exporter.clock.now(), ["demo"])
+    polled(exporter)
     checked = run(
         [required("promtool"), "check", "metrics"], input=exporter.text(), text=True, capture_output=True, check=False
     )
@@ -173,7 +182,7 @@ def test_promtool_finds_nothing_to_say(exporter: Exporter) -> None:
 
 def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
     exporter.poll(MAPS)
-    exporter.process.observe_poll("demo", 0.2)
+    polled(exporter)
     open_samples = {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in parse_openmetrics(exporter.text(OPENMETRICS))
@@ -186,7 +195,7 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(exporter: Exporter) -> None:
     exporter.poll(MAPS)
-    exporter.process.observe_poll("demo", 0.2)
+    polled(exporter)
     families = {family.name: family for family in parse_text(exporter.text())}
     for metric in CATALOGUE:
         family = families[metric.name.removesuffix("_total")]
@@ -398,3 +407,42 @@ def test_the_refresher_works_after_a_change_and_stops(exporter: Exporter) -> Non
     refresher.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched = Watched(targets_of(tmp_path, {"vendor": ["Acme", "Bolt", "Coil"]}))
+    watched.store.on_change(watched.exposition.update_lines)
+    for name in ("Acme", "Bolt"):
+        watched.reads(name, scope(requests=1))
+    unwritable: Any = "many"
+    for name in ("Bolt", "Coil"):
+        watched.reads(name, scope(requests=unwritable))
+    watched.reads("Acme", scope(requests=2))
+
+    def shown() -> dict[str, float]:
+        found = samples(watched.text())
+        return {
+            dict(labels)["organisation"]: value
+            for (name, labels), value in found.items()
+            if name == metrics.REQUESTS.name
+        }
+
+    assert shown() == {"Acme": 2, "Bolt": 1}
+    assert watched.exposition.shows_all_tried()
+    assert samples(watched.text())[metrics.NOT_RENDERED.name, frozenset()] == 2
+    assert capsys.readouterr().out.count("an organisation's metrics could not be written") == 2
+    for name in ("Bolt", "Coil"):
+        watched.reads(name, scope(requests=3))
+    assert shown() == {"Acme": 2, "Bolt": 3, "Coil": 3}
+    assert samples(watched.text())[metrics.NOT_RENDERED.name, frozenset()] == 0
+
+
+def test_the_metrics_say_when_they_were_put_together(exporter: Exporter) -> None:
+    assert exporter.value(metrics.LAST_RENDER_TIME) == exporter.clock.now().timestamp()
+    exporter.clock.advance(seconds=61)
+    assert exporter.exposition.age() == 61
+    assert exporter.value(metrics.LAST_RENDER_TIME) == exporter.clock.now().timestamp()
+    assert exporter.exposition.age() == 0
+    assert exporter.value(metrics.LAST_RENDER_DURATION) == 0  # by a clock that stands still

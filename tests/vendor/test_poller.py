@@ -1,7 +1,8 @@
-"""When to ask whom, with a clock that tests turn and vendors on real ports."""
+"""Polls as they begin and end, with a clock that tests turn and vendors on real ports."""
 
 import json
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,95 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from prometheus_client import generate_latest
 from werkzeug.wrappers import Request, Response
 
 from exporter.config.load import Target
-from exporter.errors import POLL_ERRORS, AuthError, RateLimitedError, RequestError, ResponseError, ServerError
+from exporter.exposition.process import ProcessMetrics
 from exporter.local.processes import eventually
-from exporter.model import UsageSnapshot
+from exporter.model import PollCounts, UsageSnapshot
 from exporter.vendor.one_poll import Outcome
-from exporter.vendor.poller import Poller, next_delay
+from exporter.vendor.poller import MOST_POLLS, Poller
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
-
-OK = UsageSnapshot(FakeClock().now(), ())
-
-
-def delays(outcome: Outcome, failures: int = 0, *, interval: float = 300, first: bool = False) -> tuple[float, float]:
-    """The shortest and the longest of many."""
-    found = [
-        next_delay(outcome, failures, interval=interval, first=first, rng=random.Random(seed)) for seed in range(300)
-    ]
-    return min(found), max(found)
-
-
-def test_polls_keep_their_interval_with_a_little_jitter() -> None:
-    low, high = delays(OK)
-    assert 285 <= low < 290
-    assert 310 < high <= 315
-
-
-def test_the_second_round_spreads_over_an_interval() -> None:
-    low, high = delays(OK, first=True)
-    assert 150 <= low < 160
-    assert 440 < high <= 450
-
-
-@pytest.mark.parametrize(("failures", "ceiling"), [(1, 5), (2, 10), (5, 80), (7, 300), (5000, 300)])
-def test_retries_back_off_exponentially_with_full_jitter_up_to_the_interval(failures: int, ceiling: float) -> None:
-    low, high = delays(ServerError("x"), failures)
-    assert 1 <= low < ceiling * 0.3 + 1
-    assert ceiling * 0.8 < high <= ceiling
-
-
-def test_retry_after_is_obeyed() -> None:
-    for error in (RateLimitedError, ServerError):
-        low, high = delays(error("x", retry_after=1234), 1)
-        assert 1234 <= low < high <= 1235
-
-
-def test_a_recorder_that_fails_does_not_end_the_polls(
-    tmp_path: Path, vendor: Vendor, clock: FakeClock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(_: Target, __: Outcome) -> None:
-        raise RuntimeError("no")
-
-    vendor.answer = answering()
-    poller = Poller(broken, clock)
-    poller.set_targets(targets(tmp_path, vendor, "a"))
-    run(poller)
-    assert poller.seconds_to_next() is not None
-    assert "a poll's outcome could not be recorded" in capsys.readouterr().out
-    poller.stop()
-
-
-@pytest.mark.parametrize("told", [0, 1])
-def test_a_retry_after_of_nothing_does_not_end_the_backing_off(told: float) -> None:
-    low, high = delays(RateLimitedError("x", retry_after=told), 7)
-    assert low >= 1
-    assert 240 < high <= 300
-
-
-def test_sign_in_failures_are_retried_slowly() -> None:
-    low, high = delays(AuthError("x"), 1, interval=60)
-    assert 900 <= low < high <= 945
-
-
-@pytest.mark.parametrize("error", [RequestError, ResponseError])
-def test_what_asking_again_does_not_mend_waits_its_interval(error: type[RequestError]) -> None:
-    low, high = delays(error("x"), 1)
-    assert 285 <= low < high <= 315
-
-
-@given(st.sampled_from(POLL_ERRORS), st.integers(1, 10**6), st.floats(1, 10**6), st.booleans(), st.integers())
-def test_no_failure_is_asked_again_at_once_or_never(
-    error: Any, failures: int, interval: float, first: bool, seed: int
-) -> None:
-    delay = next_delay(error("x"), failures, interval=interval, first=first, rng=random.Random(seed))
-    assert 0.9 <= delay <= max(interval, 900) * 1.06
 
 
 @dataclass
@@ -139,6 +63,21 @@ def targets(tmp_path: Path, vendor: Vendor, *ids: str, **api: Any) -> tuple[Targ
 
 def answering(*scopes: dict[str, Any]) -> Any:
     return lambda _: Response(json.dumps(answer(*scopes)))
+
+
+def test_a_recorder_that_fails_does_not_end_the_polls(
+    tmp_path: Path, vendor: Vendor, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: Target, __: Outcome) -> None:
+        raise RuntimeError("no")
+
+    vendor.answer = answering()
+    poller = Poller(broken, clock)
+    poller.set_targets(targets(tmp_path, vendor, "a"))
+    run(poller)
+    assert poller.seconds_to_next() is not None
+    assert "a poll's outcome could not be recorded" in capsys.readouterr().out
+    poller.stop()
 
 
 def test_the_first_round_is_at_once_and_the_next_a_while_later(
@@ -246,6 +185,128 @@ def test_a_reload_keeps_the_schedule_of_what_stays_and_asks_for_what_is_new_at_o
     assert sorted(recorder.organisations()[5:]) == ["new", "stays"]
 
 
+def begun(vendor: Vendor, header: str) -> list[str]:
+    """The paths asked for with this value of X-Config."""
+    return [request.path for request in vendor.requests if request.headers["X-Config"] == header]
+
+
+def test_after_a_reload_nothing_of_the_config_before_begins(
+    tmp_path: Path, vendor: Vendor, poller: Poller, recorder: Recorder
+) -> None:
+    release = threading.Event()
+
+    def held(request: Request) -> Response:
+        release.wait(10)
+        return answering()(request)  # type: ignore[no-any-return]
+
+    vendor.answer = held
+    ids = [f"o{number}" for number in range(30)]
+    poller.set_targets(targets(tmp_path, vendor, *ids, max_concurrent_polls=2, headers={"X-Config": "old"}))
+    poller.run_due()
+    eventually(lambda: len(vendor.requests) == 2)
+    assert poller.counts()["demo"] == PollCounts(waiting=28, running=2, late=0)
+    poller.set_targets(targets(tmp_path, vendor, *ids, max_concurrent_polls=2, headers={"X-Config": "new"}))
+    run_due_and(poller, release)
+    assert len(begun(vendor, "old")) == 2
+    assert sorted(begun(vendor, "new")) == sorted(f"/{name}" for name in ids)
+    assert sorted(recorder.organisations()) == sorted(ids)
+
+
+def run_due_and(poller: Poller, release: threading.Event) -> None:
+    """Let begin what is due, then let the vendor answer."""
+    poller.run_due()
+    release.set()
+    assert poller.wait_idle(10)
+
+
+def test_an_api_that_is_removed_gets_no_further_call_and_its_series_do_not_come_back(
+    tmp_path: Path, vendor: Vendor, recorder: Recorder, clock: FakeClock
+) -> None:
+    release, process = threading.Event(), ProcessMetrics()
+
+    def held(request: Request) -> Response:
+        release.wait(10)
+        return answering()(request)  # type: ignore[no-any-return]
+
+    vendor.answer = held
+    poller = Poller(recorder, clock, observer=process)
+    process.config_loaded(clock.now(), ["demo"])
+    more = {"requests": {"more": {"url": f"{vendor.url}/more"}}, "max_concurrent_polls": 2}
+    poller.set_targets(targets(tmp_path, vendor, "a", "b", "c", **more))
+    poller.run_due()
+    eventually(lambda: len(vendor.requests) == 2)
+    process.config_loaded(clock.now(), ["other"])
+    poller.set_targets(())
+    run_due_and(poller, release)
+    assert len(vendor.requests) == 2
+    assert recorder.outcomes == []
+    assert poller.counts() == {}
+    assert b'api="demo"' not in generate_latest(process.registry)
+    poller.stop()
+
+
+def poll_threads() -> int:
+    return sum(thread.name == "poll" for thread in threading.enumerate())
+
+
+def test_a_thread_that_cannot_be_started_costs_nobody_a_poll_and_doubles_none(
+    tmp_path: Path, vendor: Vendor, poller: Poller, recorder: Recorder, clock: FakeClock
+) -> None:
+    vendor.answer = answering()
+    poller.set_targets(targets(tmp_path, vendor, "a", "b"))
+    usual = threading.stack_size(2**46)  # as much as no machine has: the system refuses to start the thread
+    try:
+        poller.run_due()
+        poller.run_due()
+    finally:
+        threading.stack_size(usual)
+    assert poller.counts()["demo"].waiting == 2
+    assert vendor.requests == []
+    for _ in range(3):
+        run(poller)
+        clock.advance(seconds=451)
+    assert sorted(recorder.organisations()) == ["a"] * 3 + ["b"] * 3
+
+
+def test_many_dead_apis_leave_threads_bounded_and_delay_nobody_else(
+    tmp_path: Path, vendor: Vendor, poller: Poller, recorder: Recorder
+) -> None:
+    vendor.answer = answering()
+    before = poll_threads()
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as dead:  # it never accepts
+        url = f"http://127.0.0.1:{dead.getsockname()[1]}/{{organisation_id}}"
+        ids = [{"id": f"o{number}"} for number in range(4)]
+        apis = [{"name": f"dead-{number}", "url": url, "organisations": ids} for number in range(100)]
+        quick = {"name": "quick", "url": f"{vendor.url}/quick", "organisations": [{"id": "q"}]}
+        poller.set_targets(load(tmp_path / "c.yaml", *apis, quick).targets)
+        poller.run_due()
+        eventually(lambda: sum(one.running for one in poller.counts().values()) == MOST_POLLS)
+        eventually(lambda: recorder.organisations() == ["q"])
+        assert poll_threads() - before <= MOST_POLLS + 5
+    assert poller.wait_idle(30)  # its connections are reset
+    eventually(lambda: poll_threads() - before <= 4)
+
+
+def test_late_is_what_has_waited_for_ten_seconds(
+    tmp_path: Path, vendor: Vendor, poller: Poller, clock: FakeClock
+) -> None:
+    release = threading.Event()
+
+    def held(request: Request) -> Response:
+        release.wait(10)
+        return answering()(request)  # type: ignore[no-any-return]
+
+    vendor.answer = held
+    poller.set_targets(targets(tmp_path, vendor, "a", "b", "c", max_concurrent_polls=1))
+    poller.run_due()
+    eventually(lambda: len(vendor.requests) == 1)
+    clock.advance(seconds=9.9)
+    assert poller.counts()["demo"] == PollCounts(waiting=2, running=1, late=0)
+    clock.advance(seconds=0.2)
+    assert poller.counts()["demo"] == PollCounts(waiting=2, running=1, late=2)
+    run_due_and(poller, release)
+
+
 class _BrokenOnce(FakeClock):
     """A clock that fails where no module of ours expects it to, once."""
 
@@ -281,7 +342,7 @@ def test_the_thread_polls_and_stops(tmp_path: Path, vendor: Vendor, recorder: Re
     thread = threading.Thread(target=poller.run)
     thread.start()
     poller.set_targets(targets(tmp_path, vendor, "a", poll_interval="1s"))
-    while len(recorder.outcomes) < 2:
+    while len(recorder.outcomes) < 3:
         thread.join(0.05)
     poller.stop()
     thread.join(5)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
@@ -22,6 +24,7 @@ from exporter.address import Address
 from exporter.exposition.bodies import OPENMETRICS, TEXT
 from exporter.local.processes import Processes, eventually
 from exporter.service import Service
+from exporter.thresholds import RENDERED_MAX_AGE_SECONDS
 from exporter.web.negotiation import exposition_format
 from exporter.web.server import listen
 from tests.support.clock import FakeClock
@@ -159,6 +162,24 @@ def test_an_exporter_that_no_longer_polls_is_not_healthy(clock: FakeClock, runni
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 200
         alive[0] = False
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 500
+
+
+class _Broken(Collector):
+    def collect(self) -> Iterator[Metric]:
+        raise ZeroDivisionError
+
+
+def test_an_exporter_whose_metrics_grow_old_is_not_healthy(clock: FakeClock, running: Running) -> None:
+    running.service.process.registry.register(_Broken())
+    running.service.start()
+    assert running.service.is_alive()
+    clock.advance(seconds=RENDERED_MAX_AGE_SECONDS + 1)
+    with serve(app_over(running.service, clock, is_alive=running.service.is_alive)) as url:
+        old = requests.get(f"{url}/-/healthy", timeout=5)
+    assert (old.status_code, old.text) == (
+        500,
+        "The exporter has stopped polling, or putting its metrics together; its log says why.\n",
+    )
 
 
 def test_series_of_an_api_that_went_go_away(running: Running) -> None:
