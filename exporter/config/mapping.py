@@ -102,7 +102,9 @@ class UsageMapping(Frozen):
         Expression(key=True), description="An organisation's id there; left out: the key."
     )
     joins: dict[str, Join] = Field({}, description="By request: where its answer has its part on a scope.")
-    filter: Expression | None = Field(None, description="Scopes for which this is null, false or empty are left out.")
+    filter: Expression | None = Field(
+        None, description="Scopes for which this is null, false or empty are left out; 0 keeps them."
+    )
     name: Expression = Field(description="The scope's name, as people know it.")
     id: Expression | None = Field(None, description="The vendor's identifier of the scope.")
     plan: Expression | None = Field(None, description="The plan that the scope is bought under.")

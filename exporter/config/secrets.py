@@ -78,6 +78,6 @@ class Secret(ShortForm):
 
 def _check_inline(text: str) -> None:
     """Raises ValueError where the name of an environment variable stands in place of its value."""
-    templates.check_variables(text)
+    templates.check_variables(text, "{{env: {name}}}")
     if re.fullmatch(r"\$[A-Z_][A-Z0-9_]*", text):
         raise ValueError(f"has {text}, which nothing fills in; write {{env: {text[1:]}}}")

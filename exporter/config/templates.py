@@ -53,7 +53,7 @@ def check(template: str, *, is_url: bool = False, is_graphql: bool = False) -> N
     is_url: a brace that stands alone is refused too. is_graphql: braces are the language's own, so that only what
     comes near a placeholder is refused.
     """
-    check_variables(template)
+    check_variables(template, "{{secret[{name}]}}, with secrets: {{{name}: {{env: {name}}}}}")
     for match in _MEANT.finditer(template):
         _check_one(match, is_graphql=is_graphql)
     rest = _PLACEHOLDER.sub("", template)
@@ -61,15 +61,15 @@ def check(template: str, *, is_url: bool = False, is_graphql: bool = False) -> N
         raise ValueError("has a { or } that is no placeholder; write %7B and %7D in a URL")
 
 
-def check_variables(text: str) -> None:
-    """Raises ValueError where an environment variable is written as a shell would fill it in."""
+def check_variables(text: str, instead: str = "the value itself") -> None:
+    """Raises ValueError where an environment variable is written as a shell would fill it in.
+
+    instead: what would be right, with {name} for the variable's name.
+    """
     found = _VARIABLE.search(text)
     if found:
-        name = found.group(1)
-        raise ValueError(
-            f"has {found.group()}, which nothing fills in; write {{env: {name}}} where a secret may stand, and in a "
-            f"url {{secret[{name}]}} with secrets: {{{name}: {{env: {name}}}}}"
-        )
+        right = instead.format(name=found.group(1))
+        raise ValueError(f"has {found.group()}, which nothing fills in; write {right}")
 
 
 def check_none(text: str) -> None:

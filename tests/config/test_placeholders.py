@@ -115,7 +115,10 @@ def test_the_braces_of_graphql_are_its_own(tmp_path: Path) -> None:
             "params.key: has ${API_KEY:-x}, which nothing fills in; write {env: API_KEY}",
         ),
         ({"headers": {"X-Key": "a ${KEY}"}}, "headers.X-Key: has ${KEY}, which nothing fills in; write {env: KEY}"),
-        ({"body": {"key": "${KEY}"}}, "body.key: has ${KEY}, which nothing fills in"),
+        (
+            {"body": {"key": "${KEY}"}},
+            "body.key: has ${KEY}, which nothing fills in; write {secret[KEY]}, with secrets: {KEY:",
+        ),
         ({"url": "http://x/${KEY}/usage"}, "url: has ${KEY}, which nothing fills in"),
         ({"url": "/usage", "base_url": "${BASE}"}, "base_url: has ${BASE}, which nothing fills in"),
         (
@@ -124,7 +127,7 @@ def test_the_braces_of_graphql_are_its_own(tmp_path: Path) -> None:
         ),
         (
             {"auth": {"type": "oauth2", "token_url": "http://x/", "client_id": "${ID}", "client_secret": "x"}},
-            "auth.client_id: has ${ID}, which nothing fills in",
+            "auth.client_id: has ${ID}, which nothing fills in; write the value itself",
         ),
         ({"organisations": [{"id": "${ORG}"}]}, "organisations[0].id: has ${ORG}, which nothing fills in"),
     ],
