@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from exporter.config import templates
 from exporter.config.api import MAIN_REQUEST, Api, ConfigFile, Override, Static, Tls
 from exporter.config.expressions import Expression
-from exporter.config.fields import format_duration
+from exporter.config.fields import check_json, format_duration
 from exporter.config.mapping import DailyMapping, UsageMapping
 from exporter.config.request import Paging, Request
-from exporter.config.yaml_document import AsWritten, FieldPath, suggestion
+from exporter.config.yaml_document import FieldPath, suggestion
 
 _DAY, _MINUTE = 86_400, 60
 # As is the default of stale_after without a budget: one poll may fail, and the hot ones take some of the calls.
@@ -137,14 +137,8 @@ def _leaves(path: FieldPath, value: Any) -> Iterator[tuple[FieldPath, Any]]:
 
 
 def _body_problem(value: Any, *, is_graphql: bool) -> str | None:
-    if isinstance(value, AsWritten):
-        other = f", or write {str(value.truth).lower()}" if value.truth is not None else ""
-        return f"{value} is not JSON; put it in quotes{other}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{float(value)} is not JSON; put it in quotes, or write null or a number"
-    if not isinstance(value, str | int | float | None):
-        return "is not JSON; write it as a text"
     try:
+        check_json(value)
         templates.check(str(value), is_graphql=is_graphql)
     except ValueError as error:
         return str(error)

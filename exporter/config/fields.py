@@ -1,5 +1,6 @@
 """Field types of the config file: durations, names, time zones, paths, URLs. Each says what would be right."""
 
+import math
 import os
 import re
 import ssl
@@ -165,6 +166,18 @@ Name = Annotated[
     AfterValidator(check_name),
     WithJsonSchema({"type": _SCALAR_TYPES, "maxLength": MAX_NAME_LENGTH}),
 ]
+
+
+def check_json(value: object) -> object:
+    """A scalar as JSON has it. Raises ValueError for what only YAML has: dates, infinities, yes and no."""
+    if isinstance(value, AsWritten):
+        other = f", or write {str(value.truth).lower()}" if value.truth is not None else ""
+        raise ValueError(f"{value} is not JSON; put it in quotes{other}")  # noqa: TRY004 - as below
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{float(value)} is not JSON; put it in quotes, or write null or a number")
+    if not isinstance(value, str | int | float | None):
+        raise ValueError("is not JSON; write it as a text")  # noqa: TRY004 - pydantic makes a located problem of it
+    return value
 
 
 def _yes_or_no(value: object) -> object:

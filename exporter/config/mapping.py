@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from exporter.config.expressions import Expression
-from exporter.config.fields import Duration, Flag, Frozen, at_most, parse_duration
+from exporter.config.fields import Duration, Flag, Frozen, at_most, check_json, parse_duration
 
-Scalar = str | int | float | bool | None
+Scalar = Annotated[str | int | float | bool | None, BeforeValidator(check_json)]
 
 
 def _length(value: object) -> float | Literal["month"]:

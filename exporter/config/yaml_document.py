@@ -215,6 +215,7 @@ def _scalar(value: Any, written: str) -> Any:
     return AsWritten(written) if isinstance(value, date) else value
 
 
+_MERGE = "tag:yaml.org,2002:merge"
 _PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -227,7 +228,7 @@ class _Constructor:
     most_nodes: int
     lines: dict[FieldPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    merged: set[int] = field(default_factory=set)
+    checked: set[int] = field(default_factory=set)
 
     def construct(self, node: yaml.Node, path: FieldPath = ()) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -247,9 +248,7 @@ class _Constructor:
             return None
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
-        if id(node) not in self.merged:  # once merged, a node holds what it overrides too, and comes again by aliases
-            self._refuse_duplicates(node, path)
-            self.merged.add(id(node))
+        self._refuse_duplicates(node, path)
         try:
             self.loader.flatten_mapping(node)  # `<<` merges: keys merged in come first, so that own ones win
         except yaml.constructor.ConstructorError as error:
@@ -265,8 +264,16 @@ class _Constructor:
         return result
 
     def _refuse_duplicates(self, node: yaml.MappingNode, path: FieldPath) -> None:
+        """In a node, and in those merged into it, as written: once merged, a node also holds what it overrides."""
+        if id(node) in self.checked:  # it comes again by an alias
+            return
+        self.checked.add(id(node))
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(merged, yaml.MappingNode):
+                        self._refuse_duplicates(merged, path)
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 self._refuse(key, path, f"has the key {key.value!r} twice")
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")

@@ -1,5 +1,6 @@
 """Numbers, dates, yes and no where text is wanted, and where they cannot be meant."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ def test_bodies_that_are_no_json(tmp_path: Path, body: str, field: str, met: str
     (line,) = refused_text(tmp_path, text)
     where = field.replace("body", "apis[0].body.variables", 1)
     assert line.startswith(f"config.yaml:8: {where}: {met} is not JSON; put it in quotes"), line
+
+
+def test_values_that_mean_unlimited_are_json(tmp_path: Path) -> None:
+    line = problem_of(tmp_path, mapping={"unlimited_when": ["none", date(2026, 11, 22)]})
+    assert line == "apis[0].mapping.unlimited_when[1]: 2026-11-22 is not JSON; put it in quotes"
 
 
 def test_a_body_of_json_is_sent_as_it_is(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ apis:
   poll_interval: 2m
   organisations: [{id: x}]
 - {<<: *a, name: two, auth: *auth}
-- {<<: [*a], name: three, static: {unit: calls}}
+- {<<: [*a], name: three}
+- {<<: &b {<<: *a, name: four, poll_interval: 3m}}
+- {<<: *b, name: five}
 """
-    assert keys(tmp_path, text) == [("one", "x"), ("two", "x"), ("three", "x")]
+    assert keys(tmp_path, text) == [("one", "x"), ("two", "x"), ("three", "x"), ("four", "x"), ("five", "x")]
 
 
 def test_shared_anchors_stand_under_x_keys(tmp_path: Path) -> None:
@@ -59,6 +61,7 @@ apis: [{name: one, preset: standard, url: 'http://x/', auth: *auth, organisation
     [
         ("x-a: {a: 1, a: 2}\napis: []", "config.yaml:1: x-a: has the key 'a' twice"),
         ("x-a: &a {b: 1}\nx-b: {<<: *a, c: 1, c: 2}\napis: []", "config.yaml:2: x-b: has the key 'c' twice"),
+        ("x-a: {<<: {a: 1, a: 2}}\napis: []", "config.yaml:1: x-a: has the key 'a' twice"),
         ("y-a: 1\napis: []", "config.yaml:1: y-a: is not a known field"),
         ("x-a: &a {<<: *a}\napis: []", "config.yaml"),
         ("x-a: &a [*a]\napis: []", "config.yaml"),
