@@ -15,7 +15,12 @@ _SEVERITIES = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WAR
 
 
 def _redacted(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    return {name: redact(value) if isinstance(value, str) else value for name, value in event.items()}
+    return {name: _plain(value) for name, value in event.items()}
+
+
+def _plain(value: object) -> object:
+    """What is written of a value, without secrets: whatever is no number is written as its text."""
+    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
 
 
 class _Unfailing:

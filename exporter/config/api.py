@@ -2,7 +2,6 @@
 
 import math
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +27,7 @@ from exporter.config.fields import (
 from exporter.config.mapping import Length, UsageMapping
 from exporter.config.request import Request
 from exporter.config.secrets import Secret
-from exporter.config.templates import secrets_named
+from exporter.config.templates import secret_names
 from exporter.metrics import RESERVED_LABELS
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
@@ -120,7 +119,8 @@ class Tls(Frozen):
             raise ValueError(wrong) from None
 
 
-Secrets = dict[Annotated[str, Field(pattern=r"^[\w-]+$")], Secret]
+SecretName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
+Secrets = dict[SecretName, Secret]
 
 
 class Organisation(Frozen):
@@ -129,7 +129,7 @@ class Organisation(Frozen):
     id: Name = Field(description="The vendor's identifier, put into the url.")
     name: Name | None = Field(None, description="The name that people know; left out: the id.")
     auth: Auth | None = Field(None, description="Instead of the api's.")
-    secrets: Secrets = Field({}, description="As the api's, which they come before: this organisation's own.")
+    secrets: Secrets = Field({}, description="Before the api's of the same name, for placeholders {secret_NAME}.")
     labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
 
     @property
@@ -157,17 +157,17 @@ class Api(Request):
         {}, description="Further requests by name, for what the main one does not bring."
     )
     auth: Auth | None = Field(None, description="How the exporter signs in.")
-    secrets: Secrets = Field(
-        {}, description="By name, for {secret[NAME]} in url, params, headers and body; none is ever shown."
-    )
+    secrets: Secrets = Field({}, description="Secrets by name, for placeholders {secret_NAME}.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
     overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Annotated[Duration, at_most("5m")] = Field(
-        "10s", validate_default=True, description="For a whole answer."
+        "10s", validate_default=True, description="For a whole poll: names, sign-in, every request and page."
     )
-    max_response_bytes: int = Field(10_000_000, ge=1, description="Larger answers are cut off with an error.")
+    max_response_bytes: int = Field(
+        10_000_000, ge=1, description="What all answers of a poll may hold together, decompressed; more is an error."
+    )
     max_scopes: int = Field(
         1000, ge=1, le=100_000, description="Scopes of an organisation beyond these are left out, with an error."
     )
@@ -220,19 +220,18 @@ class Api(Request):
         """Every request by name, the main one first."""
         return {MAIN_REQUEST: self, **self.requests}
 
-    def templates(self) -> Iterator[tuple[str, str]]:
-        """(name of the field, text) of all that placeholders are put into."""
-        yield "base_url", self.base_url or ""
-        for request in self.all_requests.values():
-            yield "url", request.url
-            yield "body", str(request.body)
-            for field, values in (("params", request.params), ("headers", request.headers)):
-                yield from ((field, value.value.get_secret_value()) for value in values.values() if value.value)
-
     def names_organisation(self) -> bool:
         """Whether a request differs by organisation."""
         own = {name for organisation in self.organisations for name in organisation.secrets}
-        return any("{organisation_" in text or own & secrets_named(text) for _, text in self.templates())
+        return any("{organisation_" in text for text in self.texts) or bool(own & secret_names(self.texts))
+
+    @property
+    def texts(self) -> list[str]:
+        return [
+            self.base_url or "",
+            *(text for request in self.requests.values() for text in request.texts),
+            *super().texts,
+        ]
 
     @model_validator(mode="after")
     def _requests_fit(self) -> Self:

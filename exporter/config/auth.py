@@ -37,23 +37,20 @@ class HeaderAuth(Frozen):
 
 
 class BasicAuth(Frozen):
-    """HTTP basic authentication. A key as user name goes without a password."""
+    """HTTP basic authentication."""
 
     type: Literal["basic"]
-    username: Credential = Field(description="The user name, or a key.")
+    username: Credential = Field(description="The user name; with env or file a secret, and so without a password.")
     password: Annotated[Credential | None, BeforeValidator(lambda value: value or None)] = Field(
-        None, description="The password; left out: empty, as where the user name is a key."
+        None, description="The password; left out or empty: none, for a key as user name."
     )
 
-    def credentials(self) -> tuple[str, str]:
-        """(user name, password), as they are now. Raises ValueError where one cannot be read.
-
-        A user name in the file beside a password is no secret: it may be a word that stands in other texts.
-        """
+    def revealed(self) -> tuple[str, str]:
+        """User name and password, which `redact` takes out from now on. Raises ValueError as Secret.text does."""
         if self.password is None:
             return self.username.reveal(), ""
-        plain = self.username.value is not None
-        return self.username.text() if plain else self.username.reveal(), self.password.reveal()
+        user = self.username.text() if self.username.value is not None else self.username.reveal()
+        return user, self.password.reveal()
 
 
 class OAuth2Auth(Frozen):
@@ -63,6 +60,9 @@ class OAuth2Auth(Frozen):
     token_url: PlainUrl = Field(description="Where tokens are given out.")
     client_id: NonEmptyText = Field(description="The client's id.")
     client_secret: Credential = Field(description="The client's secret.")
+    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post"] = Field(
+        "client_secret_basic", description="Where id and secret stand: in the Authorization header, or in the body."
+    )
     scope: Text | None = Field(None, description="The scopes asked for, separated by spaces.")
     audience: Text | None = Field(None, description="The audience asked for, where the vendor wants one.")
 

@@ -224,14 +224,13 @@ def _models(path: FieldPath, value: Any) -> Iterator[tuple[FieldPath, BaseModel]
 
 
 def _secrets(api: Api) -> Found:
-    named = {name: field for field, text in api.templates() for name in templates.secrets_named(text)}
+    named = templates.secret_names(api.texts)
     lacking = False
     for position, organisation in enumerate(api.organisations):
         known = [*api.secrets, *organisation.secrets]
-        for name in sorted(named.keys() - set(known)):
+        for name in sorted(named - set(known)):
             wanted = f"give secrets.{name} here or under the api{suggestion(name, known)}"
-            message = f"has no secret {name!r}, which the {named[name]} names: {wanted}"
-            yield ("organisations", position), message
+            yield ("organisations", position), f"has no secret for {{secret_{name}}}: {wanted}"
             lacking = True
     if lacking:  # what is not used may be the one that is misspelt
         return
@@ -239,8 +238,8 @@ def _secrets(api: Api) -> Found:
         (("secrets",), api.secrets),
         *((("organisations", index, "secrets"), one.secrets) for index, one in enumerate(api.organisations)),
     ):
-        for name in secrets.keys() - named.keys():
-            yield (*path, name), _nothing_without(f"{{secret[{name}]}} in url, params, headers or body")
+        for name in secrets.keys() - named:
+            yield (*path, name), _nothing_without(f"{{secret_{name}}} in url, params, headers or body")
 
 
 def _nothing_without(needs: str) -> str:

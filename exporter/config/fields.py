@@ -295,7 +295,7 @@ def _check_absolute(value: str) -> str:
         raise ValueError("must be an absolute http:// or https:// URL")
     if parts.username or parts.password:
         raise ValueError("must not hold a user name or password; use auth with type: basic")
-    if templates.secrets_named(re.sub(r"(//[^/?]*).*", r"\1", value)):
+    if templates.secret_names([re.sub(r"(//[^/?]*).*", r"\1", value)]):
         raise ValueError("has a secret in its host, where it would be public: hosts are looked up in the open")
     return _without_fragment(value)
 

@@ -13,9 +13,9 @@ from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
 from exporter.config.layers import merged
-from exporter.config.secrets import Secret
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
+from exporter.redaction import without_secrets
 from exporter.thresholds import Bands
 
 
@@ -36,17 +36,13 @@ class Target:
 
     @property
     def account(self) -> tuple[str, str, str, str]:
-        """Whose data it is: as long as this stays the same, data known before is still this organisation's."""
-        return (*self.key, self.organisation.id, f"{self.api.base_url or ''}{self.api.url}")
+        """Whose data it is, as it is stored: as long as this stays the same, data known before is still its own."""
+        url = without_secrets(f"{self.api.base_url or ''}{self.api.url}")
+        return (*self.key, self.organisation.id, url)
 
     @property
     def auth(self) -> Auth | None:
         return self.organisation.auth or self.api.auth
-
-    @property
-    def secrets(self) -> dict[str, Secret]:
-        """What {secret[NAME]} stands for, by name."""
-        return {**self.api.secrets, **self.organisation.secrets}
 
     @property
     def time_zone(self) -> ZoneInfo:

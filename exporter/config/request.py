@@ -7,18 +7,18 @@ from pydantic import AfterValidator, Field, model_validator
 from exporter.config import templates
 from exporter.config.expressions import JmesPath
 from exporter.config.fields import Frozen, NonEmptyText, UrlTemplate
-from exporter.config.secrets import Secret
+from exporter.config.secrets import Parameter
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 
 
-def _check_template(value: Secret) -> Secret:
-    if value.value is not None:
-        templates.check(value.value.get_secret_value())
-    return value
+def _check_template(parameter: Parameter) -> Parameter:
+    if parameter.value is not None:
+        templates.check(parameter.value.get_secret_value())
+    return parameter
 
 
-Value = Annotated[Secret, AfterValidator(_check_template)]
+Value = Annotated[Parameter, AfterValidator(_check_template)]
 
 
 class Paging(Frozen):
@@ -71,6 +71,13 @@ class Request(Frozen):
         if self.method != "GET" and self.paging is not None and self.paging.by == "link":
             raise ValueError("paging by: link goes with method: GET")
         return self
+
+    @property
+    def texts(self) -> list[str]:
+        """Wherever placeholders may stand."""
+        values = [*self.params.values(), *self.headers.values()]
+        inline = [value.value.get_secret_value() for value in values if value.value is not None]
+        return [self.url, str(self.body), *inline]
 
     @property
     def sent_as(self) -> str:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from exporter import redaction
 from exporter.config import templates
-from exporter.config.fields import FilePath, ShortForm, Text, read_file, scalar_as_text
+from exporter.config.fields import FilePath, Flag, ShortForm, Text, read_file, scalar_as_text
 
 # Keys and tokens are far shorter; more than this is another file.
 _MOST_BYTES = 65_536
@@ -81,3 +81,23 @@ def _check_inline(text: str) -> None:
     templates.check_variables(text, "{{env: {name}}}")
     if re.fullmatch(r"\$[A-Z_][A-Z0-9_]*", text):
         raise ValueError(f"has {text}, which nothing fills in; write {{env: {text[1:]}}}")
+
+
+class Parameter(Secret):
+    """A query parameter or header: a text, or a secret. An inline one is secret by its name, or by `secret`."""
+
+    secret: Flag | None = Field(
+        None, description="Whether an inline value is hidden wherever it comes back; left out: as its name sounds."
+    )
+
+    @model_validator(mode="after")
+    def _secret_from_elsewhere(self) -> Self:
+        if self.secret is False and self.value is None:
+            raise ValueError("has secret: false, but what is read from env or file is always secret")
+        return self
+
+    def is_secret(self, name: str) -> bool:
+        """Whether what is sent under this name is one."""
+        if self.value is None:
+            return True
+        return redaction.is_secret_when_sent(name) if self.secret is None else self.secret

@@ -1,8 +1,8 @@
 """Placeholders in requests: who is asked for, secrets, and dates in the vendor's time zone. Pure.
 
-    {organisation_id} {organisation_name} {secret[NAME]}
+    {organisation_id} {organisation_name}
     {today} {yesterday} {tomorrow} {days_ago[30]} {history_start} {period_start} {period_end} {now}
-    {seconds_since_period_start}
+    {seconds_since_period_start} {secret_NAME}
 
 Dates are written YYYY-MM-DD; after a colon stands another form: `unix`, `unix_ms`, `iso`, or one of strftime
 (https://docs.python.org/3/library/datetime.html#format-codes), as in {period_start:%Y%m%d}.
@@ -10,7 +10,7 @@ Dates are written YYYY-MM-DD; after a colon stands another form: `unix`, `unix_m
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -18,13 +18,12 @@ from zoneinfo import ZoneInfo
 from exporter.model import BillingPeriod
 from exporter.thresholds import HISTORY_DAYS
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)(?:\[([\w-]+)\])?(?::([^{}]*))?\}")
-_TEXTS = ("organisation_id", "organisation_name", "secret", "seconds_since_period_start")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)(?:\[(\d{1,4})\])?(?::([^{}]*))?\}")
+_TEXTS = ("organisation_id", "organisation_name", "seconds_since_period_start")
 _MOMENTS = ("today", "yesterday", "tomorrow", "days_ago", "history_start", "period_start", "period_end", "now")
 KNOWN = (*_TEXTS, *_MOMENTS)
+_SECRET = "secret_"  # noqa: S105 - the beginning of a name
 _FORMS = ("unix", "unix_ms", "iso")
-_BRACKETS = {"secret": "secret[NAME]", "days_ago": "days_ago[30]"}
-_WITH_BRACKETS = " and ".join(f"{{{written}}}" for written in _BRACKETS.values())
 
 # Whatever may be meant as a placeholder, and not as JSON, PromQL or the like: a name, brackets, a form.
 _MEANT = re.compile(r"\{\s*([A-Za-z][\w-]*)\s*(?:[\[(][^{}]*[\])])?\s*(?::[^{}]*)?\}")
@@ -37,7 +36,10 @@ _SAMPLE = datetime(2026, 11, 22, 13, 45, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Values:
-    """What placeholders stand for. period: the billing period, or the calendar month where none is known."""
+    """What placeholders stand for.
+
+    period: the billing period, or the calendar month where none is known. secrets: by the names after `secret_`.
+    """
 
     organisation_id: str
     organisation_name: str
@@ -53,7 +55,7 @@ def check(template: str, *, is_url: bool = False, is_graphql: bool = False) -> N
     is_url: a brace that stands alone is refused too. is_graphql: braces are the language's own, so that only what
     comes near a placeholder is refused.
     """
-    check_variables(template, "{{secret[{name}]}}, with secrets: {{{name}: {{env: {name}}}}}")
+    check_variables(template, "{{secret_NAME}}, with secrets: {{NAME: {{env: {name}}}}}")
     for match in _MEANT.finditer(template):
         _check_one(match, is_graphql=is_graphql)
     rest = _PLACEHOLDER.sub("", template)
@@ -75,36 +77,56 @@ def check_variables(text: str, instead: str = "the value itself") -> None:
 def check_none(text: str) -> None:
     """Raises ValueError where a known placeholder stands in a text that none are put into."""
     for match in _PLACEHOLDER.finditer(text):
-        if match.group(1) in KNOWN:
+        if _is_known(match.group(1)):
             raise ValueError(f"has the placeholder {match.group()}, but placeholders are not put in here")
 
 
-def secrets_named(template: str) -> frozenset[str]:
-    """The names in the template's {secret[NAME]}."""
-    return frozenset(match.group(2) for match in _PLACEHOLDER.finditer(template) if match.group(1) == "secret")
+def secret_names(texts: Iterable[str]) -> set[str]:
+    """The secrets that the texts have placeholders for."""
+    names = {name for text in texts for name, _, _ in _PLACEHOLDER.findall(text)}
+    return {name.removeprefix(_SECRET) for name in names if name.startswith(_SECRET)}
+
+
+def is_fixed(template: str) -> bool:
+    """Whether a text of its own is left of it without its placeholders; one of a secret counts as such."""
+    if secret_names([template]):
+        return True
+    return bool(_PLACEHOLDER.sub("", template))
+
+
+def _is_known(name: str) -> bool:
+    return name in KNOWN or (name.startswith(_SECRET) and name != _SECRET)
 
 
 def _check_one(meant: re.Match[str], *, is_graphql: bool) -> None:
     text, name = meant.group(), meant.group(1)
     match = _PLACEHOLDER.fullmatch(text)
-    if name in KNOWN and (match or "[" in text):
+    if _is_known(name) and (match or "[" in text):
         _check_parts(text, name, *(match.groups()[1:] if match else (None, None)))
         return
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), KNOWN, n=1, cutoff=0.75)
+    near = _near(name)
     if near and not (is_graphql and text[1].isspace()):
-        raise ValueError(f"has the unknown placeholder {text}; did you mean {{{_BRACKETS.get(near[0], near[0])}}}?")
+        raise ValueError(f"has the unknown placeholder {text}; did you mean {near}?")
     if match is not None and not is_graphql:
-        raise ValueError(f"has the unknown placeholder {text}; known are {', '.join(KNOWN)}")
+        raise ValueError(f"has the unknown placeholder {text}; known are {', '.join((*KNOWN, f'{_SECRET}NAME'))}")
 
 
-def _check_parts(text: str, name: str, inside: str | None, form: str | None) -> None:
+def _near(name: str) -> str | None:
+    """The placeholder that is likely to be meant by what is none."""
+    lower = name.lower().replace("-", "_")
+    if lower.startswith("secret"):
+        return f"{{{_SECRET}NAME}} (NAME of a to z and _)"
+    near = difflib.get_close_matches(lower, KNOWN, n=1, cutoff=0.75)
+    return f"{{{near[0]}{'[30]' if near[0] == 'days_ago' else ''}}}" if near else None
+
+
+def _check_parts(text: str, name: str, days: str | None, form: str | None) -> None:
     """Raises ValueError where a known placeholder has brackets or a form that it cannot have, or lacks them."""
-    if name in _BRACKETS and (inside is None or (name == "days_ago" and not re.fullmatch(r"\d{1,4}", inside))):
-        lacks = "a number of days" if name == "days_ago" else "a name"
-        raise ValueError(f"has the placeholder {text} without {lacks}; write {{{_BRACKETS[name]}}}")
-    if name not in _BRACKETS and "[" in text:
-        raise ValueError(f"has the placeholder {text}, with brackets that only {_WITH_BRACKETS} have")
-    if form is not None and name in _TEXTS:
+    if name == "days_ago" and days is None:
+        raise ValueError(f"has the placeholder {text} without a number of days; write {{days_ago[30]}}")
+    if name != "days_ago" and "[" in text:
+        raise ValueError(f"has the placeholder {text}, with brackets that only {{days_ago[30]}} has")
+    if form is not None and name not in _MOMENTS:
         raise ValueError(f"has a form after {text.split(':', maxsplit=1)[0]}:; only dates have one")
     if form is not None and not _is_form(form):
         right = f"{_with_form(text, form)}, or unix, unix_ms or iso"
@@ -134,12 +156,12 @@ def expand(template: str, values: Values, quote: Callable[[str], str] = str) -> 
     """Put the values in; what is no known placeholder stays as it is. quote: applied to every value."""
 
     def value(match: re.Match[str]) -> str:
-        name, inside, form = match.groups()
+        name, days, form = match.groups()
+        if name.startswith(_SECRET):
+            return quote(values.secrets[name.removeprefix(_SECRET)])
         if name not in KNOWN:
             return match.group()
-        if name == "secret":
-            return quote(values.secrets[inside])
-        return quote(_text(name, values) if name in _TEXTS else _formatted(_moment(name, inside, values), form or ""))
+        return quote(_text(name, values) if name in _TEXTS else _formatted(_moment(name, days, values), form or ""))
 
     return _PLACEHOLDER.sub(value, template)
 

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import requests
 
+from exporter import redaction
 from exporter.clock import Clock
 from exporter.config.api import Api
 from exporter.config.load import Target
 from exporter.config.request import Paging, Request
-from exporter.config.secrets import Secret
-from exporter.config.templates import Values, expand
+from exporter.config.secrets import Parameter
+from exporter.config.templates import Values, expand, is_fixed
 from exporter.errors import (
     AuthError,
+    PollTimeoutError,
     RateLimitedError,
     RequestError,
     ResponseError,
@@ -26,24 +28,23 @@ from exporter.errors import (
 )
 from exporter.model import Answer
 from exporter.periods import calendar_period
-from exporter.redaction import is_secret_name
+from exporter.vendor.deadline import Deadline
 from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
 from exporter.vendor.paging import Page, Step, next_step, together
 from exporter.vendor.rate_limit_headers import rate_limits
-from exporter.vendor.sign_in import SignIn
+from exporter.vendor.sign_in import Signature, SignIn
 from exporter.vendor.strict_json import parse_json
-from exporter.vendor.watchdog import DeadlineExceeded, Watchdog
+from exporter.vendor.transport import TooLarge, body_of, opened
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 
-_CHUNK_BYTES = 65_536
 # What a vendor may ask us to wait at most; a Retry-After of years would be a fault of its own.
 _MAX_RETRY_AFTER = 86_400.0
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request with everything put in. Not shown by repr, since any part of it may be secret."""
+    """A request with everything put in. Not shown by repr, since any part may be secret."""
 
     method: str
     url: str = field(repr=False)
@@ -86,6 +87,16 @@ class _Received:
     known: _Known | None
 
 
+@dataclass
+class _Poll:
+    """What the requests of one poll share. bytes_left: what their answers may still hold together."""
+
+    session: requests.Session
+    deadline: Deadline
+    signature: Signature
+    bytes_left: int
+
+
 class VendorClient:
     """Asks one target's endpoints. Not thread-safe: a target is polled once at a time."""
 
@@ -94,9 +105,7 @@ class VendorClient:
         self._target = target
         self._clock = clock
         self._before_call = before_call
-        self._transport = _transport(target.api)
-        self._sign_in = SignIn(target.auth, self._transport)
-        self._watchdog = Watchdog()
+        self._sign_in = SignIn(target.auth, target.api.tls)
         self._known: dict[str, _Known] = {}
 
     def fetch(self) -> dict[str, Answer]:
@@ -105,33 +114,38 @@ class VendorClient:
         Raises a PollError that says what failed, without any secret: all of a poll's answers come, or none.
         """
         api = self._target.api
+        deadline = Deadline(api.timeout, self._clock.monotonic)
         try:
-            # A session a poll: at minutes between polls no server keeps a connection, and cookies must not live on.
-            with requests.Session() as session, self._watchdog.session(session):
-                session.trust_env = False  # a .netrc must not sign in with somebody else's credentials
-                return {name: self._fetch(session, name, request) for name, request in api.all_requests.items()}
+            with opened(requests.Session(), api.tls, deadline) as session:
+                poll = _Poll(session, deadline, self._sign_in.within(deadline), api.max_response_bytes)
+                return {name: self._fetch(poll, name, request) for name, request in api.all_requests.items()}
         except FOREIGN_ERRORS as error:
             raise translated(error, host=urlsplit(api.base_url or api.url).netloc, timeout=api.timeout) from None
 
-    def _fetch(self, session: requests.Session, name: str, request: Request) -> Answer:
+    def _fetch(self, poll: _Poll, name: str, request: Request) -> Answer:
         asked = _asked(request, self._target, self._clock.now())
-        session.proxies = dict(requests.utils.get_environ_proxies(asked.url))
         if request.paging is not None:
-            return self._all_pages(session, request, request.paging, asked)
+            return self._all_pages(poll, request, request.paging, asked)
         known = self._known.get(name)
-        received = self._signed_in(session, request, asked, known if known and known.asked == asked else None)
+        received = self._signed_in(poll, request, asked, known if known and known.asked == asked else None)
         if received.known is not None:
             self._known[name] = received.known
         else:
             self._known.pop(name, None)
         return received.answer
 
-    def _all_pages(self, session: requests.Session, request: Request, paging: Paging, asked: _Asked) -> Answer:
+    def _all_pages(self, poll: _Poll, request: Request, paging: Paging, asked: _Asked) -> Answer:
         pages: list[Page] = []
         step = Step(parameter=paging.parameter, value=paging.first_page) if paging.by == "page" else None
         steps = {step}
         while True:
-            received = self._signed_in(session, request, asked.at(step), None)
+            try:
+                received = self._signed_in(poll, request, asked.at(step), None)
+            except PollTimeoutError:
+                if not pages:
+                    raise
+                what = f"paging: page {len(pages) + 1} was not complete"
+                raise PollTimeoutError(f"{poll.deadline.missed(what)}, which all pages share") from None
             pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.next_link))
             step = next_step(paging, pages[-1])
             if step is None:
@@ -142,69 +156,60 @@ class VendorClient:
                 raise ResponseError(f"paging: there are more than max_pages ({paging.max_pages}) pages")
             steps.add(step)
 
-    def _signed_in(
-        self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
-    ) -> _Received:
+    def _signed_in(self, poll: _Poll, request: Request, asked: _Asked, known: _Known | None) -> _Received:
         try:
-            return self._exchange(session, request, asked, known)
+            received = self._exchange(poll, request, asked, known)
         except AuthError:
-            if not self._sign_in.renew():
+            if not poll.signature.renew():
                 raise
-            return self._exchange(session, request, asked, known)
+            received = self._exchange(poll, request, asked, known)
+        poll.signature.accepted()
+        return received
 
-    def _exchange(
-        self, session: requests.Session, request: Request, asked: _Asked, known: _Known | None
-    ) -> _Received:
+    def _exchange(self, poll: _Poll, request: Request, asked: _Asked, known: _Known | None) -> _Received:
         self._before_call()
-        api = self._target.api
-        deadline = self._clock.monotonic() + api.timeout
-        with (
-            self._watchdog.deadline(api.timeout),
-            session.request(
-                asked.method,
-                asked.url,
-                params=asked.params,
-                json=asked.body,
-                headers={
-                    "User-Agent": USER_AGENT,
-                    "Accept": "application/json",
-                    **(known.validators if known else {}),
-                    **asked.headers,
-                },
-                auth=self._sign_in,
-                stream=True,
-                allow_redirects=False,  # credentials are for the configured host only
-                **self._transport,
-            ) as response,
-        ):
+        with poll.session.request(
+            asked.method,
+            asked.url,
+            params=asked.params,
+            json=asked.body,
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "application/json",
+                **(known.validators if known else {}),
+                **asked.headers,
+            },
+            auth=poll.signature,
+            stream=True,
+            allow_redirects=False,  # credentials are for the configured host only
+        ) as response:
             if response.status_code == requests.codes.not_modified and known:
                 # The headers that it brings are the newer ones (RFC 9111, section 3.2).
                 known = replace(known, headers={**known.headers, **_headers(response)})
                 return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
-            return self._received(response, request, asked, deadline)
+            return self._received(poll, response, request, asked)
 
-    def _received(self, response: requests.Response, request: Request, asked: _Asked, deadline: float) -> _Received:
+    def _received(self, poll: _Poll, response: requests.Response, request: Request, asked: _Asked) -> _Received:
         headers = _headers(response)
         if request.read == "rate_limit_headers":
             return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, None)
-        body = self._body(response, deadline)
+        body = self._body(poll, response)
         validators = _validators(headers)
         known = _Known(asked, validators, body, headers) if validators else None
         next_link = response.links.get("next", {}).get("url")
         return _Received(Answer(parse_json(body), headers), response.url, next_link, known)
 
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """The decoded body, read piece by piece so that neither its size nor its slowness is without end."""
-        api = self._target.api
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if len(body) > api.max_response_bytes:
-                raise ResponseError(f"the answer is larger than max_response_bytes ({api.max_response_bytes})")
-            if self._clock.monotonic() > deadline:
-                raise DeadlineExceeded
-        return bytes(body)
+    def _body(self, poll: _Poll, response: requests.Response) -> bytes:
+        most = self._target.api.max_response_bytes
+        try:
+            body = body_of(response, poll.bytes_left)
+        except TooLarge:
+            which = "answer is" if poll.bytes_left == most else "answers of this poll are"
+            raise ResponseError(f"the {which} larger than max_response_bytes ({most})") from None
+        poll.deadline.left()
+        poll.bytes_left -= len(body)
+        return body
 
 
 def _headers(response: requests.Response) -> dict[str, str]:
@@ -219,26 +224,34 @@ def _asked(request: Request, target: Target, now: datetime) -> _Asked:
     period = period or calendar_period("month", 1, api.time_zone, now)
     assert period is not None  # noqa: S101 - a month always holds now
     try:
-        secrets = {name: secret.reveal() for name, secret in target.secrets.items()}
+        secrets = {name: secret.reveal() for name, secret in {**api.secrets, **organisation.secrets}.items()}
         values = Values(organisation.id, organisation.display_name, now, api.time_zone, period, secrets)
-        url = expand(request.url, values, lambda value: quote(value, safe=""))
-        base = expand(api.base_url or "", values, lambda value: quote(value, safe="")).rstrip("/")
+        _remember_inline(request, values)
         return _Asked(
             request.sent_as,
-            base + url if url.startswith("/") else url,
-            {name: _value(name, secret, values) for name, secret in request.params.items()},
-            {name: _value(name, secret, values) for name, secret in request.headers.items()},
+            _url(api, request, values),
+            {name: _value(name, parameter, values) for name, parameter in request.params.items()},
+            {name: _value(name, parameter, values) for name, parameter in request.headers.items()},
             _expanded(request.body, values),
         )
     except ValueError as error:
-        raise AuthError(f"a secret, parameter or header cannot be used: {error}") from None
+        raise AuthError(f"a parameter or header cannot be used: {error}") from None
 
 
-def _value(name: str, secret: Secret, values: Values) -> str:
-    """A parameter's or header's text. It is secret if it comes from elsewhere, or if its name says so."""
-    if secret.value is None:
-        return secret.reveal()
-    return expand(secret.reveal() if is_secret_name(name) else secret.text(), values)
+def _url(api: Api, request: Request, values: Values) -> str:
+    url, base = (
+        expand(part, values, lambda value: quote(value, safe="")) for part in (request.url, api.base_url or "")
+    )
+    return base.rstrip("/") + url if url.startswith("/") else url
+
+
+def _value(name: str, parameter: Parameter, values: Values) -> str:
+    """A parameter's or header's text."""
+    template = parameter.text()
+    text = template if parameter.value is None else expand(template, values)
+    if parameter.is_secret(name) and (parameter.value is None or is_fixed(template)):
+        redaction.remember_header(text)
+    return text
 
 
 def _expanded(body: Any, values: Values) -> Any:
@@ -251,13 +264,19 @@ def _expanded(body: Any, values: Values) -> Any:
     return body
 
 
-def _transport(api: Api) -> dict[str, Any]:
-    """What every request to the vendor needs below HTTP."""
-    tls = api.tls
-    certificate = tls.cert_file and (
-        str(tls.cert_file) if tls.key_file is None else (str(tls.cert_file), str(tls.key_file))
-    )
-    return {"timeout": api.timeout, "verify": str(tls.ca_file) if tls.ca_file else tls.verify, "cert": certificate}
+def _remember_inline(request: Request, values: Values) -> None:
+    """What the names of the url's own parameters and of the body's fields say is secret."""
+    fields = parse_qsl(urlsplit(request.url).query)
+    containers = [request.body]
+    while containers:
+        container = containers.pop()
+        if isinstance(container, dict):
+            fields += [(name, value) for name, value in container.items() if isinstance(value, str)]
+        members = container.values() if isinstance(container, dict) else container
+        containers += [member for member in members or () if isinstance(member, dict | list)]
+    for name, template in fields:
+        if redaction.is_secret_when_sent(name) and is_fixed(template):
+            redaction.remember(expand(template, values))
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ import requests
 import urllib3.exceptions
 
 from exporter.errors import ConnectionFailed, PollError, PollTimeoutError, ResponseError
-from exporter.vendor.watchdog import DeadlineExceeded
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,6 @@ class Translation:
 
 # Most specific first: many are subclasses of others, and all but urllib3's are OSErrors in the end.
 TRANSLATIONS = (
-    Translation(
-        (DeadlineExceeded,), PollTimeoutError, "the answer was not complete within the timeout of {timeout:g} s"
-    ),
     Translation(
         # To urllib3 this is a time-out by inheritance, though it is a refusal, or a host that is not known.
         (urllib3.exceptions.NewConnectionError,),

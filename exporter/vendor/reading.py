@@ -350,7 +350,7 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
     if not isinstance(value, str):
         _wrong(field, expression, value, "a text")
     try:
-        return check_name(redact(value))
+        return redact(check_name(value))  # what is too long is not looked through
     except ValueError as error:
         raise _Unreadable(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 

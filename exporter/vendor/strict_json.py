@@ -9,8 +9,9 @@ from exporter.redaction import redact
 
 # Enough to recognise a value by, in a message of one line.
 _SHOWN = 80
-# A secret that stands across the end of what is shown must be known whole.
-_READ = 8192
+# A secret that stands across the end of what is shown must be known whole, but for those so long that their beginning
+# is of no use.
+_READ = 2048
 # Deeper than any vendor's answer; json and JMESPath recurse, and Python stops at 1000.
 _MAX_DEPTH = 100
 

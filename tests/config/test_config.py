@@ -306,6 +306,29 @@ def test_secrets_are_not_in_any_text_of_the_config(tmp_path: Path) -> None:
     assert "s3cr3t" not in "".join(problems)
 
 
+@pytest.mark.parametrize(
+    ("api", "problem"),
+    [
+        ({"organisations": [{"id": "a", "secrets": {"K-1": "abc"}}]}, "apis[0].organisations[0].secrets.K-1: "),
+        ({"params": {"k": {"env": "HOME", "secret": False}}}, "apis[0].params.k: has secret: false, but what is read from env or file is always secret"),
+        ({"auth": {"type": "bearer", "token": {"value": "x", "secret": False}}}, "apis[0].auth.token.secret: is not a known field"),
+    ],
+)  # fmt: skip
+def test_secrets_that_are_declared_wrongly(tmp_path: Path, api: dict[str, Any], problem: str) -> None:
+    assert any(problem in told for told in refused_api(tmp_path, **api)), refused_api(tmp_path, **api)
+
+
+def test_secrets_of_their_own_tell_organisations_apart(tmp_path: Path) -> None:
+    organisations = [{"id": name, "secrets": {"key": f"key-of-{name}"}} for name in ("acme", "globex")]
+    file = write_config(tmp_path / "config.yaml", {"url": "http://v/{secret_key}", "organisations": organisations})
+    assert len(load_config(file).targets) == 2
+
+
+def test_the_account_that_is_stored_holds_no_secret_of_the_url(tmp_path: Path) -> None:
+    (target,) = load_config(write_config(tmp_path / "config.yaml", {"url": f"{URL}?appid=planted"})).targets
+    assert target.account[3] == f"{URL}?appid=<secret>"
+
+
 @pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("a\nb\n", "contains a line break")])
 def test_secret_files_are_checked_at_once(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "token").write_text(content)

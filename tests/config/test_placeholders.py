@@ -55,7 +55,7 @@ BEARER = {"type": "bearer", "token": "x" * 8}
         ),
         (
             {"params": {"d": "{today[3]}"}},
-            "params.d: has the placeholder {today[3]}, with brackets that only {secret[NAME]} and",
+            "params.d: has the placeholder {today[3]}, with brackets that only {days_ago[30]}",
         ),
         (
             {"body": {"query": '{usage(from: "{toady}"){used}}'}},
@@ -117,7 +117,7 @@ def test_the_braces_of_graphql_are_its_own(tmp_path: Path) -> None:
         ({"headers": {"X-Key": "a ${KEY}"}}, "headers.X-Key: has ${KEY}, which nothing fills in; write {env: KEY}"),
         (
             {"body": {"key": "${KEY}"}},
-            "body.key: has ${KEY}, which nothing fills in; write {secret[KEY]}, with secrets: {KEY:",
+            "body.key: has ${KEY}, which nothing fills in; write {secret_NAME}, with secrets: {NAME:",
         ),
         ({"url": "http://x/${KEY}/usage"}, "url: has ${KEY}, which nothing fills in"),
         ({"url": "/usage", "base_url": "${BASE}"}, "base_url: has ${BASE}, which nothing fills in"),

@@ -27,6 +27,7 @@ from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
 from exporter.model import BillingPeriod, DailyUsage, PollCounts, ScopeUsage, UsageSnapshot
+from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
 
@@ -196,6 +197,8 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(exporter: Exporter) -> None:
     exporter.poll(MAPS)
     polled(exporter)
+    HttpMetrics(exporter.process.registry).answered("/metrics", 200)
+    WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
     families = {family.name: family for family in parse_text(exporter.text())}
     for metric in CATALOGUE:
         family = families[metric.name.removesuffix("_total")]

@@ -16,7 +16,8 @@ from werkzeug.wrappers import Request, Response
 from exporter.cli import main
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
-from tests.support.http import Vendor, serve
+from tests.support.asgi import serve_asgi
+from tests.support.http import Vendor
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 
@@ -27,7 +28,7 @@ def watched(tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def url(watched: Watched) -> Iterator[str]:
-    with serve(watched.app) as url:
+    with serve_asgi(watched.fresh) as url:
         yield url
 
 

@@ -3,6 +3,7 @@
 import gzip
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
+from exporter.redaction import redact
 from exporter.vendor.client import VendorClient, retry_after
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
@@ -109,6 +111,40 @@ def test_signing_in(tmp_path: Path, vendor: Vendor, auth: Any, header: str, valu
     vendor.answer = answering()
     client(tmp_path, vendor, auth=auth).fetch()
     assert vendor.requests[0].headers[header] == value
+
+
+def test_a_key_as_user_name_with_no_password(tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor.answer = answering()
+    monkeypatch.setenv("KEY", "a-key-as-user-name")
+    client(tmp_path, vendor, auth={"type": "basic", "username": {"env": "KEY"}}).fetch()
+    assert vendor.requests[0].headers["Authorization"] == "Basic " + b64encode(b"a-key-as-user-name:").decode()
+    assert redact("a-key-as-user-name") == "<secret>"
+
+
+def test_secrets_of_an_organisation_in_path_parameters_headers_and_body(tmp_path: Path, vendor: Vendor) -> None:
+    vendor.answer = answering()
+    (tmp_path / "key").write_text("file/key of acme\n")
+    api = {
+        "url": f"{vendor.url}/bot{{secret_key}}/usage",
+        "params": {"k": "{secret_key}"},
+        "headers": {"X-Of-All": "v {secret_all}"},
+        "body": {"k": "{secret_key}"},
+        "secrets": {"all": "secret-of-all", "key": "not-used-by-acme"},
+        "organisations": [{"id": "acme", "secrets": {"key": {"file": "key"}}}],
+    }
+    client(tmp_path, vendor, **api).fetch()
+    (asked,) = vendor.requests
+    assert asked.environ["REQUEST_URI"] == "/botfile%2Fkey%20of%20acme/usage?k=file%2Fkey+of+acme"
+    assert (asked.headers["X-Of-All"], asked.json) == ("v secret-of-all", {"k": "file/key of acme"})
+    assert redact("file/key of acme, secret-of-all") == "<secret>, <secret>"
+
+
+def test_a_secret_file_that_is_gone_is_a_failure_of_the_sign_in(tmp_path: Path, vendor: Vendor) -> None:
+    (tmp_path / "key").write_text("a-key-in-a-file")
+    asking = client(tmp_path, f"{vendor.url}/{{secret_key}}", secrets={"key": {"file": "key"}})
+    (tmp_path / "key").unlink()
+    with pytest.raises(AuthError, match="cannot be used: cannot read .*key: No such file"):
+        asking.fetch()
 
 
 def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path, vendor: Vendor) -> None:

@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from exporter.clock import SystemClock
-from exporter.errors import ConnectionFailed
+from exporter.config.api import Tls
+from exporter.errors import ConnectionFailed, PollTimeoutError, ServerError
 from exporter.vendor.client import VendorClient
+from exporter.vendor.transport import CA_VARIABLES, tls_context
 from tests.support.factories import make_target
+from tests.support.raw import raw_server
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -26,6 +31,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def _no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +97,100 @@ def test_an_authority_of_one_s_own(tmp_path: Path, vendor: str, ca_file: str) ->
 def test_a_certificate_for_another_host_is_refused(tmp_path: Path, vendor: str, ca_file: str) -> None:
     with pytest.raises(ConnectionFailed, match="TLS to 127.0.0.1"):
         client(tmp_path, vendor.replace("localhost", "127.0.0.1"), ca_file=ca_file).fetch()
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_authorities_from_the_environment(
+    tmp_path: Path, vendor: str, ca_file: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / ca_file))
+    assert client(tmp_path, vendor).fetch()["main"].body == {"a": 1}
+
+
+def test_authorities_for_tokens_are_the_same(tmp_path: Path, vendor: str, ca_file: str) -> None:
+    auth = {"type": "oauth2", "token_url": vendor, "client_id": "me", "client_secret": "a-client-secret"}
+    target = make_target(tmp_path, url=vendor, tls={"ca_file": ca_file}, auth=auth)
+    with pytest.raises(ServerError, match="the token endpoint answered 501"):  # no POST there; TLS worked
+        VendorClient(target, SystemClock()).fetch()
+
+
+def test_ca_file_comes_before_the_environment(
+    tmp_path: Path, vendor: str, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
+    assert client(tmp_path, vendor, ca_file=ca_file).fetch()["main"].body == {"a": 1}
+
+
+def test_authorities_that_cannot_be_read_are_named(
+    tmp_path: Path, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    with pytest.raises(ConnectionFailed, match="the CA certificates .*gone.pem cannot be used: No such file"):
+        client(tmp_path, vendor).fetch()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_over_tls(
+    tmp_path: Path, vendor: str, ca_file: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / ca_file))
+    monkeypatch.setenv(f"{scheme}_proxy", vendor)
+    asking = client(tmp_path, f"{scheme}://vendor.invalid/usage")
+    if scheme == "http":
+        assert asking.fetch()["main"].body == {"a": 1}
+    else:  # this one does not know CONNECT
+        with pytest.raises(ConnectionFailed, match="the proxy on the way to vendor.invalid failed: .*501"):
+            asking.fetch()
+
+
+def test_a_proxy_over_tls_that_hangs_ends_at_the_timeout(
+    tmp_path: Path, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(authority)
+
+    def behave(connection: Any, stop: threading.Event) -> None:
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            encrypted.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not stop.wait(0.02):
+                encrypted.sendall(b"a")
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / ca_file))
+    with raw_server(behave) as url:
+        monkeypatch.setenv("http_proxy", url.replace("http://127.0.0.1", "https://localhost"))
+        target = make_target(tmp_path, url="http://vendor.invalid/", timeout="300ms")
+        with pytest.raises(PollTimeoutError):
+            VendorClient(target, SystemClock()).fetch()
+
+
+def test_a_renewed_ca_file_is_read_without_a_reload(tmp_path: Path, vendor: str, authority: trustme.CA) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    asking = client(tmp_path, vendor, ca_file="ca.pem")
+    with pytest.raises(ConnectionFailed, match="certificate verify failed"):
+        asking.fetch()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    assert asking.fetch()["main"].body == {"a": 1}
+
+
+def test_an_encrypted_key_is_refused_and_not_asked_for(
+    tmp_path: Path, strict_vendor: str, authority: trustme.CA, ca_file: str
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+    )
+    (tmp_path / "key.pem").write_bytes(key)
+    authority.issue_cert("exporter@example.org").cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    asking = client(tmp_path, strict_vendor, ca_file=ca_file, cert_file="cert.pem", key_file="key.pem")
+    with pytest.raises(
+        ConnectionFailed, match="the client certificate .*cert.pem cannot be used: its key is encrypted"
+    ):
+        asking.fetch()
+
+
+def test_one_context_serves_all_who_trust_the_same(tmp_path: Path, ca_file: str) -> None:
+    tls = make_target(tmp_path, tls={"ca_file": ca_file}).api.tls
+    assert tls_context(tls) is tls_context(tls.model_copy())
+    assert tls_context(tls) is not tls_context(Tls())
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -11,7 +11,6 @@ import urllib3.exceptions
 
 from exporter.errors import ConnectionFailed, PollError, PollTimeoutError, ResponseError
 from exporter.vendor.foreign_errors import FOREIGN_ERRORS, TRANSLATIONS, translated
-from exporter.vendor.watchdog import DeadlineExceeded
 
 
 def raised_by(module: ModuleType, base: type[Exception]) -> list[type[Exception]]:
@@ -43,7 +42,6 @@ def test_no_translation_is_hidden_by_one_before_it() -> None:
 @pytest.mark.parametrize(
     ("error", "ours", "message"),
     [
-        (DeadlineExceeded(), PollTimeoutError, "the answer was not complete within the timeout of 1.5 s"),
         (requests.exceptions.ConnectTimeout(), PollTimeoutError, "no answer from h:1 within the timeout of 1.5 s"),
         (TimeoutError(), PollTimeoutError, "no answer from h:1 within the timeout of 1.5 s"),
         (urllib3.exceptions.DecodeError(), ResponseError, "the answer's compression is damaged"),

@@ -32,7 +32,7 @@ def asked(vendor: Vendor, tmp_path: Path, **api: Any) -> list[Request]:
 
 
 def test_in_the_path(tmp_path: Path, vendor: Vendor) -> None:
-    requests = asked(vendor, tmp_path, base_url=vendor.url, url="/v1/{secret[key]}/usage")
+    requests = asked(vendor, tmp_path, base_url=vendor.url, url="/v1/{secret_key}/usage")
     assert [request.environ["REQUEST_URI"] for request in requests] == [
         "/v1/secret%2Fof%20a/usage",
         "/v1/secret%2Fof%20b/usage",
@@ -40,7 +40,7 @@ def test_in_the_path(tmp_path: Path, vendor: Vendor) -> None:
 
 
 def test_in_a_base_url(tmp_path: Path, vendor: Vendor) -> None:
-    requests = asked(vendor, tmp_path, base_url=vendor.url + "/{secret[key]}", url="/usage")
+    requests = asked(vendor, tmp_path, base_url=vendor.url + "/{secret_key}", url="/usage")
     assert [request.environ["REQUEST_URI"] for request in requests] == [
         "/secret%2Fof%20a/usage",
         "/secret%2Fof%20b/usage",
@@ -48,7 +48,7 @@ def test_in_a_base_url(tmp_path: Path, vendor: Vendor) -> None:
 
 
 def test_in_parameters_and_headers(tmp_path: Path, vendor: Vendor) -> None:
-    fields = {"params": {"appid": "{secret[key]}", "n": 100}, "headers": {"X-Account": "id={secret[key]}", "X-N": 2}}
+    fields = {"params": {"appid": "{secret_key}", "n": 100}, "headers": {"X-Account": "id={secret_key}", "X-N": 2}}
     requests = asked(vendor, tmp_path, url=vendor.url, **fields)
     assert [request.args.to_dict() for request in requests] == [
         {"appid": "secret/of a", "n": "100"},
@@ -59,7 +59,7 @@ def test_in_parameters_and_headers(tmp_path: Path, vendor: Vendor) -> None:
 
 
 def test_in_a_body(tmp_path: Path, vendor: Vendor) -> None:
-    requests = asked(vendor, tmp_path, url=vendor.url, body={"key": "{secret[key]}", "n": [1, 1.5]})
+    requests = asked(vendor, tmp_path, url=vendor.url, body={"key": "{secret_key}", "n": [1, 1.5]})
     assert [request.get_json() for request in requests] == [
         {"key": "secret/of a", "n": [1, 1.5]},
         {"key": "secret/of b", "n": [1, 1.5]},
@@ -80,8 +80,8 @@ def test_a_key_as_user_name(tmp_path: Path, vendor: Vendor, monkeypatch: pytest.
 def test_they_are_in_no_error(tmp_path: Path, vendor: Vendor) -> None:
     key = "s3cr3t-of-the-path"
     api: dict[str, Any] = {
-        "url": vendor.url + "/{secret[key]}",
-        "params": {"appid": "{secret[key]}"},
+        "url": vendor.url + "/{secret_key}",
+        "params": {"appid": "{secret_key}"},
         "organisations": [{"id": "a", "secrets": {"key": key}}],
     }
     echo = json.dumps({"error": f"no account for {key}"})
@@ -89,7 +89,7 @@ def test_they_are_in_no_error(tmp_path: Path, vendor: Vendor) -> None:
         vendor.answer = lambda _, made=response: made  # type: ignore[misc]
         (target,) = targets(tmp_path, **api)
         assert key not in str(failure(target))
-    (target,) = targets(tmp_path, **{**api, "url": "http://127.0.0.1:9/{secret[key]}"})
+    (target,) = targets(tmp_path, **{**api, "url": "http://127.0.0.1:9/{secret_key}"})
     assert key not in str(failure(target))
 
 
@@ -97,7 +97,7 @@ def test_one_that_can_no_longer_be_read_is_a_failure_of_auth(tmp_path: Path, ven
     file = tmp_path / "key"
     file.write_text("abcdef")
     organisations = [{"id": "a", "secrets": {"key": {"file": "key"}}}]
-    (target,) = targets(tmp_path, url=vendor.url + "/{secret[key]}", organisations=organisations)
+    (target,) = targets(tmp_path, url=vendor.url + "/{secret_key}", organisations=organisations)
     file.unlink()
     with pytest.raises(AuthError, match="cannot be used: cannot read .*: No such file or directory"):
         VendorClient(target, SystemClock()).fetch()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3.util.connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -73,18 +72,6 @@ def test_drips_end_at_the_timeout(tmp_path: Path, behave: Behaviour, scheme: str
     assert time.monotonic() - begun < 2
     if behave is not silent_tls:  # there OpenSSL may see that it is no TLS first
         assert str(caught.value) == "the answer was not complete within the timeout of 0.3 s"
-
-
-def test_a_connection_made_after_the_deadline_is_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = urllib3.util.connection.create_connection
-
-    def slow(*args: Any, **more: Any) -> Any:
-        time.sleep(0.3)
-        return connect(*args, **more)
-
-    monkeypatch.setattr(urllib3.util.connection, "create_connection", slow)
-    with raw_server(dripping(b"HTTP/1.1 200 OK\r\nX: ", b"a")) as url, pytest.raises(PollTimeoutError):
-        fetch(tmp_path, url, timeout="100ms")
 
 
 def test_no_socket_or_thread_is_left_of_a_drip(tmp_path: Path) -> None:
