@@ -11,11 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import capacity, cost, panels, polling, rendering, scrape
+from benchmarks import capacity, cost, panels, polling, rendering, scrape, serving
 from benchmarks.figures import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
     "scrape": scrape.measure,
+    "serving": serving.measure,
     "size": scrape.measure_sizes,
     "rendering": rendering.measure,
     "capacity": capacity.measure,

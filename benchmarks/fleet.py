@@ -133,11 +133,16 @@ class Exporter:
         return sum(map(float, counted))
 
 
-def start(processes: Processes, config_file: Path, *, core: int | None = None) -> Exporter:
-    """Start an exporter and wait for nothing. core: the only one that it may use."""
+def start(processes: Processes, config_file: Path, *further: str, core: int | None = None) -> Exporter:
+    """Start an exporter and wait for nothing. further: flags. core: the only one that it may use."""
     port = free_port(0, "")
     pinned = [] if core is None else [tool("taskset"), "--cpu-list", str(core)]
-    flags = [f"--config.file={config_file}", f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle"]
+    flags = [
+        f"--config.file={config_file}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-lifecycle",
+        *further,
+    ]
     began, began_at = time.monotonic(), time.time()
     processes.start(f"exporter-{port}", [*pinned, sys.executable, "-m", "exporter", *flags])
     return Exporter(f"http://127.0.0.1:{port}", processes.pid(f"exporter-{port}"), began, began_at)

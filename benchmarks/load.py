@@ -2,7 +2,10 @@
 
 import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 WRK_SECONDS = 8  # thousands of requests, of which 1 % is enough for the 99th percentile
@@ -18,14 +21,33 @@ class Latency:
     errors: int
 
 
-def wrk(url: str, *, connections: int = 8, seconds: int = WRK_SECONDS, gzip: bool = True) -> Latency:
-    """Ask for the URL over so many connections, for so long."""
-    command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s", url]
-    if gzip:
-        command[1:1] = ["-H", "Accept-Encoding: gzip"]
+def wrk(
+    url: str, *, connections: int = 8, seconds: int = WRK_SECONDS, gzip: bool = True, headers: Sequence[str] = ()
+) -> Latency:
+    """Ask for the URL over so many connections, for so long. headers: such as "A: b", of every request."""
+    command = _command(url, connections, seconds, [*headers, *(["Accept-Encoding: gzip"] if gzip else [])])
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     failed = re.findall(r"(?:Non-2xx or 3xx responses:|connect|read|write|timeout) (\d+)", text)
     return Latency(_percentile(text, 50), _percentile(text, 99), sum(map(int, failed)))
+
+
+@contextmanager
+def asking(url: str, *, connections: int, headers: Sequence[str] = ()) -> Iterator[list[float]]:
+    """Ask for the URL all the while, over so many connections; yields what then holds the answers a second."""
+    command = _command(url, connections, 600, headers)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        rate: list[float] = []
+        try:
+            yield rate
+        finally:
+            process.send_signal(signal.SIGINT)  # wrk reports what it has
+            text, _ = process.communicate()
+            rate += map(float, re.findall(r"^Requests/sec:\s+([\d.]+)", text, re.MULTILINE))
+
+
+def _command(url: str, connections: int, seconds: int, headers: Sequence[str]) -> list[str]:
+    named = [part for header in headers for part in ("-H", header)]
+    return [tool("wrk"), *named, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s", url]
 
 
 def _percentile(text: str, percent: int) -> float:

@@ -113,7 +113,7 @@ def measure_running() -> Report:
         Figure("scrapes looked into that lacked an organisation", checks.incomplete, at_most=0),
         Figure("scrapes looked into", checks.made, at_least=5),
         Figure("scrape while it reloads: median", scraped.median * 1e3, "ms"),
-        Figure("scrape while it reloads: 99th percentile", scraped.p99 * 1e3, "ms"),
+        Figure("scrape while it reloads: 99th percentile", scraped.p99 * 1e3, "ms", at_most=50),
         Figure("scrape otherwise: median", calm.median * 1e3, "ms"),
         Figure("scrape otherwise: 99th percentile", calm.p99 * 1e3, "ms"),
         Figure("a reload: median", median(reloads) * 1e3, "ms"),
@@ -189,7 +189,7 @@ def measure_cpu() -> Report:
     )
     about = (
         f"User and system time of {_POLLS} polls, one after another, of {fleet.SCOPES} scopes of {fleet.DAYS} days "
-        "each, each on a new connection, from the request to the snapshot; median of 5 rounds. The authorities trusted "
+        "each, each on a new connection, from request to snapshot; median of 5 rounds. The authorities trusted "
         "are the usual ones (certifi's), and the vendor's own. Requests alone has no deadline but that from byte to "
         "byte, and parses nothing. Over TLS a handshake alone is 1 ms."
     )

@@ -3,21 +3,20 @@
 import contextlib
 import os
 import re
-import signal
 import socket
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
+from urllib.parse import urlsplit
 
 import click
 import structlog
-from flask import Flask
 
+from exporter import signals, systemd
 from exporter.address import Address
-from exporter.allocator import limit_fragmentation
+from exporter.allocator import collect_rarely, limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
 from exporter.config.load import load_config
@@ -28,12 +27,19 @@ from exporter.service import Service
 from exporter.state.sharding import Shard
 from exporter.state.storage import Storage
 from exporter.terminal.command import usage
-from exporter.web.app import RESERVED_PATHS, create_app
+from exporter.web.app import RESERVED_PATHS, Paths, create_app
+from exporter.web.asgi import App
+from exporter.web.http_metrics import WebConfigMetrics
+from exporter.web.listening import address_of, from_systemd, listen
 from exporter.web.live_config import LiveWebConfig
-from exporter.web.server import listen, serve
+from exporter.web.server import serve
 from exporter.web.web_config import load_web_config
 
 log = structlog.get_logger()
+
+# A scrape that comes while polls are read waits so long for its turn, some of them one after another; Python's own
+# 5 ms would be most of what a scrape takes.
+_TURN_SECONDS = 0.0001
 
 ENVIRONMENT_PREFIX = "API_USAGE_EXPORTER"
 
@@ -51,6 +57,25 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
         raise click.BadParameter(f"must be a path such as /metrics, not {value!r}")
     if value.startswith(RESERVED_PATHS):
         raise click.BadParameter(f"{value!r} is an address of the exporter's own")
+    return value
+
+
+def _route_prefix(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"/|(/[A-Za-z0-9._~-]+)+/?", value):
+        raise click.BadParameter(f"must be a path such as /usage, or /, not {value!r}")
+    return value
+
+
+def _external_url(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value:
+        return ""
+    try:
+        url = urlsplit(value)
+        valid = url.scheme in ("http", "https") and url.hostname and not (url.query or url.fragment or url.username)
+    except ValueError:
+        valid = False
+    if not valid or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", url.path):
+        raise click.BadParameter(f"must be a URL such as https://example.org/usage, not {value!r}")
     return value
 
 
@@ -87,7 +112,30 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
     default=[":10190"],
     show_default=True,
     show_envvar=True,
-    help="Where to serve, HOST:PORT or :PORT; may be given several times (in the environment: separated by spaces).",
+    help="Where to serve, HOST:PORT, :PORT or unix:PATH; may be given several times (in the environment: separated "
+    "by spaces).",
+)
+@click.option(
+    "--web.systemd-socket",
+    "web_systemd_socket",
+    is_flag=True,
+    show_envvar=True,
+    help="Serve on the sockets of the service's systemd .socket unit instead of --web.listen-address.",
+)
+@click.option(
+    "--web.external-url",
+    "web_external_url",
+    callback=_external_url,
+    default="",
+    show_envvar=True,
+    help="The URL by which browsers reach the exporter, say behind a proxy; its path stands before every link.",
+)
+@click.option(
+    "--web.route-prefix",
+    "web_route_prefix",
+    callback=_route_prefix,
+    show_envvar=True,
+    help="What all paths stand below; by default the path of --web.external-url. /: a proxy takes that path off.",
 )
 @click.option(
     "--web.telemetry-path",
@@ -152,6 +200,9 @@ def main(
     config_file: Path,
     config_check: bool,
     web_listen_address: tuple[Address, ...],
+    web_systemd_socket: bool,
+    web_external_url: str,
+    web_route_prefix: str | None,
     web_telemetry_path: str,
     web_config_file: Path | None,
     web_enable_lifecycle: bool,
@@ -165,13 +216,17 @@ def main(
     Without a command, serves until SIGTERM or Ctrl-C; SIGHUP, or POST /-/reload, reads the config file anew.
     """
     set_up_logging(log_level, log_format)
+    if context.invoked_subcommand is not None or config_check:
+        signals.give_back()
     if context.invoked_subcommand is not None:
         return
     try:
         if config_check:
             _check(config_file, web_config_file, shard)
         else:
-            web = _Web(web_listen_address, web_telemetry_path, web_config_file, web_enable_lifecycle)
+            paths = Paths(web_telemetry_path, web_external_url, web_route_prefix)
+            addresses = () if web_systemd_socket else web_listen_address
+            web = _Web(addresses, paths, web_config_file, web_enable_lifecycle)
             _serve(config_file, web, storage_path, shard)
     except ConfigError as error:
         _fail(*map(str, error.problems))
@@ -185,10 +240,10 @@ main.add_command(bundle)
 
 @dataclass(frozen=True)
 class _Web:
-    """The --web flags."""
+    """The --web flags. addresses: none where systemd hands over sockets."""
 
     addresses: tuple[Address, ...]
-    telemetry_path: str
+    paths: Paths
     config_file: Path | None
     enable_lifecycle: bool
 
@@ -210,51 +265,58 @@ def _fail(*lines: str) -> None:
 
 def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard | None) -> None:
     limit_fragmentation()
+    collect_rarely()
+    sys.setswitchinterval(_TURN_SECONDS)
     clock = SystemClock()
-    live = LiveWebConfig(web.config_file, clock.monotonic) if web.config_file else None
     service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)
+    live = None
+    if web.config_file is not None:
+        live = LiveWebConfig(web.config_file, clock, WebConfigMetrics(service.process.registry))
     app = create_app(
         store=service.store,
         exposition=service.exposition,
+        process=service.process,
+        config=lambda: service.config,
         reload=service.reload if web.enable_lifecycle else None,
         clock=clock,
         is_alive=service.is_alive,
-        telemetry_path=web.telemetry_path,
+        web_config=live.config if live else None,
+        paths=web.paths,
     )
-    sockets = [listen(address) for address in web.addresses]
-    _handle_signals(service)
     # A signal exits: raised again by the server once it has ended, or met before the server began.
     with contextlib.suppress(SystemExit):
-        _run(service, app, sockets, web, live)
+        signals.serve(lambda: threading.Thread(target=_reload_logged, args=(service,), daemon=True).start())
+        _run(service, app, web, live)
+    systemd.notify("STOPPING=1")
     service.stop()
     log.info("stopped")
     # Polls that wait for a slow vendor run in threads that Python would wait for; nothing of theirs is kept.
     os._exit(0)
 
 
-def _run(service: Service, app: Flask, sockets: list[socket.socket], web: _Web, live: LiveWebConfig | None) -> None:
+def _run(service: Service, app: App, web: _Web, live: LiveWebConfig | None) -> None:
+    sockets = [listen(address) for address in web.addresses] or from_systemd()
+    addresses = " ".join(_shown(web.addresses, sockets))
     service.start()
-    log.info(
-        "serving",
-        addresses=" ".join(str(address) for address in web.addresses),
-        version=version("api-usage-exporter"),
-        organisations=len(service.store.states()),
-    )
-    serve(app, sockets, live)
+
+    def started() -> None:
+        log.info(
+            "serving",
+            addresses=addresses,
+            version=version("api-usage-exporter"),
+            organisations=len(service.store.states()),
+        )
+        systemd.notify("READY=1")
+
+    serve(app, sockets, live, started)
 
 
-def _handle_signals(service: Service) -> None:
-    """SIGHUP reloads; SIGTERM and SIGINT end, at any moment from the start on."""
-
-    def reload(_: int, __: FrameType | None) -> None:
-        threading.Thread(target=_reload_logged, args=(service,), daemon=True).start()
-
-    def end(_: int, __: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGHUP, reload)
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+def _shown(addresses: tuple[Address, ...], sockets: list[socket.socket]) -> list[str]:
+    if not addresses:
+        return [str(address_of(listening)) for listening in sockets]
+    # By the host as it was given, and the port as it came to be.
+    both = zip(addresses, sockets, strict=True)
+    return [str(address if address.path else replace(address, port=address_of(one).port)) for address, one in both]
 
 
 def _reload_logged(service: Service) -> None:

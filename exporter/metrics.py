@@ -17,6 +17,8 @@ SCOPE_ID = "scope_id"
 PLAN = "plan"
 UNIT = "unit"
 DAILY_SOURCE = "daily_source"
+ROUTE = "route"
+CODE = "code"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -191,6 +193,36 @@ BUILD_INFO = Metric(
     labels=("version", "pythonversion"),
     help="Always 1: the exporter's version and the Python it runs on.",
 )
+WEB_CONFIG_RELOAD_OK = Metric(
+    name="api_usage_exporter_web_config_last_reload_successful",
+    kind="gauge",
+    labels=(),
+    help="1 if the web config file was last read without error, 0 if the one in use is older; absent without a file.",
+)
+WEB_CONFIG_RELOAD_TIME = Metric(
+    name="api_usage_exporter_web_config_last_reload_success_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the web config in use was read, in Unix time; absent without a file.",
+)
+CERTIFICATE_EXPIRY = Metric(
+    name="api_usage_exporter_certificate_expiry_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When the exporter's own TLS certificate expires, in Unix time; absent without TLS.",
+)
+HTTP_REQUESTS = Metric(
+    name="api_usage_exporter_http_requests_total",
+    kind="counter",
+    labels=(ROUTE, CODE),
+    help="Requests that the exporter answered, by route and HTTP status code.",
+)
+PASSWORDS_REFUSED = Metric(
+    name="api_usage_exporter_passwords_refused_total",
+    kind="counter",
+    labels=(),
+    help="Requests refused for their password: it was wrong, or too many others waited to be checked.",
+)
 
 # In the order of /metrics.
 CATALOGUE: tuple[Metric, ...] = (
@@ -222,6 +254,11 @@ CATALOGUE: tuple[Metric, ...] = (
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
     BUILD_INFO,
+    WEB_CONFIG_RELOAD_OK,
+    WEB_CONFIG_RELOAD_TIME,
+    CERTIFICATE_EXPIRY,
+    HTTP_REQUESTS,
+    PASSWORDS_REFUSED,
 )
 
 # Labels that organisation_labels may not be called: ours, and those that Prometheus or Alertmanager put on series.

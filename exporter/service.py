@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class Service:
     """Everything but the web server. Raises ConfigError where the config file cannot be used.
 
-    shard: this exporter's part of the organisations; all of them if left out.
+    shard: this exporter's part of the organisations; all of them if left out. config: the one in use.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Service:
         self._clock = clock
         self._reloading = threading.Lock()
         self._threads: list[threading.Thread] = []
-        config = self._load()
+        config = self.config = self._load()
         self.store = Store(clock, storage)
         self.store.set_targets(config.targets, config.bands)
         self.process = ProcessMetrics()
@@ -78,6 +78,7 @@ class Service:
                 for problem in error.problems:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
+            self.config = config
             self.process.config_loaded(self._clock.now(), config.apis)
             self.store.set_targets(config.targets, config.bands)
             self.poller.set_targets(config.targets, config.bands)

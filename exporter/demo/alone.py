@@ -17,7 +17,13 @@ from exporter.demo.meter import Meter
 from exporter.demo.traffic import Traffic
 from exporter.errors import StartError
 from exporter.flags import ADDRESS
-from exporter.web.server import listen, serve
+from exporter.web.connections import Bounds
+from exporter.web.listening import listen
+from exporter.web.server import serve
+from exporter.web.wsgi import wsgi
+
+# Alertmanager sends many alerts at once.
+_BOUNDS = Bounds(request=16 * 2**20)
 
 _listen_address = click.option(
     "--web.listen-address", "address", type=ADDRESS, default=":8080", help="Where to serve, HOST:PORT or :PORT."
@@ -62,4 +68,4 @@ def _serve(app: Flask, sockets: list[socket.socket]) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     with contextlib.suppress(SystemExit):  # the server raises a signal again once it has ended
-        serve(app, sockets)
+        serve(wsgi(app), sockets, bounds=_BOUNDS)

@@ -1,88 +1,115 @@
-"""The Flask app: the usage page, /metrics, health, reload, and the usage as JSON."""
+"""The whole web surface: Flask's pages, the answers for machines in front of them, and the guard before both."""
 
 from collections.abc import Callable
-from http import HTTPStatus
+from dataclasses import dataclass
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask
 
 from exporter.clock import Clock
-from exporter.errors import ConfigError
+from exporter.config.load import Config
 from exporter.exposition.bodies import Exposition
+from exporter.exposition.process import ProcessMetrics
 from exporter.state.store import Store
-from exporter.view.usage_json import selected, to_json, usage_document
-from exporter.web.negotiation import exposition_format, wants_gzip
+from exporter.web.asgi import App
+from exporter.web.config_in_use import ConfigInUse
+from exporter.web.front import Front
+from exporter.web.guard import Guard
+from exporter.web.http_metrics import HttpMetrics
 from exporter.web.page import usage_page
+from exporter.web.rate_limit import RateLimits
 from exporter.web.security import secured
+from exporter.web.usage_bodies import UsageBodies
+from exporter.web.web_config import WebConfig
+from exporter.web.wsgi import wsgi
 
 # The telemetry path may not stand in their way.
 RESERVED_PATHS = ("/-/", "/api/", "/static/")
 
-_TEXT = "text/plain; charset=utf-8"
+
+@dataclass(frozen=True)
+class Paths:
+    """telemetry: of the metrics. external_url: by which browsers reach us, "" for the address that they ask.
+    route_prefix: what our routes stand below; None: external_url's path."""
+
+    telemetry: str = "/metrics"
+    external_url: str = ""
+    route_prefix: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        return self.external_path if self.route_prefix is None else self.route_prefix.rstrip("/")
+
+    @property
+    def external_path(self) -> str:
+        """What stands before our paths in a browser's URLs."""
+        if not self.external_url:
+            return (self.route_prefix or "").rstrip("/")
+        return urlsplit(self.external_url).path.rstrip("/")
+
+    @property
+    def hosts(self) -> frozenset[bytes]:
+        host = urlsplit(self.external_url).netloc.lower()
+        return frozenset({host.encode()} if host else ())
+
+
+def create_pages(store: Store, clock: Clock, paths: Paths | None = None) -> Flask:
+    """What people look at: the usage page and its files."""
+    paths = paths or Paths()
+    app = Flask(__name__)
+    app.after_request(secured)
+    app.register_blueprint(usage_page(store, clock))
+    links = {
+        "Metrics": paths.telemetry,
+        "Usage as JSON": "/api/v1/usage",
+        "Health": "/-/healthy",
+        "Readiness": "/-/ready",
+        "Config": "/api/v1/status/config",
+    }
+    app.jinja_env.globals.update(
+        links={name: paths.external_path + path for name, path in links.items()},
+        version=version("api-usage-exporter"),
+    )
+    return app
 
 
 def create_app(
     *,
     store: Store,
     exposition: Exposition,
+    process: ProcessMetrics,
+    config: Callable[[], Config],
     reload: Callable[[], None] | None,
     clock: Clock,
     is_alive: Callable[[], bool] = lambda: True,
-    telemetry_path: str = "/metrics",
-) -> Flask:
-    """The app over a running exporter.
+    web_config: Callable[[], WebConfig] | None = None,
+    paths: Paths | None = None,
+) -> App:
+    """The ASGI app over a running exporter.
 
-    reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive: whether polling
-    goes on and metrics are put together.
+    config: the one in use. reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive:
+    whether polling goes on and metrics are put together.
     """
-    app = Flask(__name__)
-    app.after_request(secured)
-    app.register_blueprint(usage_page(store, clock))
-    app.jinja_env.globals.update(telemetry_path=telemetry_path, version=version("api-usage-exporter"))
-
-    @app.get(telemetry_path)
-    def metrics() -> Response:
-        content_type = exposition_format(request.accept_mimetypes)
-        body = exposition.body(content_type)
-        gzipped = wants_gzip(request.accept_encodings)
-        # Whole: an iterator would hold a thread of the server for as long as a slow client takes to read.
-        response = Response(body.gzipped if gzipped else body.plain, content_type=content_type)
-        response.headers["Vary"] = "Accept, Accept-Encoding"
-        if gzipped:
-            response.headers["Content-Encoding"] = "gzip"
-        return response
-
-    @app.get("/-/healthy")
-    def healthy() -> Response:
-        if not is_alive():
-            message = "The exporter has stopped polling, or putting its metrics together; its log says why.\n"
-            return Response(message, HTTPStatus.INTERNAL_SERVER_ERROR, content_type=_TEXT)
-        return Response("The exporter is healthy.\n", content_type=_TEXT)
-
-    @app.get("/-/ready")
-    def ready() -> Response:
-        if exposition.shows_all_tried():
-            return Response("Every organisation has been asked for at least once.\n", content_type=_TEXT)
-        waiting = sum(state.last_poll is None for state in store.states())
-        message = f"Organisations that have not been asked for yet: {waiting}; then their metrics are put together.\n"
-        return Response(message, HTTPStatus.SERVICE_UNAVAILABLE, content_type=_TEXT)
-
-    @app.route("/-/reload", methods=["POST", "PUT"])
-    def reload_config() -> Response:
-        if reload is None:
-            message = "Reloading over HTTP is closed; SIGHUP reloads, and --web.enable-lifecycle opens it.\n"
-            return Response(message, HTTPStatus.FORBIDDEN, content_type=_TEXT)
-        try:
-            reload()
-        except ConfigError as error:
-            message = f"The config was not loaded; the one before stays in use.\n{error}\n"
-            return Response(message, HTTPStatus.INTERNAL_SERVER_ERROR, content_type=_TEXT)
-        return Response("The config was loaded.\n", content_type=_TEXT)
-
-    @app.get("/api/v1/usage")
-    def usage() -> Response:
-        """api, organisation (name or id): only these; each may be given several times."""
-        wanted = selected(store.states(), request.args.getlist("api"), request.args.getlist("organisation"))
-        return Response(to_json(usage_document(wanted, clock.now(), store.bands())), content_type="application/json")
-
-    return app
+    paths = paths or Paths()
+    front = Front(
+        wsgi(create_pages(store, clock, paths)),
+        store=store,
+        exposition=exposition,
+        usage=UsageBodies(store, exposition, clock),
+        reload=reload,
+        config_in_use=ConfigInUse(config).text,
+        is_alive=is_alive,
+        telemetry_path=paths.telemetry,
+        route_prefix=paths.prefix,
+        external_path=paths.external_path,
+    )
+    without = WebConfig()
+    return Guard(
+        front,
+        web_config or (lambda: without),
+        metrics=HttpMetrics(process.registry),
+        limits=RateLimits(clock.monotonic),
+        route_of=front.route_of,
+        origins=paths.hosts,
+    )

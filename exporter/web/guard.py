@@ -1,84 +1,124 @@
-"""What every request passes before the Flask app: its form, basic authentication and the configured headers."""
+"""What every request passes before it is answered: its form, the rate limit, the password, whose site it comes from.
 
-import asyncio
+And what is put on every answer: the configured headers, and a count.
+"""
+
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from urllib.parse import urlsplit
 
+from exporter.web import asgi
+from exporter.web.asgi import App, Header, Message, Receive, Scope, Send
 from exporter.web.basic_auth import BasicAuth, Verdict
+from exporter.web.http_metrics import HttpMetrics
+from exporter.web.rate_limit import RateLimits
 from exporter.web.web_config import WebConfig
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = Iterable[tuple[bytes, bytes]]
-
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%\[\]:-]*")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Refusal = tuple[HTTPStatus, Iterable[Header]]
 
 
 class Guard:
-    """An ASGI app around another. `config` is asked at every request, so that changed users count at once."""
+    """An ASGI app around another. `config` is asked at every request, so that changed users count at once.
 
-    def __init__(self, app: App, config: Callable[[], WebConfig]) -> None:
+    route_of: a path's name in the count of requests; one of few. origins: hosts that count as ours beside the Host
+    header's, say behind a proxy.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        config: Callable[[], WebConfig],
+        *,
+        metrics: HttpMetrics,
+        limits: RateLimits,
+        route_of: Callable[[str], str] = lambda path: path,
+        origins: frozenset[bytes] = frozenset(),
+    ) -> None:
         self._app = app
         self._config = config
+        self._metrics = metrics
+        self._limits = limits
+        self._route_of = route_of
+        self._origins = origins
         self._auth = BasicAuth()
-        self._changing = asyncio.Semaphore(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         config = self._config()
-        headers = [
-            (name.lower().encode(), value.encode()) for name, value in config.http_server_config.headers.items()
-        ]
-        sending = _with_headers(send, headers) if headers else send
+        sending = self._sending(scope, send, config)
         refusal = await self._refusal(scope, config)
-        if refusal is not None:
-            await _answer(sending, *refusal)
-        elif scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if refusal is None:
             await self._app(scope, receive, sending)
         else:
-            # Reloads wait for each other here rather than in the threads that answer scrapes.
-            async with self._changing:
-                await self._app(scope, receive, sending)
+            status, headers = refusal
+            await asgi.answer(sending, status, f"{status.phrase}\n".encode(), [asgi.TEXT, *headers])
 
-    async def _refusal(self, scope: Scope, config: WebConfig) -> tuple[HTTPStatus, Headers] | None:
+    def _sending(self, scope: Scope, send: Send, config: WebConfig) -> Send:
+        extra = [(name.lower().encode(), value.encode()) for name, value in config.http_server_config.headers.items()]
+        names = {name for name, _ in extra}
+        route = self._route_of(scope["path"])
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.answered(route, message["status"])
+                if extra:
+                    own = [(name, value) for name, value in message["headers"] if name not in names]
+                    message = {**message, "headers": [*own, *extra]}
+            await send(message)
+
+        return sending
+
+    async def _refusal(self, scope: Scope, config: WebConfig) -> Refusal | None:
         if _is_malformed(scope):
             return HTTPStatus.BAD_REQUEST, [(b"connection", b"close")]
-        if not config.basic_auth_users:
-            return None
-        given = b",".join(value for name, value in scope["headers"] if name == b"authorization")
+        users = config.basic_auth_users if scope["path"] not in config.auth_excluded_paths else {}
+        given = asgi.header(scope, b"authorization").decode("latin-1") if users else ""
+        # With a limit of their own, so that guesses do not use up a scraper's.
+        known = bool(users) and self._auth.is_known(given, users)
+        if not self._limits.allow(config.rate_limit, known=known):
+            return HTTPStatus.TOO_MANY_REQUESTS, [(b"retry-after", b"1")]
+        if users and not known and (refusal := await self._refused_password(scope, given, users)):
+            return refusal
+        if scope["method"] not in _SAFE_METHODS and self._is_cross_site(scope):
+            return HTTPStatus.FORBIDDEN, []
+        return None
+
+    async def _refused_password(self, scope: Scope, given: str, users: dict[str, str]) -> Refusal | None:
         client = (scope.get("client") or ("",))[0]
-        verdict = await self._auth.judge(given.decode("latin-1"), config.basic_auth_users, client)
+        verdict = await self._auth.judge(given, users, client)
+        if verdict is Verdict.IN:
+            return None
+        if given:
+            self._metrics.refused_password()
         if verdict is Verdict.BUSY:
             return HTTPStatus.TOO_MANY_REQUESTS, [(b"retry-after", b"1")]
-        if verdict is Verdict.OUT:
-            return HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b'Basic realm="api-usage-exporter"')]
-        return None
+        return HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b'Basic realm="api-usage-exporter"')]
+
+    def _is_cross_site(self, scope: Scope) -> bool:
+        """Whether a browser says that a page of another site asks, by the rules of Go's CrossOriginProtection
+        (https://pkg.go.dev/net/http#CrossOriginProtection). Without either header it is no browser."""
+        site = asgi.header(scope, b"sec-fetch-site")
+        if site:
+            return site not in (b"same-origin", b"none")
+        origin = asgi.header(scope, b"origin")
+        # Behind a proxy that has another name for us, ours is the one that browsers know.
+        return bool(origin) and _host_of(origin) not in (asgi.header(scope, b"host").lower(), *self._origins)
+
+
+def _host_of(origin: bytes) -> bytes:
+    """The host, with its port where there is one; b"" where there is none."""
+    try:
+        return urlsplit(origin.decode("ascii")).netloc.lower().encode()
+    except ValueError:  # UnicodeDecodeError is one
+        return b""
 
 
 def _is_malformed(scope: Scope) -> bool:
-    """What h11 lets pass: versions to come, and hosts that are none (RFC 9112, section 3.2)."""
-    hosts = (value for name, value in scope["headers"] if name == b"host")
-    return scope["http_version"] not in ("1.0", "1.1") or not all(map(_HOST.fullmatch, hosts))
-
-
-def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
-    names = {name for name, _ in headers}
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            own = [(name, value) for name, value in message["headers"] if name not in names]
-            message = {**message, "headers": [*own, *headers]}
-        await send(message)
-
-    return sending
-
-
-async def _answer(send: Send, status: HTTPStatus, headers: Headers) -> None:
-    body = f"{status.phrase}\n".encode()
-    named = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *headers]
-    await send({"type": "http.response.start", "status": status.value, "headers": named})
-    await send({"type": "http.response.body", "body": body})
+    """What httptools lets pass: versions to come, no Host or several, hosts that are none (RFC 9112, section 3.2)."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if scope["http_version"] not in ("1.0", "1.1") or len(hosts) > 1 or not all(map(_HOST.fullmatch, hosts)):
+        return True
+    return not hosts and scope["http_version"] == "1.1"

@@ -2,13 +2,15 @@
 
 import ssl
 import threading
-from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
+from cryptography import x509
 
+from exporter.clock import Clock
 from exporter.errors import ConfigError
+from exporter.web.http_metrics import WebConfigMetrics
 from exporter.web.web_config import WebConfig, load_web_config
 
 log = structlog.get_logger()
@@ -19,16 +21,21 @@ _Signature = tuple[tuple[int, ...] | None, ...]
 class LiveWebConfig:
     """Looks for changed files when asked, at most once in `pause` seconds. Thread-safe."""
 
-    def __init__(self, file: Path, monotonic: Callable[[], float], *, pause: float = 1.0) -> None:
+    def __init__(
+        self, file: Path, clock: Clock, metrics: WebConfigMetrics | None = None, *, pause: float = 1.0
+    ) -> None:
         """Raises ConfigError where the file cannot be used."""
         self._file = file
-        self._monotonic = monotonic
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._metrics = metrics
         self._pause = pause
         self._lock = threading.Lock()
-        self._looked_at = monotonic()
+        self._looked_at = clock.monotonic()
         self._config = load_web_config(file)
         self._seen = self._signature()
         self._context = _context(self._config)
+        self._loaded()
 
     def config(self) -> WebConfig:
         with self._lock:
@@ -53,13 +60,23 @@ class LiveWebConfig:
             config = load_web_config(self._file)
             context = _context(config)
         except (ConfigError, OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            log.error("web config not loaded; the one before stays in use", error=str(error))
+            self._refused("web config not loaded; the one before stays in use", error=str(error))
             return
         if (context is None) != (self._context is None):
-            log.error("web config not loaded; turning TLS on or off takes a restart", file=str(self._file))
+            self._refused("web config not loaded; turning TLS on or off takes a restart", file=str(self._file))
             return
         self._config, self._context = config, context
+        self._loaded()
         log.info("web config loaded", file=str(self._file))
+
+    def _loaded(self) -> None:
+        if self._metrics is not None:
+            self._metrics.loaded(self._clock.now(), _expiry(self._config))
+
+    def _refused(self, event: str, **details: str) -> None:
+        log.error(event, **details)
+        if self._metrics is not None:
+            self._metrics.refused()
 
     def _signature(self) -> _Signature:
         tls = self._config.tls_server_config
@@ -70,6 +87,14 @@ def _context(config: WebConfig) -> ssl.SSLContext | None:
     return None if config.tls_server_config is None else config.tls_server_config.context()
 
 
+def _expiry(config: WebConfig) -> datetime | None:
+    """When the server's own certificate expires."""
+    if config.tls_server_config is None:
+        return None
+    # The first one is ours; the others are those between it and its authority.
+    return x509.load_pem_x509_certificate(config.tls_server_config.cert_file.read_bytes()).not_valid_after_utc
+
+
 def _signature(file: Path) -> tuple[int, ...] | None:
     """What differs once a file was written or replaced; Kubernetes swaps a link, which changes the inode."""
     try:
@@ -77,23 +102,3 @@ def _signature(file: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-class LiveContext(ssl.SSLContext):
-    """Stands in for the present context, so that a listening socket serves a renewed certificate.
-
-    asyncio makes every connection with `wrap_bio`; connections that exist keep the certificate they began with.
-    """
-
-    live: LiveWebConfig
-
-    @classmethod
-    def of(cls, live: LiveWebConfig) -> "LiveContext":
-        context = cls(ssl.PROTOCOL_TLS_SERVER)
-        context.live = live
-        return context
-
-    def wrap_bio(self, *args: Any, **more: Any) -> ssl.SSLObject:
-        context = self.live.context()
-        assert context is not None  # noqa: S101 - TLS cannot be turned off while running
-        return context.wrap_bio(*args, **more)

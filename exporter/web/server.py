@@ -1,120 +1,136 @@
-"""The HTTP server: uvicorn over the Flask app (why uvicorn: docs/dependencies.md)."""
+"""The HTTP server: uvicorn, on uvloop where there is one (why these: docs/dependencies.md)."""
 
 import asyncio
 import contextlib
-import os
 import resource
 import socket
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
+import structlog
 import uvicorn
-from a2wsgi import WSGIMiddleware
-from flask import Flask
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.address import Address
-from exporter.errors import StartError
-from exporter.web.guard import Guard
-from exporter.web.live_config import LiveContext, LiveWebConfig
-from exporter.web.web_config import WebConfig
+from exporter.web.asgi import App
+from exporter.web.connections import Accepted, Bounds, Connection, Connections
+from exporter.web.live_config import LiveWebConfig
 
-# Threads for Flask: its bodies are whole, so that each is held for milliseconds, and no slow reader holds one.
-_WORKERS = 16
+log = structlog.get_logger()
+
 # Answers take far less, and what supervises the process kills after 10 s (Docker) or later.
 _GRACE_SECONDS = 3
-# As uvicorn's own default; the system cuts it to its net.core.somaxconn.
-_BACKLOG = 2048
-# From the first byte of a request, or the connection, to the last of the answer.
-_EXCHANGE_SECONDS = 60
+# Until some connection may have gone.
+_PAUSE_SECONDS = 0.1
 
 
-def listen(address: Address) -> socket.socket:
-    """A listening socket. Raises StartError, in one line, where the address cannot be had."""
-    try:
-        listening = _listening(address)
-    except OSError as error:
-        # create_server adds the address once more to strerror.
-        known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known and error.errno else "the host is not known"
-        raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
-    # Accepted sockets inherit it. asyncio sets it only where it sees the protocol, which create_server leaves open;
-    # without it the end of a short answer waits some 40 ms for the client's delayed acknowledgement.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+class Server(uvicorn.Server):
+    """Serves until SIGINT or SIGTERM; answers under way get a few seconds to end.
+
+    live: TLS, and which clients' certificates are let in. on_start: called once it answers. bounds: of connections.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        live: LiveWebConfig | None = None,
+        on_start: Callable[[], None] = lambda: None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        bounds = bounds or Bounds()
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            # A client could name itself anything: whom to trust is not ours to guess.
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_keep_alive=int(bounds.idle),
+        )
+        super().__init__(config)
+        self._register = Connections(replace(bounds, most=_most_connections(bounds.most)))
+        self._live = live
+        self._on_start = on_start
+        self._accepting: list[asyncio.Task[None]] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Instead of uvicorn's, which knows nothing of a connection before its TLS is there."""
+        self.servers = []
+        self._accepting = [asyncio.create_task(self._accept(listening)) for listening in sockets or ()]
+        self.started = True
+        self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for accepting in self._accepting:
+            accepting.cancel()
+        await asyncio.wait(self._accepting)
+        await super().shutdown(sockets)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+            except OSError as error:  # too many open files, or one that has gone already
+                log.warning("a connection could not be accepted", error=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            connecting = loop.create_task(self._connect(accepted))
+            self._connecting.add(connecting)
+            connecting.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        # As it is now: a renewed certificate counts from the next connection on.
+        context = self._live.context() if self._live else None
+        seconds = self._register.bounds.handshake
+        pending = Accepted(accepted, seconds)
+        self._register.enter(pending)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol, accepted, ssl=context, ssl_handshake_timeout=seconds if context else None
+            )
+        except OSError:  # gone, or no TLS (ssl.SSLError is an OSError)
+            pass
+        finally:
+            self._register.leave(pending)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Connection(
+            self._register,
+            partial(_is_allowed, self._live),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
 
-def _listening(address: Address) -> socket.socket:
-    if not address.host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+def serve(
+    app: App,
+    sockets: list[socket.socket],
+    live: LiveWebConfig | None = None,
+    on_start: Callable[[], None] = lambda: None,
+    bounds: Bounds | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    Server(app, live, on_start, bounds).run(sockets)
 
 
-def serve(app: Flask, sockets: list[socket.socket], live: LiveWebConfig | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; answers under way get a few seconds to end. live: TLS, users, headers."""
-    _allow_many_connections()
-    without = WebConfig()
-    # a2wsgi has its own names for ASGI's types.
-    guarded = Guard(WSGIMiddleware(app, workers=_WORKERS), live.config if live else lambda: without)  # type: ignore[arg-type]
-    config = uvicorn.Config(
-        guarded,
-        http=_protocol(live),
-        loop="asyncio",  # others may not make connections with wrap_bio
-        ws="none",
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_keep_alive=75,
-        ssl_context_factory=(lambda *_: LiveContext.of(live)) if live and live.context() else None,
-    )
-    uvicorn.Server(config).run(sockets=sockets)
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit on open files to what the system allows us, as Go programs do at their start."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _most_connections(most: int) -> int:
+    """Raise the limit on open files to what the system allows, as Go programs do; half of it is left to the polls."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if allowed == resource.RLIM_INFINITY else min(most, allowed // 2)
 
 
-def _protocol(live: LiveWebConfig | None) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP/1.1, with an end to requests that are never completed and answers that are never read."""
-
-    class Protocol(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if not _is_allowed(transport, live):
-                transport.abort()
-            self._begin()
-
-        def data_received(self, data: bytes) -> None:
-            if self._deadline is None:
-                self._begin()
-            super().data_received(data)
-
-        def on_response_complete(self) -> None:
-            self._end()
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._end()
-            super().connection_lost(exc)
-
-        def _begin(self) -> None:
-            self._deadline = self.loop.call_later(_EXCHANGE_SECONDS, self.transport.abort)
-
-        def _end(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-    return Protocol
-
-
-def _is_allowed(transport: asyncio.Transport, live: LiveWebConfig | None) -> bool:
+def _is_allowed(live: LiveWebConfig | None, transport: asyncio.Transport) -> bool:
     """Whether the client's certificate bears a name that is let in."""
     tls = live.config().tls_server_config if live else None
     if tls is None or not tls.client_allowed_sans:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from exporter.config.fields import FilePath, Frozen
+from exporter.config.fields import Duration, FilePath, Frozen
 from exporter.config.yaml_document import Document
 
 # Go's names of the TLS 1.2 suites that it calls secure or that its default once held, as OpenSSL calls them. TLS 1.3
@@ -142,14 +142,31 @@ class HttpServer(Frozen):
     )
 
 
+class RateLimit(Frozen):
+    """A token bucket: `burst` requests at once, and one more every `interval`."""
+
+    interval: Duration = Field(description="Time for one more request; 0s: no limit.")
+    burst: int = Field(ge=1, description="Requests at once.")
+
+
+def _check_path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("must be a path, such as /-/healthy")
+    return value
+
+
 class WebConfig(Frozen):
     """The web config file."""
 
     tls_server_config: TlsServer | None = None
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: dict[str, Annotated[str, AfterValidator(_check_hash)]] = Field(
-        {}, repr=False, description="Passwords' bcrypt hashes, by user name; with any, every path asks for one."
+        {}, repr=False, description="Passwords' bcrypt hashes, by user name; with any, paths ask for one."
     )
+    auth_excluded_paths: frozenset[Annotated[str, AfterValidator(_check_path)]] = Field(
+        frozenset(), strict=False, description="Paths that ask for no password, as they are asked for: /-/healthy."
+    )
+    rate_limit: RateLimit | None = Field(None, description="How many requests are answered; further ones get 429.")
 
 
 def load_web_config(file: Path) -> WebConfig:

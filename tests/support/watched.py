@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from exporter.clock import Clock
-from exporter.config.load import Target, load_config
+from exporter.config.load import Config, Target, load_config
 from exporter.errors import PollError
 from exporter.exposition.bodies import TEXT, Exposition
 from exporter.exposition.process import ProcessMetrics
@@ -18,7 +18,9 @@ from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageS
 from exporter.service import Service
 from exporter.state.storage import Storage
 from exporter.state.store import Store
-from exporter.web.app import create_app
+from exporter.web.app import Paths, create_app, create_pages
+from exporter.web.asgi import App, Receive, Scope, Send
+from exporter.web.web_config import WebConfig
 from tests.support.clock import FakeClock
 
 NOVEMBER = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -63,18 +65,31 @@ def store_of(clock: Clock, targets: Iterable[Target], storage: Storage | None = 
 
 
 class Watched:
-    """A store that a test fills, with what stands on it: the exposition, and the app."""
+    """A store that a test fills, with what stands on it: the exposition, and the web surface.
 
-    def __init__(self, targets: Iterable[Target]) -> None:
+    pages: Flask's part of it. app: all of it, as of the exposition's last refresh. fresh: the same, refreshed.
+    """
+
+    def __init__(self, targets: Iterable[Target], paths: Paths | None = None) -> None:
         self.clock = FakeClock()
         self.targets = {target.key: target for target in targets}
         self.store = store_of(self.clock, self.targets.values())
         self.process = ProcessMetrics()
         self.exposition = Exposition(self.store, self.process, self.clock)
+        self.config = Config(Path("config.yaml"), tuple(self.targets.values()), self.store.bands())
+        self.paths = paths
 
     @cached_property
-    def app(self) -> Flask:
-        return app_over(self, self.clock)
+    def pages(self) -> Flask:
+        return create_pages(self.store, self.clock, self.paths)
+
+    @cached_property
+    def app(self) -> App:
+        return app_over(self, self.clock, paths=self.paths)
+
+    async def fresh(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.exposition.refresh()
+        await self.app(scope, receive, send)
 
     def reload(self) -> None:
         """Nothing: there is no file to read anew."""
@@ -94,12 +109,23 @@ class Watched:
         self.store.record(self.targets[api, organisation], error)
 
 
-def app_over(exporter: Watched | Service, clock: Clock, *, is_alive: Callable[[], bool] = lambda: True) -> Flask:
-    """The web app on an exporter's parts. is_alive: what /-/healthy is to report."""
+def app_over(
+    exporter: Watched | Service,
+    clock: Clock,
+    *,
+    is_alive: Callable[[], bool] = lambda: True,
+    paths: Paths | None = None,
+    web_config: Callable[[], WebConfig] | None = None,
+) -> App:
+    """The web surface on an exporter's parts. is_alive: what /-/healthy is to report."""
     return create_app(
         store=exporter.store,
         exposition=exporter.exposition,
+        process=exporter.process,
+        config=lambda: exporter.config,
         reload=exporter.reload,
         clock=clock,
         is_alive=is_alive,
+        paths=paths,
+        web_config=web_config,
     )

@@ -1,18 +1,20 @@
 """The usage page and the JSON document over HTTP, without a browser."""
 
-import json
 import re
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
 from exporter.view.cards import organisation_cards
 from exporter.view.usage_json import from_json, to_json, usage_document
+from tests.support.asgi import serve_asgi
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 PAGES = (
@@ -21,8 +23,10 @@ PAGES = (
     "/?organisation=nobody",
     "/metrics",
     "/api/v1/usage",
+    "/api/v1/status/config",
     "/-/healthy",
     "/-/ready",
+    "/-/reload",
     "/static/usage.js",
     "/nothing",
 )
@@ -35,7 +39,13 @@ def watched(tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def client(watched: Watched) -> FlaskClient:
-    return watched.app.test_client()
+    return watched.pages.test_client()
+
+
+@pytest.fixture
+def url(watched: Watched) -> Iterator[str]:
+    with serve_asgi(watched.fresh) as url:
+        yield url
 
 
 def page(client: FlaskClient, url: str, status: int = 200) -> str:
@@ -80,7 +90,7 @@ def test_only_the_scope_that_could_not_be_read_is_stale(client: FlaskClient, wat
 
 
 def test_one_organisation_needs_no_choice(tmp_path: Path) -> None:
-    client = Watched(targets_of(tmp_path, {"vendor": ["Only & one"]})).app.test_client()
+    client = Watched(targets_of(tmp_path, {"vendor": ["Only & one"]})).pages.test_client()
     response = client.get("/")
     assert response.status_code == 302
     assert response.location == "/?api=vendor&organisation=Only+%26+one"
@@ -129,16 +139,15 @@ def test_partly_seen_days_are_marked(client: FlaskClient, watched: Watched) -> N
     assert 'aria-label="Friday, 20 November 2026: not known"' in html
 
 
-@pytest.mark.parametrize("url", PAGES)
-def test_every_answer_is_guarded(client: FlaskClient, url: str) -> None:
-    with client.get(url) as response:
-        headers = response.headers
-    policy = headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+def test_every_answer_is_guarded(url: str) -> None:
+    for path in PAGES:
+        headers = requests.get(url + path, timeout=10).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_pages_ask_no_other_host_and_hold_no_code(client: FlaskClient, watched: Watched) -> None:
@@ -163,7 +172,7 @@ def test_a_thousand_organisations_stay_fast(tmp_path: Path) -> None:
     watched = Watched(targets_of(tmp_path, {"vendor": names}))
     for name in names:
         watched.reads(name, *(scope(f"Scope {number}", daily=days(*range(30))) for number in range(6)))
-    client = watched.app.test_client()
+    client = watched.pages.test_client()
     page(client, "/")
     for url in ("/", "/?find=0999", "/?organisation=Organisation+0999", "/?organisation=Organisation+0999&fragment="):
         started = time.process_time()
@@ -188,9 +197,10 @@ def test_the_document_survives_the_way_to_a_client(watched: Watched) -> None:
     )
 
 
-def test_the_document_says_what_a_card_shows(client: FlaskClient, watched: Watched) -> None:
+def test_the_document_says_what_a_card_shows(url: str, watched: Watched) -> None:
     watched.reads("Acme", scope("A", 940), scope("B", limit=None), scope("C", 3, 0))
-    organisation = client.get("/api/v1/usage?api=vendor&organisation=Acme").json["organisations"][0]  # type: ignore[index]
+    document = requests.get(f"{url}/api/v1/usage?api=vendor&organisation=Acme", timeout=10).json()
+    organisation = document["organisations"][0]
     a, b, c = organisation["scopes"]
     assert (a["used_ratio"], a["used_percentage"], a["band"], a["limit"]) == (0.94, "94.00%", "critical", 1000)
     assert (b["used_ratio"], b["used_percentage"], b["band"], b["limit"]) == (None, None, None, "unlimited")
@@ -198,9 +208,9 @@ def test_the_document_says_what_a_card_shows(client: FlaskClient, watched: Watch
     assert a["projection"]["limit_reached_at"].startswith("2026-11-2")
 
 
-def test_the_document_can_be_asked_for_in_parts(client: FlaskClient) -> None:
+def test_the_document_can_be_asked_for_in_parts(url: str) -> None:
     def keys(query: str) -> list[tuple[str, str]]:
-        found = json.loads(client.get(f"/api/v1/usage{query}").data)["organisations"]
+        found = requests.get(f"{url}/api/v1/usage{query}", timeout=10).json()["organisations"]
         return [(one["api"], one["organisation"]) for one in found]
 
     assert keys("") == [("vendor", "Acme"), ("vendor", "Bolt"), ("other", "Acme")]

@@ -1,5 +1,7 @@
 """The usage page in a real Chromium: what it looks like, how it is worked with, and that it refreshes in peace."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from exporter.errors import AuthError
 from exporter.model import DailyUsage
-from tests.support.http import serve
+from exporter.web.asgi import Receive, Scope, Send
+from tests.support.asgi import serve_asgi
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 ACME = "/?api=vendor&organisation=Acme"
@@ -41,7 +44,7 @@ def watched(tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def url(watched: Watched) -> Iterator[str]:
-    with serve(watched.app) as url:
+    with serve_asgi(watched.fresh) as url:
         yield url
 
 
@@ -223,13 +226,43 @@ def test_the_page_refreshes_by_itself(page: Page, watched: Watched) -> None:
 
 
 def test_an_exporter_that_does_not_answer_is_told(browser: Browser, watched: Watched) -> None:
-    with serve(watched.app) as url:
+    with serve_asgi(watched.fresh) as url:
         page = browser.new_page()
         page.goto(url + ACME)
     refresh(page)
     expect(page.get_by_role("status").filter(has_text="The exporter does not answer")).to_be_visible()
     expect(page.locator(".card").first).to_contain_text("74.99%")
     page.close()
+
+
+def test_an_exporter_that_takes_the_question_and_never_answers_is_reported(
+    browser: Browser, watched: Watched
+) -> None:
+    silent = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if silent.is_set():
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+            await asyncio.sleep(30)
+        await watched.fresh(scope, receive, send)
+
+    with serve_asgi(app) as url:
+        page = browser.new_page()
+        page.clock.install()
+        page.goto(url + ACME)
+        silent.set()
+        told = page.get_by_role("status").filter(has_text="The exporter does not answer")
+        with page.expect_request("**fragment=**"):
+            page.clock.run_for(10_000)  # until the page asks for news
+        expect(told).to_be_hidden()
+        page.clock.run_for(10_000)  # and no longer
+        expect(told).to_be_visible()
+        expect(page.locator(".card").first).to_contain_text("74.99%")
+        silent.clear()
+        with page.expect_response("**fragment=**"):
+            page.clock.run_for(10_000)
+        expect(told).to_be_hidden()
+        page.close()
 
 
 def test_without_javascript(browser: Browser, url: str) -> None:

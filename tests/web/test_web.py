@@ -25,11 +25,12 @@ from exporter.exposition.bodies import OPENMETRICS, TEXT
 from exporter.local.processes import Processes, eventually
 from exporter.service import Service
 from exporter.thresholds import RENDERED_MAX_AGE_SECONDS
+from exporter.web.listening import listen
 from exporter.web.negotiation import exposition_format
-from exporter.web.server import listen
+from tests.support.asgi import serve_asgi
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
-from tests.support.http import Vendor, serve
+from tests.support.http import Vendor
 from tests.support.programs import start_exporter
 from tests.support.watched import app_over
 
@@ -59,7 +60,7 @@ def running(tmp_path: Path, vendor: Vendor, clock: FakeClock) -> Iterator[Runnin
     vendor.answer = lambda _: Response(json.dumps(answer({"name": "Maps <b>"})))
     config = write_config(tmp_path / "config.yaml", {"url": f"{vendor.url}/usage"})
     service = Service(config, clock)
-    with serve(app_over(service, clock)) as url:
+    with serve_asgi(app_over(service, clock, is_alive=service.is_alive)) as url:
         yield Running(url, service, config)
     service.stop()
 
@@ -158,7 +159,8 @@ def test_ready_means_that_metrics_show_it(running: Running) -> None:
 
 def test_an_exporter_that_no_longer_polls_is_not_healthy(clock: FakeClock, running: Running) -> None:
     alive = [True]
-    with serve(app_over(running.service, clock, is_alive=lambda: alive[0])) as url:
+    other = Service(running.config, clock)
+    with serve_asgi(app_over(other, clock, is_alive=lambda: alive[0])) as url:
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 200
         alive[0] = False
         assert requests.get(f"{url}/-/healthy", timeout=5).status_code == 500
@@ -174,8 +176,7 @@ def test_an_exporter_whose_metrics_grow_old_is_not_healthy(clock: FakeClock, run
     running.service.start()
     assert running.service.is_alive()
     clock.advance(seconds=RENDERED_MAX_AGE_SECONDS + 1)
-    with serve(app_over(running.service, clock, is_alive=running.service.is_alive)) as url:
-        old = requests.get(f"{url}/-/healthy", timeout=5)
+    old = running.get("/-/healthy")
     assert (old.status_code, old.text) == (
         500,
         "The exporter has stopped polling, or putting its metrics together; its log says why.\n",

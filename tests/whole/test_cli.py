@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -87,6 +88,9 @@ def test_help_names_every_flag_its_environment_variable_and_an_example() -> None
         "web.listen-address",
         "web.telemetry-path",
         "web.config.file",
+        "web.systemd-socket",
+        "web.external-url",
+        "web.route-prefix",
         "web.enable-lifecycle",
         "storage.path",
         "log.level",
@@ -125,10 +129,15 @@ def test_flags_come_from_the_environment_too(config: Path) -> None:
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--web.listen-address=10190", "must be HOST:PORT or :PORT, such as :10190, not '10190'"),
+        ("--web.listen-address=10190", "must be HOST:PORT, :PORT or unix:PATH, such as :10190, not '10190'"),
         ("--web.telemetry-path=metrics", "must be a path such as /metrics, not 'metrics'"),
         ("--web.telemetry-path=/-/healthy", "'/-/healthy' is an address of the exporter's own"),
         ("--web.telemetry-path=/a//b", "must be a path such as /metrics, not '/a//b'"),
+        ("--web.route-prefix=usage", "must be a path such as /usage, or /, not 'usage'"),
+        ("--web.external-url=example.org", "must be a URL such as https://example.org/usage, not 'example.org'"),
+        ("--web.external-url=https://u:p@example.org/", "must be a URL such as"),
+        ("--web.external-url=https://example.org/a?b", "must be a URL such as"),
+        ("--web.external-url=http://[", "must be a URL such as"),
         ("--log.level=loud", "'loud' is not one of"),
         ("--no-such-flag", "No such option"),
     ],
@@ -172,16 +181,148 @@ def test_a_signal_just_after_the_start_is_not_lost(config: Path, number: int) ->
         process.stderr.close()
 
 
+def test_the_log_names_the_port_that_the_system_chose(tmp_path: Path, config: Path) -> None:
+    with started(tmp_path, config, "--web.listen-address=127.0.0.1:0") as exporter:
+        (port,) = re.findall(r'addresses="\S+ 127\.0\.0\.1:(\d+)"', exporter.log())
+        assert requests.get(f"http://127.0.0.1:{port}/-/healthy", timeout=10).ok
+
+
+# The exporter in a network whose name service knows six.test, by an AAAA record alone.
+ONLY_AAAA = """
+import socket
+from exporter.cli import main
+real = socket.getaddrinfo
+def lookup(host, port, family=0, *args, **more):
+    if host != "six.test":
+        return real(host, port, family, *args, **more)
+    if family == socket.AF_INET:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return real("::1", port, family, *args, **more)
+socket.getaddrinfo = lookup
+main()
+"""
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_a_name_with_an_ipv6_address_alone(config: Path) -> None:
+    command = [sys.executable, "-c", ONLY_AAAA, f"--config.file={config}", "--web.listen-address=six.test:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        (port,) = re.findall(r"addresses=six\.test:(\d+)", process.stderr.readline())
+        assert requests.get(f"http://[::1]:{port}/-/healthy", timeout=10).ok
+        process.kill()
+
+
+def test_a_unix_socket(tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "exporter.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    with started(tmp_path, config, f"--web.listen-address=unix:{path}") as exporter:
+        assert f"unix:{path}" in exporter.log()
+        assert get_over(path).startswith(b"HTTP/1.1 200 OK")
+        refused = run(f"--config.file={config}", f"--web.listen-address=unix:{path}")
+        assert f"cannot listen on unix:{path}: Address already in use" in refused.stderr
+
+
+def get_over(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(path))
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        return client.recv(1000)
+
+
+# What systemd does for a service with a socket unit.
+WITH_SOCKETS = """
+import os, sys
+first, second = map(int, sys.argv[1:3])
+os.dup2(first, 3), os.dup2(second, 4)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2")
+os.execv(sys.executable, [sys.executable, "-m", "exporter", *sys.argv[3:]])
+"""
+
+
+def test_sockets_that_systemd_hands_over(tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "exporter.sock"
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(path))
+        unix.listen()
+        for one in (tcp, unix):
+            os.set_inheritable(one.fileno(), True)
+        port = tcp.getsockname()[1]
+        numbers = [str(one.fileno()) for one in (tcp, unix)]
+        command = [sys.executable, "-c", WITH_SOCKETS, *numbers, f"--config.file={config}", "--web.systemd-socket"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, close_fds=False) as process:
+            assert process.stderr is not None
+            assert f'addresses="127.0.0.1:{port} unix:{path}"' in process.stderr.readline()
+            assert requests.get(f"http://127.0.0.1:{port}/-/healthy", timeout=10).ok
+            assert get_over(path).startswith(b"HTTP/1.1 200 OK")
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+def test_without_a_socket_unit_there_is_no_socket(config: Path) -> None:
+    refused = run(f"--config.file={config}", "--web.systemd-socket")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "systemd has handed over no socket" in refused.stderr
+
+
+def test_systemd_is_notified(tmp_path: Path, config: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        with started(tmp_path, config, NOTIFY_SOCKET=str(tmp_path / "notify")) as exporter:
+            assert manager.recv(100) == b"READY=1"
+            exporter.process.terminate()
+            assert exporter.process.wait(10) == 0
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+def handles(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal (proc(5))."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    caught = re.search(r"^SigCgt:\s+(\w+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+def has_loaded_little(pid: int) -> bool:
+    """Whether the process is at its very beginning: of Flask's or pydantic's world nothing is there yet."""
+    return "pydantic" not in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [COMMAND, [str(Path(sys.executable).with_name("api-usage-exporter"))]])
+def test_signals_count_from_the_first_instant(config: Path, command: list[str]) -> None:
+    for number, early in ((signal.SIGHUP, True), (signal.SIGTERM, True), (signal.SIGHUP, False)):
+        flags = [f"--config.file={config}", "--web.listen-address=127.0.0.1:0"]
+        with subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            eventually(lambda pid=process.pid: handles(pid, signal.SIGHUP) and handles(pid, signal.SIGTERM))  # type: ignore[misc]
+            assert has_loaded_little(process.pid)
+            if not early:
+                eventually(lambda pid=process.pid: not has_loaded_little(pid))  # type: ignore[misc]
+            process.send_signal(number)
+            if number == signal.SIGHUP:
+                logged = [process.stderr.readline(), process.stderr.readline()]
+                assert {"config loaded" in line or "serving" in line for line in logged} == {True}
+                process.terminate()
+            assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
-    [(":10190", Address("", 10190)), ("[::1]:80", Address("::1", 80)), ("localhost:1", Address("localhost", 1))],
+    [
+        ("unix:/run/a.sock", Address(path="/run/a.sock")),
+        (":10190", Address("", 10190)),
+        ("[::1]:80", Address("::1", 80)),
+        ("localhost:1", Address("localhost", 1)),
+    ],
 )
 def test_addresses(text: str, address: Address) -> None:
     assert Address.parse(text) == address
     assert str(address) == text
 
 
-@pytest.mark.parametrize("text", ["", "x", ":", "x:", "::1:80", "x:70000", "x:-1", "x:٣"])
+@pytest.mark.parametrize("text", ["", "x", ":", "x:", "::1:80", "x:70000", "x:-1", "x:٣", "unix:a.sock", "unix:"])
 def test_bad_addresses(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         Address.parse(text)

@@ -26,7 +26,7 @@ from exporter.state.storage import Storage
 from exporter.terminal.once import poll_once
 from exporter.thresholds import DEFAULT_BANDS
 from exporter.view.usage_json import to_json
-from exporter.web.app import create_app
+from exporter.web.app import create_pages
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 
@@ -225,8 +225,7 @@ def test_what_was_sent_as_a_secret_is_nowhere_in_what_is_written(
         targets = load_config(file).targets
         document, troubles = poll_once(targets, SystemClock(), DEFAULT_BANDS)
         service.stop()
-    app = create_app(store=service.store, exposition=service.exposition, reload=None, clock=SystemClock())
-    page = app.test_client().get("/?api=demo&organisation=acme").text
+    page = create_pages(service.store, SystemClock()).test_client().get("/?api=demo&organisation=acme").text
     stored = "".join(one.read_text("utf-8", "replace") for one in (tmp_path / "data").iterdir() if one.is_file())
     written = [
         service.exposition.body(TEXT).plain.decode(),

@@ -4,6 +4,8 @@
 const main = document.getElementById("main");
 const offline = document.getElementById("offline");
 const asked = { page: 0, search: 0 };
+// An exporter that has not answered by then does not: it takes milliseconds, and the network seconds at most.
+const PATIENCE = 10_000;
 let timer;
 
 // Make `from` look like `to`, keeping every node that can stay: so focus, hover, scroll and open details stay too.
@@ -41,8 +43,15 @@ async function fetched(url, kind) {
   const number = ++asked[kind];
   const address = new URL(url, location.href);
   address.searchParams.set("fragment", "");
-  const response = await fetch(address, { headers: { Accept: "text/html" } });
-  const html = await response.text();
+  const patience = new AbortController();
+  const ended = setTimeout(() => patience.abort(), PATIENCE);
+  let response, html;
+  try {
+    response = await fetch(address, { headers: { Accept: "text/html" }, signal: patience.signal });
+    html = await response.text();
+  } finally {
+    clearTimeout(ended);
+  }
   if (!(response.headers.get("Content-Type") || "").startsWith("text/html") || response.status >= 500) {
     throw new Error(`the exporter answered ${response.status}`);
   }
