@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "capacity": capacity.measure,
     "state": state.measure,
     "polling": polling.measure,
+    "poll": polling.measure_cpu,
     "reload": polling.measure_running,
     "panels": panels.measure,
     "cost": cost.measure,

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from exporter.config.expressions import Expression
-from exporter.config.fields import Duration, Frozen, at_most, parse_duration
+from exporter.config.fields import Duration, Flag, Frozen, at_most, check_json, parse_duration
 
-Scalar = str | int | float | bool | None
+Scalar = Annotated[str | int | float | bool | None, BeforeValidator(check_json)]
 
 
 def _length(value: object) -> float | Literal["month"]:
@@ -33,11 +33,15 @@ Length = Annotated[
 class PeriodMapping(Frozen):
     """The billing period: both ends, or one of them and a length.
 
-    Ends are ISO 8601 texts (without an offset: in the api's time zone), or Unix seconds or milliseconds.
+    Ends are ISO 8601 texts or RFC 2822 dates (without an offset: in the api's time zone), or Unix seconds or
+    milliseconds.
     """
 
     start: Expression | None = Field(None, description="When the period began.")
     end: Expression | None = Field(None, description="When it ends, and the usage starts again from 0.")
+    inclusive: bool = Field(
+        False, description="true: end is the period's last day or last second, such as 2026-11-30 or …T23:59:59Z."
+    )
     ends_in: Expression | None = Field(None, description="Seconds until it ends, instead of end.")
     length: Length | None = Field(
         None, description="month (a calendar month) or a duration; needed where only one end is mapped."
@@ -47,6 +51,8 @@ class PeriodMapping(Frozen):
     def _enough(self) -> Self:
         if self.end is not None and self.ends_in is not None:
             raise ValueError("needs only one of end and ends_in")
+        if self.inclusive and self.end is None:
+            raise ValueError("has inclusive, which says how end is meant, and no end")
         ends = [self.start is not None, self.end is not None or self.ends_in is not None].count(True)
         if ends == 0:
             raise ValueError("needs start, end or both; a fixed calendar period goes under static.period")
@@ -68,7 +74,7 @@ class DailyMapping(Frozen):
         None, description="For a list without dates: the date of its first entry, each further one a day later."
     )
     requests: Expression = Field(Expression(path="@"), description="An entry's count; left out: the entry itself.")
-    finer: bool = Field(False, description="true: entries are of hours, say, and are summed to days.")
+    finer: Flag = Field(False, description="true: entries are of hours, say, and are summed to days.")
 
     @model_validator(mode="after")
     def _dated(self) -> Self:
@@ -102,7 +108,9 @@ class UsageMapping(Frozen):
         Expression(key=True), description="An organisation's id there; left out: the key."
     )
     joins: dict[str, Join] = Field({}, description="By request: where its answer has its part on a scope.")
-    filter: Expression | None = Field(None, description="Scopes for which this is null, false or empty are left out.")
+    filter: Expression | None = Field(
+        None, description="Scopes for which this is null, false or empty are left out; 0 keeps them."
+    )
     name: Expression = Field(description="The scope's name, as people know it.")
     id: Expression | None = Field(None, description="The vendor's identifier of the scope.")
     plan: Expression | None = Field(None, description="The plan that the scope is bought under.")

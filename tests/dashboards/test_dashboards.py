@@ -225,6 +225,7 @@ KEYWORDS = [
     "histogram_quantile",
     "last_over_time",
     "query_result",
+    "round",
 ]
 
 
