@@ -468,3 +468,35 @@ def test_the_metrics_say_when_they_were_put_together(exporter: Exporter) -> None
     assert exporter.value(metrics.LAST_RENDER_TIME) == exporter.clock.now().timestamp()
     assert exporter.exposition.age() == 0
     assert exporter.value(metrics.LAST_RENDER_DURATION) == 0  # by a clock that stands still
+
+
+def test_a_suspect_count_is_a_flag_beside_the_last_trusted_one(exporter: Exporter) -> None:
+    def flags() -> dict[str, float]:
+        found = samples(exporter.text())
+        return {
+            dict(labels)["reason"]: value for (name, labels), value in found.items() if name == metrics.SUSPECT.name
+        }
+
+    exporter.poll(MAPS)
+    assert flags() == {"fall": 0, "jump": 0}
+    for count in (0, 375, 0):
+        exporter.clock.advance(minutes=5)
+        exporter.poll(replace(MAPS, requests=count))
+        assert flags() == {"fall": 1, "jump": 0}
+        assert exporter.value(metrics.REQUESTS) == 750
+    exporter.poll(replace(MAPS, requests=751))
+    assert flags() == {"fall": 0, "jump": 0}
+    assert exporter.value(metrics.REQUESTS) == 751
+
+
+def test_the_last_change_of_each_term_is_published_with_what_it_was_before(exporter: Exporter) -> None:
+    for limit in (1000, 500, 800):
+        exporter.poll(replace(MAPS, limit=limit, plan=f"Plan {limit == 800}"))
+        exporter.clock.advance(minutes=5)
+    changed = {
+        (dict(labels)["term"], dict(labels)["direction"], dict(labels)["previous"]): value
+        for (name, labels), value in samples(exporter.text()).items()
+        if name == metrics.LIMIT_CHANGED.name
+    }
+    at = exporter.clock.now().timestamp() - 300
+    assert changed == {("limit", "raised", "500"): at, ("plan", "changed", "Plan False"): at}
