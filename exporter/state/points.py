@@ -77,6 +77,10 @@ class Points:
         kept = [point for point in self if point[0] <= int(moment)]
         return _packed(kept, self.revision + 1, moment)
 
+    def anew(self) -> "Points":
+        """Without any, as another count begins; those that were here were right."""
+        return Points((), b"", self.revision, self.revised_from)
+
     def with_earlier(self, points: Sequence[Point]) -> "Points":
         """With points from before these, as a database gives them back."""
         first = next(iter(self), None)

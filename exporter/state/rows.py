@@ -230,7 +230,8 @@ class Rows:
     def _write_points(self, connection: sqlite3.Connection, written: _Written, watched: Watched) -> None:
         known, points = watched.known, watched.points
         if points.revision != written.revision:
-            since = min(points.revised_from, written.points_until)
+            # What was taken back is not older than the points in memory.
+            since = max(min(points.revised_from, written.points_until), next(iter(points), (0.0, 0.0))[0] - 1)
             connection.execute("UPDATE points SET suspect = 1 WHERE scope = ? AND at > ?", (written.scope, since))
         else:
             since = written.points_until

@@ -199,7 +199,7 @@ class Watched:
 def observe(watched: Watched | None, seen: Seen, zone: ZoneInfo, *, derive_days: bool = True) -> Watched:
     """What is known after a poll. derive_days: False where the vendor reports them."""
     if watched is None or watched.known.at - seen.at > _CLOCK_WAS_WRONG:
-        return _first(seen, zone, derive_days=derive_days)
+        return _first(watched.points.anew() if watched else Points(), seen, zone, derive_days=derive_days)
     known = watched.known
     if seen.at < known.at:  # a clock set back
         seen = replace(seen, at=known.at)
@@ -207,7 +207,7 @@ def observe(watched: Watched | None, seen: Seen, zone: ZoneInfo, *, derive_days:
         known = replace(known, tally=Tally(since=seen.at) if derive_days else None)
         watched = Watched(known, watched.points)
     if known.mapping and seen.mapping != known.mapping:
-        return Watched(_begun(seen, zone, before=known), Points().add(seen.at, seen.count))
+        return Watched(_begun(seen, zone, before=known), watched.points.anew().add(seen.at, seen.count))
     if watched.undo is not None and seen.at > watched.undo.until:
         watched = replace(watched, undo=None)
     if watched.held is not None:
@@ -228,9 +228,9 @@ def _gone_back(watched: Watched, before: Known, seen: Seen, zone: ZoneInfo) -> W
     return Watched(before, watched.points)
 
 
-def _first(seen: Seen, zone: ZoneInfo, *, derive_days: bool) -> Watched:
+def _first(points: Points, seen: Seen, zone: ZoneInfo, *, derive_days: bool) -> Watched:
     known = _begun(seen, zone, derive_days=derive_days)
-    watched = Watched(known, Points().add(seen.at, seen.count))
+    watched = Watched(known, points.add(seen.at, seen.count))
     if known.tally is None or not known.tally.days or seen.answered is None:
         return watched
     # The whole count was taken for today's; a vendor that is late with its reset will show that it was not.

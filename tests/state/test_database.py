@@ -135,6 +135,16 @@ def test_suspect_points_are_kept_as_such_and_what_is_undone_becomes_suspect(tmp_
     assert [count for count, suspect in found if not suspect] == [1000, 1010, 1040]
 
 
+def test_points_of_another_mapping_before_stay_trusted(tmp_path: Path) -> None:
+    known = watched(1000, 1010, *([0.0] * 14), 1040)  # undone once, so that points were taken back
+    changed = observe(known, Seen((NOW + timedelta(hours=3)).timestamp(), 7, mapping="other"), UTC_ZONE)
+    stored(tmp_path, Saved(NOW, (), {"Maps": known}), Saved(NOW, (), {"Maps": changed}))
+    found = rows(
+        tmp_path, "SELECT requests, digest FROM points JOIN mappings ON mappings.id = mapping WHERE NOT suspect"
+    )
+    assert found == [(1000, "m"), (1010, "m"), (1040, "m"), (7, "other")]
+
+
 def test_people_can_look_into_it(tmp_path: Path) -> None:
     stored(tmp_path, Saved(NOW, saved().scopes, {"Maps": watched(1, 5)}, saved().ledger))
     assert rows(tmp_path, "SELECT scope, utc, requests FROM seen") == [

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from exporter.state.days import day_of, day_start
-from exporter.state.trust import Seen, Span
+from exporter.state.trust import Span
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -104,12 +104,3 @@ class Glitch:
                 return 0 if number % 2 else count
             case _:
                 return count * 5_000 + 1_000_000
-
-
-def seen_by(truth: Truth, times: list[float], glitches: tuple[Glitch, ...] = (), **extra: object) -> Iterator[Seen]:
-    for number, moment in enumerate(times):
-        count: float = truth.count(moment)
-        for glitch in glitches:
-            if glitch.start <= moment < glitch.end:
-                count = glitch.distort(count, number)
-        yield Seen(moment, count, **extra)  # type: ignore[arg-type]
