@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from exporter.forecast import days_near_limit
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.store import Failure, OrganisationState
 from exporter.thresholds import (
@@ -15,7 +16,6 @@ from exporter.thresholds import (
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_DAYS,
-    NEAR_LIMIT_RATIO,
     PROJECTION_MIN_ELAPSED_RATIO,
     RATE_LIMIT_HIGH_RATIO,
     Band,
@@ -25,7 +25,6 @@ from exporter.thresholds import (
 UNLIMITED: Literal["unlimited"] = "unlimited"
 
 _MINUTES_A_DAY = 1440
-_SECONDS_A_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -225,11 +224,8 @@ def project(usage: ScopeUsage, at: datetime) -> Projection | None:
 
 def near_limit(usage: ScopeUsage) -> bool:
     """Whether enough of the last days, each on its own, would use up most of the limit in a whole period."""
-    if not usage.limit or usage.period is None:
-        return False
-    days_in_period = (usage.period.end - usage.period.start).total_seconds() / _SECONDS_A_DAY
-    heavy = NEAR_LIMIT_RATIO * usage.limit / days_in_period
-    return sum(day.requests >= heavy for day in usage.last_days(HISTORY_DAYS)) >= NEAR_LIMIT_DAYS
+    days = days_near_limit(usage)
+    return days is not None and days >= NEAR_LIMIT_DAYS
 
 
 def _near_rate_limit(usage: ScopeUsage) -> bool:
