@@ -1,6 +1,6 @@
 """What is measured: figures, the targets that they are held against, and how both are written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.chart import Chart
@@ -42,12 +42,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """What one benchmark found. about: the conditions, in a sentence or two."""
+    """What one benchmark found.
+
+    about: the conditions, in a sentence or two. summary: the main figures for programs, printed as JSON.
+    """
 
     title: str
     about: str
     figures: tuple[Figure, ...]
     charts: tuple[Chart, ...] = ()
+    summary: Mapping[str, object] | None = None
 
     @property
     def markdown(self) -> str:

@@ -62,6 +62,15 @@ NEAR_LIMIT_RATIO = WARNING.ratio
 # Projections are not judged before this part of the billing period has passed.
 PROJECTION_MIN_ELAPSED_RATIO = 0.10
 
+# A ticket is made of a forecast when the limit is as good as certain to be reached, or likely to be within this part
+# of the billing period; once made, it stands while reaching the limit is not less likely than not. Chosen on the
+# series that the forecast was made with (docs/forecast.md).
+PROJECTED_CERTAIN_PROBABILITY = 0.99
+PROJECTED_LIKELY_PROBABILITY = 0.75
+PROJECTED_NEAR_RATIO = 0.20
+PROJECTED_CLEARED_PROBABILITY = 0.50
+PROJECTED_FOR_SECONDS = 3600
+
 # Periods shorter than this (seconds) colour cards but do not page.
 PAGING_MIN_PERIOD_SECONDS = 86_400
 
