@@ -62,11 +62,10 @@ NEAR_LIMIT_RATIO = WARNING.ratio
 # Projections are not judged before this part of the billing period has passed.
 PROJECTION_MIN_ELAPSED_RATIO = 0.10
 
-# A ticket is made of a forecast when the limit is as good as certain to be reached, or likely to be within this part
-# of the billing period; once made, it stands while reaching the limit is not less likely than not. Chosen on the
-# series that the forecast was made with (docs/forecast.md).
-PROJECTED_CERTAIN_PROBABILITY = 0.99
-PROJECTED_LIKELY_PROBABILITY = 0.75
+# A forecast becomes a ticket when the limit is this likely to be reached, and likely to be within this part of the
+# billing period from now; the ticket stands while reaching the limit is no less likely than not. Chosen on the series
+# that the forecast was made with (docs/forecast.md).
+PROJECTED_LIKELY_PROBABILITY = 0.70
 PROJECTED_NEAR_RATIO = 0.20
 PROJECTED_CLEARED_PROBABILITY = 0.50
 PROJECTED_FOR_SECONDS = 3600

@@ -2,12 +2,11 @@
 
 In PromQL, on what is published of the forecast:
 
-    probability >= CERTAIN
-      or probability >= LIKELY and likely - time() <= NEAR * (period end - period start)
+    probability >= LIKELY and likely - time() <= NEAR * (period end - period start)
       or probability >= CLEARED and the alert fires already
 
-and in no case at or over the limit. What is likely but far off waits: it may still turn out otherwise, and there is
-time to see. What is as good as certain does not.
+and in no case at or over the limit. What is likely but far off waits, however likely it is: usage may still step down,
+and there is time to see. In a month that leaves six days; pages and dashboards show it from the start.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from datetime import datetime, timedelta
 from exporter.forecast.model import Forecast, LimitState
 from exporter.model import BillingPeriod
 from exporter.thresholds import (
-    PROJECTED_CERTAIN_PROBABILITY,
     PROJECTED_CLEARED_PROBABILITY,
     PROJECTED_FOR_SECONDS,
     PROJECTED_LIKELY_PROBABILITY,
@@ -52,4 +50,4 @@ def _holds(ticket: Ticket, forecast: Forecast, period: BillingPeriod, now: datet
     if ticket.firing and probability >= PROJECTED_CLEARED_PROBABILITY:
         return True
     near = likely is not None and likely - now <= PROJECTED_NEAR_RATIO * (period.end - period.start)
-    return probability >= PROJECTED_CERTAIN_PROBABILITY or (near and probability >= PROJECTED_LIKELY_PROBABILITY)
+    return near and probability >= PROJECTED_LIKELY_PROBABILITY

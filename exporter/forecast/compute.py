@@ -105,9 +105,8 @@ def _days(known: Known, period: BillingPeriod, recent: Recent) -> list[Day]:
     found = {day.date: Day(day.date.weekday(), day.requests, exact=day.exact) for day in days if day.date < today}
     found |= _days_between(known, period, {**found, **{day.date: day for day in days}}, today)
     part = recent.part_of_day(known.now, known.zone)
-    by_the_day = (recent.update_seconds or 0.0) >= _UPDATES_BY_THE_DAY
     for day in days:
-        if day.date == today and part >= _LEAST_OF_TODAY and not by_the_day:
+        if day.date == today and part >= _LEAST_OF_TODAY and not _a_day_behind(known, recent):
             found[today] = Day(today.weekday(), day.requests, min(part, 1.0), day.exact)
     return [found[key] for key in sorted(found)]
 
@@ -123,6 +122,13 @@ def _days_between(known: Known, period: BillingPeriod, found: dict[date, object]
     if not missing or beyond < 0:
         return {}
     return {each: Day(each.weekday(), beyond / len(missing), exact=False) for each in missing}
+
+
+def _a_day_behind(known: Known, recent: Recent) -> bool:
+    """Whether the vendor updates once a day, and counts nothing of today before tomorrow."""
+    today = known.now.astimezone(known.zone).date()
+    nothing_yet = bool(known.days) and not any(day.requests for day in known.days if day.date >= today)
+    return nothing_yet and (recent.update_seconds or 0.0) >= _UPDATES_BY_THE_DAY
 
 
 def _whole(days: Sequence[Day]) -> int:
@@ -152,12 +158,15 @@ class _Ahead:
 
     def __init__(self, known: Known, period: BillingPeriod, expected: Outlook, recent: Recent) -> None:
         self.expected = expected
-        # Where the vendor updates seldom, what is counted ends with its last update.
-        self.start = max(period.start, min(known.now, recent.counted_until(known.now)))
-        self.now, self.end = known.now, period.end
+        self.start, self.end = known.now, period.end
+        part = recent.part_of_day(known.now, known.zone)
+        if _a_day_behind(known, recent):
+            # All of today is still to be counted.
+            today = _midnight(known.now.astimezone(known.zone).date(), known)
+            self.start, part = max(period.start, today), 0.0
         self.moments, self.weights, self.lengths = [self.start], [0.0], [0.0]
         local = self.start.astimezone(known.zone)
-        day, part = local.date(), recent.part_of_day(self.start, known.zone)
+        day = local.date()
         midnight = _midnight(day, known)
         while self.moments[-1] < period.end:
             following = _midnight(day + _A_DAY, known)
@@ -226,7 +235,9 @@ def _against_limit(known: Known, limit: float, ahead: _Ahead, recent: Recent, bl
     if lead is not None and known.now + timedelta(minutes=lead.minutes) >= ahead.end:
         lead = None
     spread = ahead.spread(ahead.end)
-    requests = _estimates(known.requests, spread if lead is None else _after_lead(spread, lead, rest))
+    requests = _estimates(
+        known.requests, spread if lead is None else _after_lead(spread, lead, rest, ahead.end - known.now)
+    )
 
     def reached_by(moment: datetime) -> float:
         by_days = ahead.spread(moment).at_least(rest)
@@ -255,12 +266,13 @@ def _estimates(so_far: float, spread: Spread) -> Estimates:
     return Estimates(*(so_far + spread.quantile(part) for part in _QUANTILES))
 
 
-def _after_lead(spread: Spread, lead: _Lead, rest: float) -> Spread:
-    """The rest is used up by the leading pace, as far as that is believed, and then come the usual days."""
+def _after_lead(spread: Spread, lead: _Lead, rest: float, left: timedelta) -> Spread:
+    """The rest is used up by the leading pace, as far as that is believed; then it goes on as usual."""
+    after = 1 - timedelta(minutes=lead.minutes) / left
     usual = [Part(weight * (1 - lead.believed), middle, wide) for weight, middle, wide in spread.parts]
     led = []
     for weight, middle, wide in spread.parts or (Part(1.0, log(rest) - 1, _PACE_OFF),):
-        amount = exp(middle)
+        amount = exp(middle) * after
         led.append(Part(weight * lead.believed, log(rest + amount), wide * amount / (rest + amount)))
     return Spread((*usual, *led))
 

@@ -41,6 +41,8 @@ _DAYS_AT_FIRST, _WEIGHT_AT_FIRST = 10, 5.0
 _NOISE_AT_FIRST, _NOISE_DAYS, _NOISE_LASTS, _NOISE_CLIP = 0.06**2, 5.0, 0.94, 9.0
 # Of Student's t; and how much a day's credit counts, and lasts until the next.
 _FREEDOM, _CREDIT_COUNTS, _CREDIT_LASTS = 2.0, 0.2, 0.85
+# Requests; less is nothing, and would only lose its digits.
+_NOTHING = 1e-6
 # Days that nearly always bring nothing.
 _LEAST_FACTOR = 0.1
 # The variance of what is ahead, relative to its square: days' own noise, which evens out over many; the level, which
@@ -141,7 +143,7 @@ def _ratios_to_the_week(days: Sequence[Day]) -> list[list[float]] | None:
 
 def _levels(days: Sequence[Day], shape: Sequence[float]) -> tuple[Level, ...]:
     total, parts = sum(day.requests for day in days), sum(day.part for day in days)
-    if total <= 0:
+    if total < _NOTHING:
         return ()
     found = [_remember(days, shape, memory, total / parts) for memory in _MEMORIES]
     best = max(credit for credit, _ in found)

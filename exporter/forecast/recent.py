@@ -69,23 +69,6 @@ class Recent:
         start = max(self.now - window, self.times[0])
         return max(0.0, self.totals[-1] - self.total_at(start)) / (self.now - start) * 60
 
-    def counted_until(self, now: datetime) -> datetime:
-        """Up to when the vendor has counted: its last update where it updates seldom, else now."""
-        if self.update_seconds is None or not self.times:
-            return now
-        changed = next(
-            (
-                at
-                for at, (after, before) in zip(self.times[:0:-1], pairwise(self.totals[::-1]), strict=True)
-                if after != before
-            ),
-            None,
-        )
-        # Two updates that did not come are no delay: nothing was used.
-        if changed is None or now.timestamp() - changed > 2 * self.update_seconds:
-            return now
-        return datetime.fromtimestamp(changed, UTC)
-
     @property
     def paces(self) -> Paces:
         return Paces(self.pace(HOUR), self.pace(DAY), self.pace(WEEK))
@@ -123,7 +106,7 @@ class Recent:
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         length = ((midnight + timedelta(days=1)).astimezone(UTC) - midnight.astimezone(UTC)).total_seconds()
         even = min(1.0, (now - midnight.astimezone(UTC)).total_seconds() / length)
-        if not self.times or (self.update_seconds or 0.0) > HOUR * 3:
+        if not self.times:
             return even
         by_now = whole = 0.0
         days = 0
