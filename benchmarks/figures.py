@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from benchmarks.chart import Chart
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,18 @@ class Figure:
         return f" {self.unit}" if self.unit else ""
 
 
+class Picture(Protocol):
+    """file: its name in docs/images."""
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    def svg(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Report:
     """What one benchmark found.
@@ -50,7 +61,7 @@ class Report:
     title: str
     about: str
     figures: tuple[Figure, ...]
-    charts: tuple[Chart, ...] = ()
+    charts: Sequence[Picture] = ()
     summary: Mapping[str, object] | None = None
 
     @property

@@ -7,11 +7,13 @@ line is one JSON object. docs/forecast.md says how the months were split, and wh
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, median
 from typing import Literal
 
+from benchmarks.fan import fan
 from benchmarks.figures import Figure, Report
 from benchmarks.replay import DAYS, ENDS_AT, Guess, Replayed, Tickets, replay, statsmodels
 from benchmarks.series import SYNTHETIC, Month, months, read, synthetic
@@ -22,6 +24,7 @@ SEEDS = range(1000, 1014)
 _SEASONAL_MONTHS = 60
 _TENTHS = 10
 _MILLISECOND = 1e-3
+_PICTURED = ("sftraffic", date(2016, 10, 1))
 
 
 def measure() -> Report:
@@ -52,9 +55,11 @@ def _report(found: Sequence[Month], about: str, *, wanted: bool) -> Report:
     figures = [*_figures(replayed, wanted=wanted), *_reliability(replayed)]
     for name, group in groups.items():
         figures += _short(name, group)
+    pictured = [month for month in found if wanted and (month.kind, month.first) == _PICTURED]
+    pictures = [fan(month, 3, ends_at=0.97, file="forecast.svg") for month in pictured]
     if statsmodels() is None:
         about += " The seasonal baseline was left out: statsmodels is not installed (pip install statsmodels)."
-    return Report("Will it last: the forecast, replayed", about, tuple(figures), summary=summary)
+    return Report("Will it last: the forecast, replayed", about, tuple(figures), pictures, summary)
 
 
 def _replay(found: Sequence[Month]) -> list[Replayed]:

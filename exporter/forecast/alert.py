@@ -5,8 +5,8 @@ In PromQL, on what is published of the forecast:
     probability >= LIKELY and likely - time() <= NEAR * (period end - period start)
       or probability >= CLEARED and the alert fires already
 
-and in no case at or over the limit. What is likely but far off waits, however likely it is: usage may still step down,
-and there is time to see. In a month that leaves six days; pages and dashboards show it from the start.
+and in no case at or over the limit. What is likely but far off waits, however likely it is: usage may step down, and
+there is time to see. In a month that leaves six days; pages and dashboards show it from the start.
 """
 
 from dataclasses import dataclass
