@@ -16,7 +16,7 @@ from typing import Literal
 from benchmarks.fan import fan
 from benchmarks.figures import Figure, Report
 from benchmarks.replay import DAYS, ENDS_AT, Guess, Replayed, Tickets, replay, statsmodels
-from benchmarks.series import SYNTHETIC, Month, months, read, synthetic
+from benchmarks.series import SYNTHETIC, DataError, Month, months, read, synthetic
 
 REAL = Path(__file__).parent / "data" / "daily-counts.csv"
 # 0 to 19 were used to make the forecast.
@@ -30,7 +30,10 @@ _PICTURED = ("sftraffic", date(2016, 10, 1))
 def measure() -> Report:
     file = os.environ.get("DATA")
     if file:
-        found = list(months(read(Path(file))))
+        try:
+            found = list(months(read(Path(file))))
+        except (OSError, DataError) as error:
+            raise SystemExit(str(error)) from error
         if not found:
             raise SystemExit(f"{file}: no series has a whole calendar month with the 30 days before it")
         return _report(found, f"Months of {file}.", wanted=False)
