@@ -176,7 +176,8 @@ def _kind(field: dict[str, Any]) -> str:
             if "pattern" in field
             else "such as " + ", ".join(f"`{example}`" for example in field["examples"])
         )
-    return str(field.get("type", "any"))
+    kinds = field.get("type", "any")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def _sentence(text: str) -> str:

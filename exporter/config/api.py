@@ -1,20 +1,26 @@
 """The config file: apis and their organisations. The models are frozen, so they serve at run time as well."""
 
 import math
+import ssl
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from exporter.config.auth import Auth
 from exporter.config.fields import (
-    AbsoluteUrl,
+    BaseUrl,
+    CaFile,
     Duration,
     FilePath,
+    Flag,
     FolderPath,
     Frozen,
     LabelName,
     Name,
+    NonEmptyText,
     ShortForm,
+    Text,
     TimeZone,
     at_most,
 )
@@ -71,7 +77,7 @@ class Static(Frozen):
     rate_limit_per_minute: Annotated[float | None, BeforeValidator(_count)] = Field(
         None, description="Most requests in a minute."
     )
-    unit: str | None = Field(None, min_length=1, description="What is counted: requests, credits, tokens…")
+    unit: NonEmptyText | None = Field(None, description="What is counted: requests, credits, tokens…")
     period: StaticPeriod | None = Field(None, description="The billing period, by the calendar.")
 
 
@@ -79,7 +85,7 @@ class Override(Static):
     """What holds for one scope, whatever the vendor reports."""
 
     name: Name | None = Field(None, description="The name to show instead.")
-    plan: str | None = Field(None, description="The plan.")
+    plan: Text | None = Field(None, description="The plan.")
     period_length: Length | None = Field(
         None, description="The period's length, where the mapping's does not hold for this scope."
     )
@@ -88,10 +94,10 @@ class Override(Static):
 class Tls(Frozen):
     """How the vendor's certificate is checked, and which one is shown to it."""
 
-    ca_file: FilePath | None = Field(None, description="CA certificates (PEM) to trust instead of the usual ones.")
+    ca_file: CaFile | None = Field(None, description="CA certificates (PEM) to trust instead of the usual ones.")
     cert_file: FilePath | None = Field(None, description="Client certificate (PEM).")
     key_file: FilePath | None = Field(None, description="Its key (PEM); left out: in cert_file.")
-    verify: bool = Field(True, description="false: the vendor's certificate is not checked; for tests only.")
+    verify: Flag = Field(True, description="false: the vendor's certificate is not checked; for tests only.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -99,7 +105,20 @@ class Tls(Frozen):
             raise ValueError("has key_file without cert_file")
         if self.ca_file is not None and not self.verify:
             raise ValueError("has ca_file, which verify: false would ignore")
+        if self.cert_file is not None:
+            self._check_key(self.cert_file)
         return self
+
+    def _check_key(self, certificate: Path) -> None:
+        wrong = "has a cert_file that does not hold a certificate and its key in PEM, without passphrase"
+        if self.key_file is not None:
+            wrong = "has a cert_file and a key_file that are not a certificate and its key in PEM, without passphrase"
+        try:
+            # The password is given, and wrong, so that nothing asks for it at a terminal.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_cert_chain(certificate, self.key_file, password="")
+        except (ssl.SSLError, ValueError):
+            raise ValueError(wrong) from None
 
 
 SecretName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
@@ -131,11 +150,11 @@ class Api(Request):
     model_config = ConfigDict(json_schema_extra={"required": ["name", "organisations"]})
 
     name: Name = Field(description="The label `api` on every series.")
-    preset: str | None = Field(
+    preset: Text | None = Field(
         None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
     )
     mapping: UsageMapping = Field(description="Where the values stand in the answer.")
-    base_url: AbsoluteUrl | None = Field(None, description="What comes before urls that are only a path.")
+    base_url: BaseUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
         {}, description="Further requests by name, for what the main one does not bring."
     )
@@ -217,20 +236,6 @@ class Api(Request):
         ]
 
     @model_validator(mode="after")
-    def _secrets_fit(self) -> Self:
-        used = secret_names(self.texts)
-        for organisation in self.organisations:
-            known = {**self.secrets, **organisation.secrets}
-            for name in sorted(used - known.keys()):
-                raise ValueError(
-                    f"has {{secret_{name}}}, which is neither in its secrets nor in those of the organisation "
-                    f"{organisation.display_name!r}"
-                )
-            for name in sorted(known.keys() - used):
-                raise ValueError(f"has the secret {name!r}, which no placeholder {{secret_{name}}} puts anywhere")
-        return self
-
-    @model_validator(mode="after")
     def _requests_fit(self) -> Self:
         if MAIN_REQUEST in self.requests:
             raise ValueError(f"requests must not hold {MAIN_REQUEST!r}: that is the api's own url")
@@ -246,7 +251,7 @@ class Api(Request):
     def _organisations_share(self) -> Self:
         if self.mapping.organisations is None:
             return self
-        if any(organisation.auth for organisation in self.organisations):
+        if any(organisation.auth or organisation.secrets for organisation in self.organisations):
             raise ValueError("one answer for all organisations (mapping.organisations) means one auth for all")
         if self.names_organisation():
             raise ValueError("one answer for all organisations (mapping.organisations) needs a url that is for all")
@@ -295,7 +300,9 @@ class Thresholds(Frozen):
 
 
 class ConfigFile(Frozen):
-    """The config file of api-usage-exporter."""
+    """The config file of api-usage-exporter. Keys that begin with x- are left alone: anchors may stand there."""
+
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
 
     organisation_labels: Annotated[tuple[LabelName, ...], AfterValidator(_free_labels)] = Field(
         (), strict=False, description="Labels that organisations may carry, put on every series of theirs."
@@ -316,6 +323,6 @@ class ConfigFile(Frozen):
 class Preset(Frozen):
     """A preset file: a vendor's API as data."""
 
-    description: str
-    documentation: str = Field(description="Where the vendor or the project documents the answer.")
+    description: Text
+    documentation: Text = Field(description="Where the vendor or the project documents the answer.")
     api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")

@@ -2,17 +2,30 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from exporter.config.fields import AbsoluteUrl, Frozen
+from exporter.config import templates
+from exporter.config.fields import Frozen, NonEmptyText, PlainUrl, Text
 from exporter.config.secrets import Secret
+
+
+def _check_credential(secret: Secret) -> Secret:
+    try:
+        if secret.value is not None:
+            templates.check_none(secret.value.get_secret_value())
+    except ValueError as error:
+        raise ValueError(f"{error}; give each organisation auth of its own") from None
+    return secret
+
+
+Credential = Annotated[Secret, AfterValidator(_check_credential)]
 
 
 class BearerAuth(Frozen):
     """Authorization: Bearer TOKEN."""
 
     type: Literal["bearer"]
-    token: Secret = Field(description="The token.")
+    token: Credential = Field(description="The token.")
 
 
 class HeaderAuth(Frozen):
@@ -20,15 +33,17 @@ class HeaderAuth(Frozen):
 
     type: Literal["header"]
     name: str = Field("X-API-Key", pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="The header's name.")
-    value: Secret = Field(description="The key.")
+    value: Credential = Field(description="The key.")
 
 
 class BasicAuth(Frozen):
     """HTTP basic authentication."""
 
     type: Literal["basic"]
-    username: Secret = Field(description="The user name; with env or file a secret, and so without a password.")
-    password: Secret | None = Field(None, description="The password; left out: none, for a key as user name.")
+    username: Credential = Field(description="The user name; with env or file a secret, and so without a password.")
+    password: Annotated[Credential | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, description="The password; left out or empty: none, for a key as user name."
+    )
 
     def revealed(self) -> tuple[str, str]:
         """User name and password, which `redact` takes out from now on. Raises ValueError as Secret.text does."""
@@ -42,14 +57,14 @@ class OAuth2Auth(Frozen):
     """OAuth 2.0 client credentials (RFC 6749, section 4.4): a token is fetched, kept, and renewed in time."""
 
     type: Literal["oauth2"]
-    token_url: AbsoluteUrl = Field(description="Where tokens are given out.")
-    client_id: str = Field(min_length=1, description="The client's id.")
-    client_secret: Secret = Field(description="The client's secret.")
+    token_url: PlainUrl = Field(description="Where tokens are given out.")
+    client_id: NonEmptyText = Field(description="The client's id.")
+    client_secret: Credential = Field(description="The client's secret.")
     token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post"] = Field(
         "client_secret_basic", description="Where id and secret stand: in the Authorization header, or in the body."
     )
-    scope: str | None = Field(None, description="The scopes asked for, separated by spaces.")
-    audience: str | None = Field(None, description="The audience asked for, where the vendor wants one.")
+    scope: Text | None = Field(None, description="The scopes asked for, separated by spaces.")
+    audience: Text | None = Field(None, description="The audience asked for, where the vendor wants one.")
 
 
 class AwsAuth(Frozen):
@@ -59,9 +74,9 @@ class AwsAuth(Frozen):
     """
 
     type: Literal["aws"]
-    region: str = Field(min_length=1, description="Such as eu-central-1.")
-    service: str = Field("apigateway", min_length=1, description="The service that is signed for.")
-    profile: str | None = Field(None, description="Profile of the AWS config files, instead of the usual one.")
+    region: NonEmptyText = Field(description="Such as eu-central-1.")
+    service: NonEmptyText = Field("apigateway", description="The service that is signed for.")
+    profile: Text | None = Field(None, description="Profile of the AWS config files, instead of the usual one.")
 
 
 Auth = Annotated[

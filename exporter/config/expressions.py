@@ -10,7 +10,7 @@ import jmespath.exceptions
 from jmespath.parser import ParsedResult
 from pydantic import AfterValidator, Field, model_validator
 
-from exporter.config.fields import ShortForm
+from exporter.config.fields import Flag, ShortForm, Text
 
 
 class Search(Protocol):
@@ -71,15 +71,15 @@ class Expression(ShortForm):
 
     path: JmesPath | None = Field(None, description="JMESPath on the scope's own part of the answer.")
     root: JmesPath | None = Field(None, description="JMESPath on the whole answer.")
-    key: bool = Field(False, description="true: the key under which the scope stands in an object.")
-    header: str | None = Field(None, description="A header of the answer; a number in it is read as one.")
-    request: str | None = Field(
+    key: Flag = Field(False, description="true: the key under which the scope stands in an object.")
+    header: Text | None = Field(None, description="A header of the answer; a number in it is read as one.")
+    request: Text | None = Field(
         None,
         description="In the answer of which of the api's requests; with path: in its part that mapping.joins finds.",
     )
     minus: "Expression | None" = Field(None, description="Taken off the value (numbers only).")
     scale: float = Field(1.0, gt=0, allow_inf_nan=False, strict=False, description="The number is multiplied by it.")
-    optional: bool = Field(False, description="true: null or missing means that the vendor does not report it.")
+    optional: Flag = Field(False, description="true: null or missing means that the vendor does not report it.")
 
     @classmethod
     def short(cls) -> str:

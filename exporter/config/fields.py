@@ -1,6 +1,10 @@
 """Field types of the config file: durations, names, time zones, paths, URLs. Each says what would be right."""
 
+import math
+import os
 import re
+import ssl
+import stat
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from exporter.config import templates
+from exporter.config.yaml_document import AsWritten, WrittenNumber
 
 # https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (<duration>)
 _DURATION = re.compile(
@@ -134,16 +139,57 @@ def check_name(value: str) -> str:
     return value
 
 
-def _number_as_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def scalar_as_text(value: object) -> object:
+    """A number, true or false as the text that it is written with; whatever else there is as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, WrittenNumber):
+        return value.written
+    return str(value) if isinstance(value, int | float) else value
 
 
-Name = Annotated[
+def _without_variables(value: str) -> str:
+    templates.check_variables(value)
+    return value
+
+
+_SCALAR_TYPES = ["string", "number", "boolean"]
+
+Text = Annotated[
     str,
-    BeforeValidator(_number_as_text),
-    AfterValidator(check_name),
-    WithJsonSchema({"type": ["string", "integer"], "maxLength": MAX_NAME_LENGTH}),
+    BeforeValidator(scalar_as_text),
+    AfterValidator(_without_variables),
+    WithJsonSchema({"type": _SCALAR_TYPES}),
 ]
+NonEmptyText = Annotated[
+    Text,
+    AfterValidator(lambda value: value or _raise("must not be empty")),
+    WithJsonSchema({"type": _SCALAR_TYPES, "minLength": 1}),
+]
+Name = Annotated[
+    Text,
+    AfterValidator(check_name),
+    WithJsonSchema({"type": _SCALAR_TYPES, "maxLength": MAX_NAME_LENGTH}),
+]
+
+
+def check_json(value: object) -> object:
+    """A scalar as JSON has it. Raises ValueError for what only YAML has: dates, infinities, yes and no."""
+    if isinstance(value, AsWritten):
+        other = f", or write {str(value.truth).lower()}" if value.truth is not None else ""
+        raise ValueError(f"{value} is not JSON; put it in quotes{other}")  # noqa: TRY004 - as below
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{float(value)} is not JSON; put it in quotes, or write null or a number")
+    if not isinstance(value, str | int | float | None):
+        raise ValueError("is not JSON; write it as a text")  # noqa: TRY004 - pydantic makes a located problem of it
+    return value
+
+
+def _yes_or_no(value: object) -> object:
+    return value.truth if isinstance(value, AsWritten) and value.truth is not None else value
+
+
+Flag = Annotated[bool, BeforeValidator(_yes_or_no)]
 
 
 def _check_label(value: str) -> str:
@@ -180,12 +226,32 @@ def _resolve_path(value: str, info: ValidationInfo) -> Path:
     return Path(directory) / value
 
 
-def _readable_file(path: Path) -> Path:
+def read_file(path: Path, most_bytes: int = 10_000_000) -> bytes:
+    """A regular file's bytes: one that is read again and again, so no pipe. Raises ValueError, and never waits."""
     try:
-        with path.open("rb"):
-            return path
+        # Opening a pipe that nobody writes to would wait without end.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError(f"cannot read {path}: it is not a regular file, and it is read again and again")
+            content = file.read(most_bytes + 1)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    if len(content) > most_bytes:
+        raise ValueError(f"the file {path} is larger than {most_bytes} bytes")
+    return content
+
+
+def _readable_file(path: Path) -> Path:
+    read_file(path)
+    return path
+
+
+def _authorities(path: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise ValueError(f"{path} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)") from None
+    return path
 
 
 def _folder(path: Path) -> Path:
@@ -208,6 +274,7 @@ FilePath = Annotated[
     BeforeValidator(lambda value: value if isinstance(value, str) else _raise("must be a path")),
     WithJsonSchema({"type": "string"}),
 ]
+CaFile = Annotated[FilePath, AfterValidator(_authorities), WithJsonSchema({"type": "string"})]
 
 
 def _raise(message: str) -> Any:
@@ -216,9 +283,9 @@ def _raise(message: str) -> Any:
 
 def _check_url(value: str) -> str:
     """An absolute URL, or a path that base_url comes before."""
-    templates.check(value, is_url=True)
     if value.startswith("/") and not value.startswith("//"):
-        return value
+        templates.check(value, is_url=True)
+        return _without_fragment(value)
     return _check_absolute(value)
 
 
@@ -233,8 +300,28 @@ def _check_absolute(value: str) -> str:
         raise ValueError("must be an absolute http:// or https:// URL")
     if parts.username or parts.password:
         raise ValueError("must not hold a user name or password; use auth with type: basic")
+    if templates.secret_names([re.sub(r"(//[^/?]*).*", r"\1", value)]):
+        raise ValueError("has a secret in its host, where it would be public: hosts are looked up in the open")
+    return _without_fragment(value)
+
+
+def _without_fragment(value: str) -> str:
+    if "#" in value:
+        raise ValueError("must not hold a #: what comes after it is never sent; write %23 for the character itself")
+    return value
+
+
+def _check_base(value: str) -> str:
+    if "?" in value:
+        raise ValueError("must not hold a query (?…), which urls would come after; put it into params")
+    return value
+
+
+def _check_plain(value: str) -> str:
+    templates.check_none(value)
     return value
 
 
 UrlTemplate = Annotated[str, AfterValidator(_check_url)]
-AbsoluteUrl = Annotated[str, AfterValidator(_check_absolute)]
+BaseUrl = Annotated[str, AfterValidator(_check_absolute), AfterValidator(_check_base)]
+PlainUrl = Annotated[str, AfterValidator(_check_plain), AfterValidator(_check_absolute)]

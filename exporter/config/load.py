@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 from exporter.config.api import Api, ConfigFile, Organisation, Preset
 from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
+from exporter.config.fields import scalar_as_text
+from exporter.config.layers import merged
 from exporter.config.yaml_document import Document, FieldPath, suggestion
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, Problem
 from exporter.redaction import without_secrets
 from exporter.thresholds import Bands
 
@@ -66,14 +68,13 @@ class Config:
 
 def load_config(file: Path) -> Config:
     """Read and check a config file. Raises ConfigError with every problem found."""
-    document = Document.read(file)
-    data, problems = _with_presets(document)
-    # The standard preset, which stands in for an unknown one, brings all that an api needs but its url.
-    urls = {(*path[:-1], "url") for path, _ in problems}
-    parsed = document.with_data(data).validate(ConfigFile, problems, may_lack=urls)
-    problems += cross_checks(parsed)
+    document, problems = _with_presets(Document.read(file))
+    # The standard preset, which stands in for one that cannot be used, brings all that an api needs but its url.
+    urls = {(*path, "url") for path in document.below} if problems else set()
+    parsed = document.validate(ConfigFile, problems, may_lack=urls)
+    problems += [document.problem(path, message) for path, message in cross_checks(parsed, document.writes)]
     if problems:
-        raise ConfigError(tuple(document.problem(path, message) for path, message in problems))
+        raise ConfigError(tuple(problems))
     return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands)
 
 
@@ -84,40 +85,41 @@ def _targets(config: ConfigFile) -> Iterator[Target]:
             yield Target(bare, organisation)
 
 
-def _with_presets(document: Document) -> tuple[Any, list[tuple[FieldPath, str]]]:
-    """The file's data, each api that names a preset on top of it, and a problem for each unknown preset.
+def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
+    """The file, each api that names a preset on top of it, and what is wrong with the presets.
 
-    An api with an unknown preset is put on top of the standard one, so that what is wrong beside the name shows at
-    once. What has another shape than apis have is left for the models.
+    An api whose preset cannot be used is put on top of the standard one, so that what is wrong beside the name shows
+    at once. What has another shape than apis have is left for the models.
     """
     data = document.data
-    if not isinstance(data, dict) or not isinstance(data.get("apis"), list):
-        return data, []
+    if not isinstance(data, dict):
+        return document, []
+    data = {name: value for name, value in data.items() if not name.startswith("x-")}
+    if not isinstance(data.get("apis"), list):
+        return document.with_data(data), []
     folders = data.get("preset_folders")
     folders = folders if isinstance(folders, list) else []
     paths = [document.directory / folder for folder in folders if isinstance(folder, str)]
+    problems: list[Problem] = []
+    below: dict[FieldPath, tuple[Document, FieldPath]] = {}
     apis: list[Any] = []
-    problems: list[tuple[FieldPath, str]] = []
     for index, api in enumerate(data["apis"]):
-        name = api.get("preset") if isinstance(api, dict) else None
+        name = scalar_as_text(api.get("preset")) if isinstance(api, dict) else None
         if not isinstance(name, str):
             apis.append(api)
             continue
-        known = preset_names(paths)
-        if name not in known:
-            problems.append((("apis", index, "preset"), f"unknown preset {name!r}{suggestion(name, known)}"))
-            apis.append(_merged(load_preset("standard").api, api))
-            continue
-        apis.append(_merged(load_preset(name, paths).api, api))
-    return {**data, "apis": apis}, problems
-
-
-def _merged(below: Any, above: Any) -> Any:
-    """`above` on top of `below`: objects field by field, all else replaced. auth is replaced whole."""
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    both = {name: _merged(below[name], above[name]) for name in below.keys() & above.keys() if name != "auth"}
-    return {**below, **above, **both}
+        try:
+            preset = _preset_document(name, paths)
+        except LookupError:
+            message = f"unknown preset {name!r}{suggestion(name, preset_names(paths))}"
+            problems.append(document.problem(("apis", index, "preset"), message))
+            preset = _preset_document("standard")
+        except ConfigError as error:
+            problems += error.problems
+            preset = _preset_document("standard")
+        below["apis", index] = (preset, ("api",))
+        apis.append(merged(preset.data["api"], api, Api))
+    return document.with_data({**data, "apis": apis}, below), problems
 
 
 def preset_names(folders: Iterable[Path] = ()) -> list[str]:
@@ -128,10 +130,17 @@ def preset_names(folders: Iterable[Path] = ()) -> list[str]:
 
 def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
     """A preset that `preset_names` lists; the first folder that has it counts. Raises ConfigError if it is wrong."""
+    return _preset_document(name, folders).validate(Preset)
+
+
+def _preset_document(name: str, folders: Iterable[Path] = ()) -> Document:
+    """The preset's file, whose shape is right. Raises LookupError where there is none, ConfigError if it is wrong."""
     for folder in _folders(folders):
         file = folder / f"{name}.yaml"
         if file.is_file():
-            return Document.parse(str(file), file.read_text(encoding="utf-8"), Path()).validate(Preset)
+            document = Document.read(file, needs="description, documentation, api")
+            document.validate(Preset)
+            return document
     raise LookupError(name)
 
 

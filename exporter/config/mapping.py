@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from exporter.config.expressions import Expression
-from exporter.config.fields import Duration, Frozen, at_most, parse_duration
+from exporter.config.fields import Duration, Flag, Frozen, at_most, check_json, parse_duration
 
-Scalar = str | int | float | bool | None
+Scalar = Annotated[str | int | float | bool | None, BeforeValidator(check_json)]
 
 
 def _length(value: object) -> float | Literal["month"]:
@@ -74,7 +74,7 @@ class DailyMapping(Frozen):
         None, description="For a list without dates: the date of its first entry, each further one a day later."
     )
     requests: Expression = Field(Expression(path="@"), description="An entry's count; left out: the entry itself.")
-    finer: bool = Field(False, description="true: entries are of hours, say, and are summed to days.")
+    finer: Flag = Field(False, description="true: entries are of hours, say, and are summed to days.")
 
     @model_validator(mode="after")
     def _dated(self) -> Self:
@@ -108,7 +108,9 @@ class UsageMapping(Frozen):
         Expression(key=True), description="An organisation's id there; left out: the key."
     )
     joins: dict[str, Join] = Field({}, description="By request: where its answer has its part on a scope.")
-    filter: Expression | None = Field(None, description="Scopes for which this is null, false or empty are left out.")
+    filter: Expression | None = Field(
+        None, description="Scopes for which this is null, false or empty are left out; 0 keeps them."
+    )
     name: Expression = Field(description="The scope's name, as people know it.")
     id: Expression | None = Field(None, description="The vendor's identifier of the scope.")
     plan: Expression | None = Field(None, description="The plan that the scope is bought under.")

@@ -6,20 +6,19 @@ from pydantic import AfterValidator, Field, model_validator
 
 from exporter.config import templates
 from exporter.config.expressions import JmesPath
-from exporter.config.fields import Frozen, UrlTemplate
+from exporter.config.fields import Frozen, NonEmptyText, UrlTemplate
 from exporter.config.secrets import Parameter
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 
 
-def _check_templates(values: dict[str, Parameter]) -> dict[str, Parameter]:
-    for parameter in values.values():
-        if parameter.value is not None:
-            templates.check(parameter.value.get_secret_value())
-    return values
+def _check_template(parameter: Parameter) -> Parameter:
+    if parameter.value is not None:
+        templates.check(parameter.value.get_secret_value())
+    return parameter
 
 
-Values = Annotated[dict[str, Parameter], AfterValidator(_check_templates)]
+Value = Annotated[Parameter, AfterValidator(_check_template)]
 
 
 class Paging(Frozen):
@@ -34,7 +33,7 @@ class Paging(Frozen):
         pattern=r"^(@|[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*)$",
         description="Where the list, or the object, stands that the pages share: names with dots, or @.",
     )
-    parameter: str | None = Field(
+    parameter: NonEmptyText | None = Field(
         None, description="Query parameter that carries the cursor, the page number or the offset."
     )
     cursor: JmesPath | None = Field(None, description="The next cursor in the answer; null or empty: last page.")
@@ -59,12 +58,12 @@ class Paging(Frozen):
 
 
 class Request(Frozen):
-    """A request to the vendor. Placeholders in url, params and body: docs/configuration.md."""
+    """A request to the vendor. Placeholders in url, params, headers and body: docs/configuration.md."""
 
     url: UrlTemplate = Field(description="The usage endpoint; a path where base_url is given.")
     method: Literal["GET", "HEAD", "POST"] = Field("GET", description="POST where a body is given.")
-    params: Values = Field({}, description="Query parameters; each a text or a secret.")
-    headers: dict[HeaderName, Parameter] = Field({}, description="Headers; each a text or a secret.")
+    params: dict[str, Value] = Field({}, description="Query parameters; each a text or a secret.")
+    headers: dict[HeaderName, Value] = Field({}, description="Headers; each a text or a secret.")
     body: Any = Field(None, description="JSON to send, such as a GraphQL query and its variables.")
     paging: Paging | None = Field(None, description="How further pages are asked for.")
     read: Literal["body", "rate_limit_headers"] = Field(

@@ -1,30 +1,45 @@
 """Secrets of the config file: inline, or where they stand. They are read at every poll, so that they may change."""
 
 import os
+import re
 import unicodedata
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from exporter import redaction
-from exporter.config.fields import FilePath, ShortForm
+from exporter.config import templates
+from exporter.config.fields import FilePath, Flag, ShortForm, Text, read_file, scalar_as_text
+
+# Keys and tokens are far shorter; more than this is another file.
+_MOST_BYTES = 65_536
 
 
 class Secret(ShortForm):
     """A secret: inline, from an environment variable, or from a file that is read again at every poll."""
 
-    value: SecretStr | None = Field(None, description="The secret itself.")
-    env: str | None = Field(None, description="Name of the environment variable that holds it.")
+    value: Annotated[SecretStr | None, BeforeValidator(scalar_as_text)] = Field(
+        None, description="The secret itself."
+    )
+    env: Text | None = Field(None, description="Name of the environment variable that holds it.")
     file: FilePath | None = Field(None, description="File that holds it; a line break at its end is left off.")
 
     @classmethod
     def short(cls) -> str:
         return "value"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_scalar(cls, value: Any) -> Any:
+        text = scalar_as_text(value)
+        return {"value": text} if isinstance(text, str) else value
+
     @model_validator(mode="after")
     def _readable(self) -> Self:
         if [self.value, self.env, self.file].count(None) != 2:  # noqa: PLR2004
             raise ValueError("needs exactly one of value, env and file")
+        if self.value is not None:
+            _check_inline(self.value.get_secret_value())
         self.text()
         return self
 
@@ -56,17 +71,22 @@ class Secret(ShortForm):
     def _read_file(self) -> str:
         assert self.file is not None  # noqa: S101
         try:
-            return self.file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise ValueError(f"cannot read {self.file}: {error.strerror}") from None
+            return read_file(self.file, _MOST_BYTES).decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise ValueError(f"the file {self.file} is not UTF-8 text") from None
+
+
+def _check_inline(text: str) -> None:
+    """Raises ValueError where the name of an environment variable stands in place of its value."""
+    templates.check_variables(text, "{{env: {name}}}")
+    if re.fullmatch(r"\$[A-Z_][A-Z0-9_]*", text):
+        raise ValueError(f"has {text}, which nothing fills in; write {{env: {text[1:]}}}")
 
 
 class Parameter(Secret):
     """A query parameter or header: a text, or a secret. An inline one is secret by its name, or by `secret`."""
 
-    secret: bool | None = Field(
+    secret: Flag | None = Field(
         None, description="Whether an inline value is hidden wherever it comes back; left out: as its name sounds."
     )
 

@@ -1,10 +1,12 @@
 """YAML files that people write: data with the line of every field, checked by a model, each problem in words."""
 
 import difflib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -18,15 +20,19 @@ FieldPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file's data, and the line of each of its fields."""
+    """A YAML file's data, and the line of each of its fields.
+
+    below: by field, the other file and its field that `data` has what this file does not write from.
+    """
 
     file: str
     directory: Path
     data: Any
     lines: dict[FieldPath, int]
+    below: Mapping[FieldPath, tuple["Document", FieldPath]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, file: Path, *, needs: str = "apis") -> "Document":
+    def read(cls, file: Path | Traversable, *, needs: str = "apis") -> "Document":
         """Raises ConfigError, also where the file is empty; needs: what must be in it, for that message."""
         try:
             text = file.read_text(encoding="utf-8")
@@ -34,7 +40,7 @@ class Document:
             raise ConfigError((Problem(str(file), None, "", f"cannot be read: {error.strerror}"),)) from None
         except UnicodeDecodeError:
             raise ConfigError((Problem(str(file), None, "", "is not UTF-8 text"),)) from None
-        return cls.parse(str(file), text, file.parent, needs=needs)
+        return cls.parse(str(file), text, file.parent if isinstance(file, Path) else Path(), needs=needs)
 
     @classmethod
     def parse(cls, name: str, text: str, directory: Path, *, needs: str = "apis") -> "Document":
@@ -60,13 +66,19 @@ class Document:
             raise ConfigError(tuple(constructor.problems))
         return cls(name, directory, data, constructor.lines)
 
-    def with_data(self, data: Any) -> "Document":
-        return replace(self, data=data)
+    def with_data(
+        self, data: Any, below: Mapping[FieldPath, tuple["Document", FieldPath]] | None = None
+    ) -> "Document":
+        return replace(self, data=data, below=below or {})
+
+    def writes(self, path: FieldPath) -> bool:
+        """Whether the field stands in this file itself."""
+        return path in self.lines
 
     def validate(
         self,
         model: type[Model],
-        also: Iterable[tuple[FieldPath, str]] = (),
+        also: Iterable[Problem] = (),
         *,
         may_lack: Container[FieldPath] = (),
     ) -> Model:
@@ -82,23 +94,44 @@ class Document:
             found = [(self._known(item["loc"], members), _in_words(item, model)) for item in details]
             found = [(path, words) for path, words in found if not (words == _MISSING and path in may_lack)]
             found = [(path, words) for path, words in found if not _misspelt(path, words, found)]
-            problems = (self.problem(path, message) for path, message in (*also, *found))
-            raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=lambda item: item.line or 0))) from None
+            problems = dict.fromkeys((*also, *(self.problem(path, message) for path, message in found)))
+            raise ConfigError(tuple(sorted(problems, key=self._place))) from None
+
+    def _place(self, problem: Problem) -> tuple[bool, str, int]:
+        return problem.file == self.file, problem.file, problem.line or 0
 
     def problem(self, path: FieldPath, message: str) -> Problem:
-        return Problem(self.file, self._line(path), _dotted(path), message)
+        """The problem, in the file that the field comes from."""
+        own = self._known_part(path)
+        document, theirs = self._origin(path)
+        if document is not self and len(path) - len(own) > len(theirs) - len(document._known_part(theirs)):
+            return document.problem(theirs, message)
+        return Problem(self.file, self.lines.get(own, 1), _dotted(path), message)
 
-    def _line(self, path: FieldPath) -> int:
+    def _known_part(self, path: FieldPath) -> FieldPath:
+        """The longest part of a field's path that stands in this file itself."""
         while path and path not in self.lines:
             path = path[:-1]
-        return self.lines.get(path, 1)
+        return path
+
+    def _origin(self, path: FieldPath) -> tuple["Document", FieldPath]:
+        """The file below this one that may have the field, and the field's path there; or this file's own."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.below:
+                document, base = self.below[path[:length]]
+                return document, (*base, *path[length:])
+        return self, path
+
+    def _has(self, path: FieldPath) -> bool:
+        document, theirs = self._origin(path)
+        return path in self.lines or theirs in document.lines
 
     def _known(self, location: FieldPath, union_members: frozenset[str]) -> FieldPath:
         """Pydantic's location without the parts that name a union's member or a validator, not a field."""
         path: FieldPath = ()
         for position, part in enumerate(location):
             last = position == len(location) - 1
-            if (*path, part) in self.lines or (last and _is_field(part, union_members)):
+            if self._has((*path, part)) or (last and _is_field(part, union_members)):
                 path = (*path, part)
         return path
 
@@ -144,6 +177,45 @@ class _TooManyNodesError(Exception):
     pass
 
 
+class AsWritten(str):
+    """A text without quotes that YAML 1.1 reads as something else: a date, or yes, no, on or off for a truth."""
+
+    __slots__ = ("truth",)
+
+    truth: bool | None
+
+    def __new__(cls, text: str, truth: bool | None = None) -> Self:
+        written = super().__new__(cls, text)
+        written.truth = truth
+        return written
+
+
+class WrittenNumber(float):
+    """A number that keeps how it is written: 1.10 is a version as well."""
+
+    __slots__ = ("written",)
+
+    written: str
+
+    def __new__(cls, number: float, written: str) -> Self:
+        made = super().__new__(cls, number)
+        made.written = written
+        return made
+
+
+def _scalar(value: Any, written: str) -> Any:
+    """A scalar with nothing lost of how it is written, since the field decides what it is: a text or more."""
+    if type(value) is int and str(value) != written:
+        # 04712 is octal and 47:12 sexagesimal in YAML 1.1; nobody who writes an id means that.
+        return written
+    if type(value) is bool and written.lower() not in ("true", "false"):
+        return AsWritten(written, value)
+    if type(value) is float:
+        return WrittenNumber(value, written)
+    return AsWritten(written) if isinstance(value, date) else value
+
+
+_MERGE = "tag:yaml.org,2002:merge"
 _PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -156,6 +228,7 @@ class _Constructor:
     most_nodes: int
     lines: dict[FieldPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    checked: set[int] = field(default_factory=set)
 
     def construct(self, node: yaml.Node, path: FieldPath = ()) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -169,9 +242,7 @@ class _Constructor:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         try:
-            value = self.loader.construct_object(node, deep=True)
-            # 04712 is octal and 47:12 sexagesimal in YAML 1.1; nobody who writes an id means that.
-            return node.value if type(value) is int and str(value) != node.value else value
+            return _scalar(self.loader.construct_object(node, deep=True), str(node.value))
         except (yaml.YAMLError, ValueError) as error:
             self._refuse(node, path, getattr(error, "problem", None) or str(error))
             return None
@@ -193,8 +264,16 @@ class _Constructor:
         return result
 
     def _refuse_duplicates(self, node: yaml.MappingNode, path: FieldPath) -> None:
+        """In a node, and in those merged into it, as written: once merged, a node also holds what it overrides."""
+        if id(node) in self.checked:  # it comes again by an alias
+            return
+        self.checked.add(id(node))
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(merged, yaml.MappingNode):
+                        self._refuse_duplicates(merged, path)
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 self._refuse(key, path, f"has the key {key.value!r} twice")
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
@@ -228,7 +307,7 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return str(context["error"])
         case "string_type":
-            return "must be text; put it in quotes if it is a number, a date, yes, no, on or off"
+            return "must be text"
         case "too_short":
             return "must not be empty"
         case "model_type" | "dict_type" | "model_attributes_type":

@@ -170,7 +170,11 @@ def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
 
 
 def _wanted(mapping: UsageMapping, element: Element) -> bool:
-    return mapping.filter is None or bool(_search(mapping.filter, element, "filter"))
+    """By JMESPath's truth (https://jmespath.org/specification.html#or-expressions), in which 0 is true."""
+    if mapping.filter is None:
+        return True
+    found = _search(mapping.filter, element, "filter")
+    return bool(found) or (found == 0 and found is not False)
 
 
 def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:

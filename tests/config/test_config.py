@@ -14,25 +14,7 @@ from exporter.config.fields import format_duration, parse_duration
 from exporter.config.load import load_config, load_preset, preset_names
 from exporter.errors import ConfigError
 from tests.support.factories import load, write_config
-
-URL = "http://127.0.0.1:9/{organisation_id}"
-
-
-def refused(file: Path) -> list[str]:
-    """The problems' lines, without the file's directory."""
-    with pytest.raises(ConfigError) as caught:
-        load_config(file)
-    return [str(problem).replace(str(file), file.name) for problem in caught.value.problems]
-
-
-def refused_text(tmp_path: Path, text: str) -> list[str]:
-    file = tmp_path / "config.yaml"
-    file.write_text(text, encoding="utf-8")
-    return refused(file)
-
-
-def refused_api(tmp_path: Path, **api: Any) -> list[str]:
-    return refused(write_config(tmp_path / "config.yaml", {"url": URL, **api}))
+from tests.support.refusals import URL, refused, refused_api, refused_text
 
 
 def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
@@ -74,7 +56,7 @@ apis:
     auth: {type: bearer, token: ""}
     static: {limit: yes}
     organisations:
-      - {id: 1, name: no}
+      - {id: 1, name: null}
   - name: weather
     mapping:
       scopes: "a-b"
@@ -87,20 +69,16 @@ apis:
 """
     assert refused_text(tmp_path, text) == [
         "config.yaml:1: organisation_labels: must not hold 'api': the exporter or Prometheus uses that label itself",
-        "config.yaml:5: apis[0].url: has the unknown placeholder {organisation}; known are organisation_id, "
-        "organisation_name, seconds_since_period_start, today, yesterday, tomorrow, days_ago, history_start, "
-        "period_start, period_end, now, secret_NAME",
+        "config.yaml:5: apis[0].url: has the unknown placeholder {organisation}; did you mean {organisation_id}?",
         "config.yaml:6: apis[0].poll_intervall: is not a known field; did you mean poll_interval?",
         "config.yaml:7: apis[0].time_zone: must be an IANA time zone such as UTC or Europe/Berlin, not 'Mars/Olympus'",
         "config.yaml:8: apis[0].auth.token: the secret is empty",
-        "config.yaml:9: apis[0].static.limit: must be a number of 0 or more, not True; or unlimited",
-        "config.yaml:11: apis[0].organisations[0].name: must be text; "
-        "put it in quotes if it is a number, a date, yes, no, on or off",
+        "config.yaml:9: apis[0].static.limit: must be a number of 0 or more, not 'yes'; or unlimited",
         "config.yaml:14: apis[1].mapping.scopes.path: is not JMESPath: Bad jmespath expression: Unknown token '-': "
         '(names with a hyphen or a dot need quotes: "rate-limit")',
         "config.yaml:15: apis[1].mapping.name.pth: is not a known field; did you mean path?",
         "config.yaml:18: apis[1].auth: has the unknown type 'digest'; known are 'bearer', 'header', 'basic', 'oauth2', 'aws'",
-        f"config.yaml:19: apis[1].tls.ca_file: cannot read {tmp_path}/missing.pem: No such file or directory",
+        "config.yaml:19: apis[1].tls.ca_file: cannot read missing.pem: No such file or directory",
         "config.yaml:20: apis[1].organisations: must not be empty",
     ]
 
@@ -331,15 +309,12 @@ def test_secrets_are_not_in_any_text_of_the_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("api", "problem"),
     [
-        ({"params": {"k": "{secret_key}"}}, "apis[0]: has {secret_key}, which is neither in its secrets nor in those of the organisation 'acme'"),
-        ({"secrets": {"key": "abc"}}, "apis[0]: has the secret 'key', which no placeholder {secret_key} puts anywhere"),
         ({"organisations": [{"id": "a", "secrets": {"K-1": "abc"}}]}, "apis[0].organisations[0].secrets.K-1: "),
-        ({"params": {"k": "{secret_key:unix}"}}, "apis[0].params: has a form after {secret_key:; only dates have one"),
         ({"params": {"k": {"env": "HOME", "secret": False}}}, "apis[0].params.k: has secret: false, but what is read from env or file is always secret"),
         ({"auth": {"type": "bearer", "token": {"value": "x", "secret": False}}}, "apis[0].auth.token.secret: is not a known field"),
     ],
 )  # fmt: skip
-def test_secrets_that_do_not_fit(tmp_path: Path, api: dict[str, Any], problem: str) -> None:
+def test_secrets_that_are_declared_wrongly(tmp_path: Path, api: dict[str, Any], problem: str) -> None:
     assert any(problem in told for told in refused_api(tmp_path, **api)), refused_api(tmp_path, **api)
 
 

@@ -241,6 +241,18 @@ def test_remaining_is_taken_off_the_limit() -> None:
     assert "says nothing of the usage where the limit is unlimited" in misfit(unlimited, mapping=remaining)
 
 
+@pytest.mark.parametrize("value", [0, 0.0, 1, "x", True, {"a": 1}])
+def test_a_filter_keeps_all_that_jmespath_calls_true(value: Any) -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "kept": value}
+    assert len(read({"scopes": [scope]}, mapping=mapping(filter="kept")).scopes) == 1
+
+
+@pytest.mark.parametrize("value", [None, False, "", [], {}])
+def test_a_filter_leaves_out_what_jmespath_calls_false(value: Any) -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "kept": value}
+    assert read({"scopes": [scope]}, mapping=mapping(filter="kept")).scopes == ()
+
+
 def test_scopes_in_an_object_are_named_by_their_keys() -> None:
     keyed = mapping(name={"key": True})
     snapshot = read({"scopes": {"core": {"used": 1, "limit": 2}, "search": {"used": 3, "limit": 4}}}, mapping=keyed)

@@ -57,7 +57,9 @@ def test_metrics_that_are_named_exist(page: Path) -> None:
 
 def yaml_blocks(page: Path) -> list[str]:
     """The page's indented blocks that are whole configs; `…` in one means that something is left out."""
-    blocks = re.findall(r"^    apis:\n(?:(?:    .*)?\n)+", page.read_text(encoding="utf-8") + "\n", re.MULTILINE)
+    blocks = re.findall(
+        r"^(?:    x-.*\n)*    apis:\n(?:(?:    .*)?\n)+", page.read_text(encoding="utf-8") + "\n", re.MULTILINE
+    )
     return [textwrap.dedent(block) for block in blocks if "…" not in block]
 
 
