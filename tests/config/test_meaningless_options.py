@@ -35,14 +35,14 @@ def mapped(**fields: Any) -> dict[str, Any]:
         ({"body": {"a": 1}, "method": "HEAD", "read": "rate_limit_headers"}, "method", "a request without body"),
         ({"paging": {"by": "link"}, "read": "rate_limit_headers"}, "paging", "read: body"),
         ({"paging": {"by": "link", "parameter": "page"}}, "paging.parameter", "by: cursor, by: page or by: offset"),
+        ({"paging": {"by": "link", "next_url": "next"}}, "paging.next_url", "by: url"),
         ({"paging": {"by": "page", "parameter": "p", "cursor": "next"}}, "paging.cursor", "by: cursor"),
         (
             {"paging": {"by": "cursor", "cursor": "c", "parameter": "p", "first_page": 0}},
             "paging.first_page",
             "by: page",
         ),
-        ({"paging": {"by": "link", "more": "more"}}, "paging.more", "by: page or by: offset"),
-        ({"paging": {"by": "link", "next_url": "next"}}, "paging.next_url", "by: url"),
+        ({"paging": {"by": "link", "more": "more"}}, "paging.more", "by: page"),
         ({"tls": {"verify": False}}, "tls.verify", "an https:// url"),
         (mapped() | {"static": {"limit": 5}}, "static.limit", "mapping.limit to be left out (null) or optional"),
         (
