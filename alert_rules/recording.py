@@ -15,6 +15,7 @@ from exporter.thresholds import (
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_RATIO,
     PROJECTION_MIN_ELAPSED_RATIO,
+    RATIO_DECIMALS,
 )
 
 from .promql import DAY_SECONDS, MAX_OF_REPLICAS, MIN_OF_REPLICAS, last
@@ -23,10 +24,15 @@ from .rules import Recorded
 TARGET_RATIO = Recorded(
     record="instance_scope:api_usage_requests_per_limit:ratio",
     expr=f"""
-        {last(REQUESTS)}
-          / ({last(LIMIT)} > 0)
+        round(
+          1e{RATIO_DECIMALS} * {last(REQUESTS)}
+            / ({last(LIMIT)} > 0)
+        ) / 1e{RATIO_DECIMALS}
     """,
-    comment="Used part of the limit: 0.75 is 75 %, more than 1 is over the limit.",
+    comment="""
+        Used part of the limit: 0.75 is 75 %, more than 1 is over the limit. Rounded, since as floats 0.07 of 0.1 is
+        more than 0.7, and usage that is exactly at an alert's boundary would be beyond it.
+    """,
 )
 RATIO = Recorded(
     record="scope:api_usage_requests_per_limit:ratio",
@@ -74,8 +80,10 @@ PROJECTED_RATIO = Recorded(
     record="scope:api_usage_requests_per_limit:ratio_projected",
     expr=f"""
         {MAX_OF_REPLICAS} (
-          {TARGET_RATIO}
-            / ({TARGET_ELAPSED} >= {PROJECTION_MIN_ELAPSED_RATIO:g})
+          round(
+            1e{RATIO_DECIMALS} * {TARGET_RATIO}
+              / ({TARGET_ELAPSED} >= {PROJECTION_MIN_ELAPSED_RATIO:g})
+          ) / 1e{RATIO_DECIMALS}
         )
     """,
     comment="""
@@ -93,8 +101,10 @@ LIMIT_REACHED_AT = Recorded(
                 - {last(PERIOD_START)}
             )
             / (
-              {TARGET_RATIO}
-                / ({TARGET_ELAPSED} >= {PROJECTION_MIN_ELAPSED_RATIO:g})
+              round(
+                1e{RATIO_DECIMALS} * {TARGET_RATIO}
+                  / ({TARGET_ELAPSED} >= {PROJECTION_MIN_ELAPSED_RATIO:g})
+              ) / 1e{RATIO_DECIMALS}
               > {LIMIT_REACHED_RATIO:g}
             )
         )
@@ -127,8 +137,10 @@ RATE_RATIO = Recorded(
     record="scope:api_usage_requests_per_rate_limit:ratio_rate1h",
     expr=f"""
         {MAX_OF_REPLICAS} (
-          {TARGET_RATE}
-            / ({last(RATE_LIMIT)} > 0)
+          round(
+            1e{RATIO_DECIMALS} * {TARGET_RATE}
+              / ({last(RATE_LIMIT)} > 0)
+          ) / 1e{RATIO_DECIMALS}
         )
     """,
     comment="The same as a part of the rate limit.",
@@ -139,13 +151,17 @@ DAYS_NEAR_LIMIT = Recorded(
     expr=f"""
         {MAX_OF_REPLICAS} (
           count without (date) (
-            {last(DAILY)}
-              >= ignoring (date) group_left ()
-            {NEAR_LIMIT_RATIO:g} * ({last(LIMIT)} > 0) * {DAY_SECONDS}
-              / (
-                {last(PERIOD_END)}
-                  - {last(PERIOD_START)}
+            round(
+              1e{RATIO_DECIMALS} * {last(DAILY)}
+                / ignoring (date) group_left ()
+              (
+                ({last(LIMIT)} > 0) * {DAY_SECONDS}
+                  / (
+                    {last(PERIOD_END)}
+                      - {last(PERIOD_START)}
+                  )
               )
+            ) / 1e{RATIO_DECIMALS} >= {NEAR_LIMIT_RATIO:g}
           )
         )
     """,

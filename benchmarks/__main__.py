@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "rendering": rendering.measure,
     "capacity": capacity.measure,
     "polling": polling.measure,
+    "poll": polling.measure_cpu,
     "reload": polling.measure_running,
     "panels": panels.measure,
     "cost": cost.measure,

@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import socket
+import ssl
 import sys
 import threading
 import time
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import trustme
 import yaml
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from benchmarks.load import tool
 from exporter.local.processes import Processes, eventually, free_port
@@ -145,14 +149,42 @@ def start(processes: Processes, config_file: Path, *further: str, core: int | No
 
 
 @contextmanager
-def vendor(delay: float = 0.0, scopes: int = SCOPES) -> Iterator[str]:
-    """A vendor that answers every organisation after `delay` seconds; yields its URL."""
+def vendor(delay: float = 0.0, scopes: int = SCOPES, trusted: Path | None = None) -> Iterator[str]:
+    """A vendor that answers every organisation after `delay` seconds; yields its URL.
+
+    trusted: with TLS, the file to write the authorities to that know it, the usual ones among them.
+    """
     server = _Vendor(delay, scopes)
+    if trusted is not None:
+        server.socket = _encrypted(server.socket, trusted)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield (
+            f"http://127.0.0.1:{server.server_port}" if trusted is None else f"https://localhost:{server.server_port}"
+        )
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _encrypted(listener: socket.socket, trusted: Path) -> ssl.SSLSocket:
+    authority = trustme.CA()
+    usual = Path(DEFAULT_CA_BUNDLE_PATH).read_bytes()
+    trusted.write_bytes(usual + authority.cert_pem.bytes())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    # The handshake belongs to the connection's own thread.
+    return context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+
+
+def main(arguments: list[str]) -> None:
+    """A vendor in a process of its own, until standard input ends; with TLS where a file for `trusted` is named."""
+    with vendor(trusted=Path(arguments[0]) if arguments else None) as url:
+        print(url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

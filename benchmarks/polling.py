@@ -1,10 +1,12 @@
-"""1,000 organisations: how soon all are polled, also beside dead vendors, and what reloads and pages cost."""
+"""1,000 organisations: how soon all are polled, also beside dead vendors, and what polls, reloads and pages cost."""
 
 import re
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +19,13 @@ import yaml
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from benchmarks.load import wrk
+from exporter.clock import SystemClock
 from exporter.config.api import Api
+from exporter.config.load import load_config
 from exporter.local.processes import Processes, eventually
+from exporter.model import UsageSnapshot
+from exporter.vendor.client import VendorClient
+from exporter.vendor.one_poll import poll
 
 ORGANISATIONS = 1000
 SLOW = 0.2  # seconds, as a vendor far away answers
@@ -161,3 +168,90 @@ def _checking(exporter: fleet.Exporter) -> Iterator[_Checks]:
     finally:
         stopped.set()
         thread.join()
+
+
+_POLLS = 400
+
+
+def measure_cpu() -> Report:
+    """The processor time of one poll, in this process; the vendor has one of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        plain, encrypted = (_cpu(folder, tls=tls) for tls in (False, True))
+    figures = (
+        Figure("a poll", plain.poll, "ms", at_most=2),
+        Figure("of it, asking", plain.asking, "ms"),
+        Figure("asking by requests alone, a session each", plain.requests, "ms"),
+        Figure("a poll over TLS", encrypted.poll, "ms"),
+        Figure("of it, asking", encrypted.asking, "ms"),
+        Figure("asking by requests alone, over TLS", encrypted.requests, "ms"),
+        Figure("asking over TLS / by requests alone", encrypted.asking / encrypted.requests, at_most=0.5),
+    )
+    about = (
+        f"User and system time of {_POLLS} polls, one after another, of {fleet.SCOPES} scopes of {fleet.DAYS} days "
+        "each, each on a new connection, from request to snapshot; median of 5 rounds. The authorities trusted "
+        "are the usual ones (certifi's), and the vendor's own. Requests alone has no deadline but that from byte to "
+        "byte, and parses nothing. Over TLS a handshake alone is 1 ms."
+    )
+    return Report("Processor time of a poll", about, figures)
+
+
+@dataclass(frozen=True)
+class _Cpu:
+    """Milliseconds of processor time for each poll. requests: of plain requests, for the same answer."""
+
+    poll: float
+    asking: float
+    requests: float
+
+
+def _cpu(folder: Path, *, tls: bool) -> _Cpu:
+    trusted = folder / "trusted.pem"
+    with _apart(trusted, tls=tls) as url:
+        settings = {"tls": {"ca_file": str(trusted)}} if tls else {}
+        targets = load_config(fleet.config(folder / "c.yaml", 50, url, **settings)).targets
+        clock = SystemClock()
+        clients = [VendorClient(target, clock) for target in targets]
+
+        def poll_each() -> None:
+            for target, client in zip(targets, clients, strict=True):
+                outcome = poll(target, client, clock)
+                assert isinstance(outcome, UsageSnapshot), outcome  # noqa: S101
+
+        def ask_each() -> None:
+            for client in clients:
+                client.fetch()
+
+        def get_each() -> None:
+            for target in targets:
+                with requests.Session() as session:
+                    asked = f"{url}/{target.organisation.id}"
+                    assert session.get(asked, verify=str(trusted), timeout=10).content  # noqa: S101
+
+        return _Cpu(*(_spent(work, len(targets)) for work in (poll_each, ask_each, get_each)))
+
+
+def _spent(work: Callable[[], None], polls: int) -> float:
+    work()
+    rounds = []
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(max(1, _POLLS // polls // 5)):
+            work()
+        rounds.append((time.process_time() - began) / max(1, _POLLS // polls // 5) / polls * 1e3)
+    return median(rounds)
+
+
+@contextmanager
+def _apart(trusted: Path, *, tls: bool) -> Iterator[str]:
+    """A vendor in a process of its own; yields its URL, and writes whom to trust."""
+    flags = [str(trusted)] if tls else []
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.fleet", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdin is not None  # noqa: S101
+        assert running.stdout is not None  # noqa: S101
+        try:
+            yield running.stdout.readline().strip()
+        finally:
+            running.stdin.close()  # which ends it

@@ -18,7 +18,7 @@ from exporter.metrics import (
     SCOPE,
     STALE,
 )
-from exporter.thresholds import NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, PROJECTION_MIN_ELAPSED_RATIO
+from exporter.thresholds import NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, PROJECTION_MIN_ELAPSED_RATIO, RATIO_DECIMALS
 
 from .promql import (
     DAY_KEYS,
@@ -80,8 +80,7 @@ def rate_limit(where: Selection) -> str:
 
 def used_percent(where: Selection) -> str:
     """Percent of the limit, or a mark: UNLIMITED, LIMIT_ZERO, INFINITE."""
-    # Multiplied first: whole numbers of requests then give exactly 75 and exactly 90.
-    percent = f"clamp_max(100 * {select(REQUESTS, where)} / {select(LIMIT, where)}, {Mark.INFINITE:g}) >= 0"
+    percent = f"clamp_max({_percent(select(REQUESTS, where), select(LIMIT, where))}, {Mark.INFINITE:g}) >= 0"
     return by_scope(
         first_of(
             percent,
@@ -89,6 +88,11 @@ def used_percent(where: Selection) -> str:
             _limit_zero(where),
         )
     )
+
+
+def _percent(part: str, whole: str) -> str:
+    """A quotient in percent, without the error of its floats, as exporter.thresholds.clean_ratio has ratios."""
+    return f"round(1e{RATIO_DECIMALS} * {part} / {whole}) / 1e{RATIO_DECIMALS - 2}"
 
 
 def _unlimited(where: Selection, value: float) -> str:
@@ -178,7 +182,7 @@ def request_rate(where: Selection) -> str:
 
 def rate_limit_percent(where: Selection) -> str:
     """The averaged request rate in percent of the rate limit."""
-    return by_scope(f"100 * {_request_rate(where)} / {select(RATE_LIMIT, where)}")
+    return by_scope(_percent(_request_rate(where), select(RATE_LIMIT, where)))
 
 
 def daily_total(where: Selection) -> str:
@@ -203,8 +207,8 @@ def average_day(where: Selection) -> str:
 
 
 def _days_near(where: Selection) -> str:
-    near = f"{NEAR_LIMIT_RATIO:g} * {_even_day(where)}"
-    return f"sum without ({DATE}) ({select(DAILY, where)} >= bool ignoring ({DATE}) group_left () ({near}))"
+    share = _percent(select(DAILY, where), f"ignoring ({DATE}) group_left () ({_even_day(where)})")
+    return f"sum without ({DATE}) ({share} >= bool {100 * NEAR_LIMIT_RATIO:g})"
 
 
 def days_near(where: Selection) -> str:

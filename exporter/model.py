@@ -7,8 +7,29 @@ from enum import StrEnum
 from typing import Any
 
 from exporter import redaction
+from exporter.thresholds import clean_ratio
 
 _MISFITS_LISTED = 10
+
+# Counts in the model are at most the one, with room for counters of 64 bits, and limits that are not 0 at least the
+# other: no sum, quotient or percentage of theirs leaves what a float and JSON can hold.
+LARGEST_COUNT = 1e20
+LEAST_LIMIT = 1e-20
+# Times in the model can be written in any time zone, and a month can be added to them.
+_YEARS = range(1900, 9000)
+
+
+def check_count(count: float) -> None:
+    """Raises ValueError where a number is no count."""
+    if not 0 <= count <= LARGEST_COUNT:
+        raise ValueError(f"must be at least 0 and at most {LARGEST_COUNT:g}, not {count:g}")
+
+
+def check_limit(limit: float) -> None:
+    """Raises ValueError where a number is no limit, of a period or a minute."""
+    check_count(limit)
+    if 0 < limit < LEAST_LIMIT:
+        raise ValueError(f"must be 0, or at least {LEAST_LIMIT:g}, not {limit:g}")
 
 
 class DailySource(StrEnum):
@@ -30,6 +51,8 @@ class BillingPeriod:
             raise ValueError(
                 f"the period starts at {self.start.isoformat()}, not before its end {self.end.isoformat()}"
             )
+        if self.start.year not in _YEARS or self.end.year not in _YEARS:
+            raise ValueError(f"the period ends in the year {self.end.year}, which is no year of a billing period")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +91,31 @@ class ScopeUsage:
     daily: tuple[DailyUsage, ...] | None = None
     daily_source: DailySource = DailySource.VENDOR
 
+    def __post_init__(self) -> None:
+        for name, value, check in (
+            ("requests", self.requests, check_count),
+            ("rejected", self.rejected, check_count),
+            ("limit", self.limit, check_limit),
+            ("rate_limit", self.rate_limit_per_minute, check_limit),
+        ):
+            try:
+                if value is not None:
+                    check(value)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+
     def last_days(self, count: int) -> tuple[DailyUsage, ...]:
         """The newest `count` days known, ascending; () where no day is known."""
         return (self.daily or ())[-count:] if count else ()
 
     @property
     def used_ratio(self) -> float | None:
-        """requests / limit, unrounded; None when unlimited. With a limit of 0, 0 or infinity."""
+        """requests / limit, by thresholds.clean_ratio; None when unlimited. With a limit of 0, 0 or infinity."""
         if self.limit is None:
             return None
         if self.limit == 0:
             return float("inf") if self.requests else 0.0
-        return self.requests / self.limit
+        return clean_ratio(self.requests / self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +144,13 @@ class UsageSnapshot:
     """One organisation's scopes, as one poll found them.
 
     misfits: what the mapping could not read; the scopes that fit are here all the same.
+    remarks: what was read, but not as the vendor wrote it; a sentence each.
     """
 
     fetched_at: datetime
     scopes: tuple[ScopeUsage, ...]
     misfits: tuple[Misfit, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def misfit_text(self) -> str:

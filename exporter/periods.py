@@ -1,6 +1,9 @@
-"""Calendar billing periods, for vendors that do not report theirs, and times as vendors write them. Pure."""
+"""Billing periods, calendar ones too, and times as vendors write them. Pure."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -10,6 +13,13 @@ from exporter.model import BillingPeriod
 
 # Unix times from here on are milliseconds: as seconds it is the year 5138, as milliseconds March 1973.
 _MILLISECONDS_FROM = 1e11
+# 20261122 is a day; as Unix seconds, such numbers are of 1970.
+_COMPACT_DAYS = range(1900_01_01, 2200_01_01)
+
+LONGEST_PERIOD = timedelta(days=3_660)  # ten years and a bit
+# A vendor may report the last period for a while after it ended, or the next one early. Once its own length again has
+# passed, or a month, it is no billing period that counts now.
+_FAR_AT_LEAST, _FAR_AT_MOST = timedelta(days=1), timedelta(days=31)
 
 
 def from_unix(value: float) -> datetime:
@@ -18,6 +28,100 @@ def from_unix(value: float) -> datetime:
     Raises ValueError, OverflowError or OSError where there is no such time, as datetime.fromtimestamp does.
     """
     return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
+
+
+def parse_day(value: object) -> date | None:
+    """The day that a text or number without a time means: 2026-11-22, 2026/11/22, 20261122; None for others."""
+    if isinstance(value, int) and not isinstance(value, bool) and value in _COMPACT_DAYS:
+        value = str(value)
+    if isinstance(value, str) and (
+        match := re.fullmatch(r"(\d{4})([-/]?)(\d\d)\2(\d\d)(?: ?(?:UTC|GMT|Z))?", value.strip())
+    ):
+        with suppress(ValueError):
+            return date(int(match[1]), int(match[3]), int(match[4]))
+    return None
+
+
+def parse_time(value: object, zone: tzinfo) -> datetime | None:
+    """A moment with an offset: the vendor's own where it writes one, else the zone's. None where it is no time.
+
+    Read are ISO 8601 with its neighbours (`2026/11/22 10:00`, `2026-11-22 10:00 UTC`), RFC 2822 dates as HTTP and
+    mail write them, days as their midnight, and Unix seconds or milliseconds. Dates whose order has to be guessed,
+    such as 11/12/2026, are none.
+    """
+    day = parse_day(value)
+    try:
+        if day is not None:
+            written_utc = isinstance(value, str) and value.strip().endswith(("UTC", "GMT", "Z"))
+            moment = datetime(day.year, day.month, day.day, tzinfo=UTC if written_utc else zone)
+        elif isinstance(value, str):
+            moment = _written(value.strip(), zone)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            moment = from_unix(value)
+        else:
+            return None
+        # Near the years 1 and 9999 a time may leave the calendar in another zone.
+        for other in (UTC, zone):
+            moment.astimezone(other)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment
+
+
+def _written(text: str, zone: tzinfo) -> datetime:
+    if text[:1].isalpha() or re.match(r"\d\d? [A-Za-z]", text):
+        moment = parsedate_to_datetime(text)
+        # -0000 is UTC, said by a system that does not know its place (RFC 2822, section 3.3).
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC if text.endswith("-0000") else zone)
+    iso = re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", text)
+    if named := re.fullmatch(r"(.*\d) ?(?:UTC|GMT)", iso):
+        iso = named[1] if re.search(r":\d\d.*[+-]\d\d:?\d\d$", named[1]) else f"{named[1]}Z"
+    moment = datetime.fromisoformat(re.sub(r" (?=[+-]\d\d:?\d\d$)", "", iso))
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def after_last(value: object, moment: datetime) -> datetime:
+    """The end of a period whose last day, or last moment, a vendor wrote: 23:59:59 ends it at 0:00.
+
+    moment: what `parse_time` made of the value; a midnight stands for its day.
+    """
+    if moment.time().replace(tzinfo=None) == datetime.min.time():
+        return moment + relativedelta(days=1)
+    if isinstance(value, str) and re.search(r"[T ]\d\d:\d\d(?![\d:])", value):  # minutes without seconds
+        return moment + timedelta(minutes=1)
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def month_from(moment: datetime, months: Literal[-1, 1], zone: ZoneInfo, anchor_day: int = 1) -> datetime:
+    """The moment a calendar month before or after another.
+
+    By the calendar of the zone or of the moment's own offset, whichever of them has its midnight there, since months
+    begin at midnight. anchor_day: on which a month begins; a month too short for it begins on its last day.
+    """
+    local = moment.astimezone(zone)
+    if moment.time() == datetime.min.time() and local.time() != datetime.min.time():
+        local = moment
+    is_last = (local + timedelta(days=1)).month != local.month
+    day = anchor_day if is_last and anchor_day > local.day else None
+    shifted: datetime = local + relativedelta(months=months, day=day)
+    return shifted
+
+
+def credible_period(start: datetime, end: datetime, now: datetime) -> BillingPeriod:
+    """The period between two moments. Raises ValueError where no billing period could be so, saying why."""
+    period = BillingPeriod(start.astimezone(UTC), end.astimezone(UTC))
+    length = period.end - period.start
+    if length > LONGEST_PERIOD:
+        years = length / timedelta(days=365.25)
+        raise ValueError(f"{_dates(period)} is {years:.0f} years long, more than 10")
+    far = min(max(length, _FAR_AT_LEAST), _FAR_AT_MOST)
+    if now < period.start - far or now >= period.end + far:
+        raise ValueError(f"{_dates(period)} is far from now, {now:%Y-%m-%d}")
+    return period
+
+
+def _dates(period: BillingPeriod) -> str:
+    return f"the period from {period.start.isoformat()} to {period.end.isoformat()}"
 
 
 def calendar_period(

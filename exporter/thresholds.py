@@ -1,14 +1,23 @@
 """Where a usage ratio changes colour and severity: the one home of 0.75 and 0.90.
 
-A ratio is usage / limit, unrounded. 0.7499 is below the warning, 0.75 and 0.90 are amber, 0.9001 is red: the
-warning boundary belongs to the higher band and the critical one to the lower, as on the vendors' usage pages. A site
-may choose other ratios (`Bands`), but not other sides of the boundary.
+A ratio is usage / limit, not rounded to the two decimals that people see. 0.7499 is below the warning, 0.75 and 0.90
+are amber, 0.9001 is red: the warning boundary belongs to the higher band and the critical one to the lower, as on the
+vendors' usage pages. A site may choose other ratios (`Bands`), but not other sides of the boundary.
+Before they are compared, ratios are rounded to RATIO_DECIMALS: 0.27 of 0.3 is 0.9, but as floats 0.9000000000000001.
 Standard library only: dashboards, rules' tests and docs read it without the exporter's dependencies.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+
+# Far more decimals than anybody looks at, and far coarser than what a few operations on floats add up to.
+RATIO_DECIMALS = 12
+
+
+def clean_ratio(ratio: float) -> float:
+    """A quotient without the error of its floats, as page, rules and dashboards compare it."""
+    return round(ratio, RATIO_DECIMALS)
 
 
 class Band(Enum):
@@ -108,7 +117,8 @@ class Bands:
         return replace(WARNING, ratio=self.warning), replace(CRITICAL, ratio=self.critical)
 
     def band_of(self, ratio: float) -> Band:
-        """The band of an unrounded usage ratio."""
+        """The band of a usage ratio, which is not to be rounded to what people see."""
+        ratio = clean_ratio(ratio)
         for threshold in reversed(self.thresholds):
             if threshold.reached_by(ratio):
                 return threshold.band

@@ -29,12 +29,14 @@ from exporter.config.request import Request
 from exporter.config.secrets import Secret
 from exporter.config.templates import secret_names
 from exporter.metrics import RESERVED_LABELS
+from exporter.model import check_limit
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
 
 def _count(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"must be a number of 0 or more, not {value!r}")
+    check_limit(value)
     return float(value)
 
 

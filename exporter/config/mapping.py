@@ -33,11 +33,15 @@ Length = Annotated[
 class PeriodMapping(Frozen):
     """The billing period: both ends, or one of them and a length.
 
-    Ends are ISO 8601 texts (without an offset: in the api's time zone), or Unix seconds or milliseconds.
+    Ends are ISO 8601 texts or RFC 2822 dates (without an offset: in the api's time zone), or Unix seconds or
+    milliseconds.
     """
 
     start: Expression | None = Field(None, description="When the period began.")
     end: Expression | None = Field(None, description="When it ends, and the usage starts again from 0.")
+    inclusive: bool = Field(
+        False, description="true: end is the period's last day or last second, such as 2026-11-30 or …T23:59:59Z."
+    )
     ends_in: Expression | None = Field(None, description="Seconds until it ends, instead of end.")
     length: Length | None = Field(
         None, description="month (a calendar month) or a duration; needed where only one end is mapped."
@@ -47,6 +51,8 @@ class PeriodMapping(Frozen):
     def _enough(self) -> Self:
         if self.end is not None and self.ends_in is not None:
             raise ValueError("needs only one of end and ends_in")
+        if self.inclusive and self.end is None:
+            raise ValueError("has inclusive, which says how end is meant, and no end")
         ends = [self.start is not None, self.end is not None or self.ends_in is not None].count(True)
         if ends == 0:
             raise ValueError("needs start, end or both; a fixed calendar period goes under static.period")

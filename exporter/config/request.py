@@ -24,8 +24,9 @@ Value = Annotated[Parameter, AfterValidator(_check_template)]
 class Paging(Frozen):
     """How an answer of several pages is read: to its end, or the poll fails."""
 
-    by: Literal["link", "cursor", "page"] = Field(
-        description="link: the Link header's next; cursor: a value of the answer; page: a number that counts up."
+    by: Literal["link", "url", "cursor", "page", "offset"] = Field(
+        description="link: the Link header's next; url: a URL in the answer; cursor: a value of the answer; "
+        "page: a number that counts up; offset: how many items there were so far."
     )
     items: str = Field(
         "@",
@@ -33,9 +34,12 @@ class Paging(Frozen):
         description="Where the list, or the object, stands that the pages share: names with dots, or @.",
     )
     parameter: NonEmptyText | None = Field(
-        None, description="Query parameter that carries the cursor or the page number."
+        None, description="Query parameter that carries the cursor, the page number or the offset."
     )
     cursor: JmesPath | None = Field(None, description="The next cursor in the answer; null or empty: last page.")
+    next_url: JmesPath | None = Field(
+        None, description="The next page's URL in the answer, on the same host; null or empty: last page."
+    )
     first_page: int = Field(1, ge=0, description="Number of the first page.")
     more: JmesPath | None = Field(
         None, description="Whether there is another page; if left out, the first page without items is the last."
@@ -46,8 +50,10 @@ class Paging(Frozen):
     def _complete(self) -> Self:
         if self.by == "cursor" and (self.parameter is None or self.cursor is None):
             raise ValueError("by: cursor needs cursor and parameter")
-        if self.by == "page" and self.parameter is None:
-            raise ValueError("by: page needs parameter")
+        if self.by in ("page", "offset") and self.parameter is None:
+            raise ValueError(f"by: {self.by} needs parameter")
+        if self.by == "url" and self.next_url is None:
+            raise ValueError("by: url needs next_url")
         return self
 
 
@@ -68,8 +74,8 @@ class Request(Frozen):
     def _readable(self) -> Self:
         if self.method == "HEAD" and self.read == "body":
             raise ValueError("method: HEAD brings no body; it goes with read: rate_limit_headers")
-        if self.method != "GET" and self.paging is not None and self.paging.by == "link":
-            raise ValueError("paging by: link goes with method: GET")
+        if self.method != "GET" and self.paging is not None and self.paging.by in ("link", "url"):
+            raise ValueError(f"paging by: {self.paging.by} goes with method: GET")
         return self
 
     @property

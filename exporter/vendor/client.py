@@ -30,7 +30,7 @@ from exporter.model import Answer
 from exporter.periods import calendar_period
 from exporter.vendor.deadline import Deadline
 from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
-from exporter.vendor.paging import Page, Step, next_step, together
+from exporter.vendor.paging import Page, Step, count_items, first_step, next_step, together
 from exporter.vendor.rate_limit_headers import rate_limits
 from exporter.vendor.sign_in import Signature, SignIn
 from exporter.vendor.strict_json import parse_json
@@ -83,7 +83,7 @@ class _Received:
 
     answer: Answer
     url: str
-    next_link: str | None
+    link: str
     known: _Known | None
 
 
@@ -136,7 +136,7 @@ class VendorClient:
 
     def _all_pages(self, poll: _Poll, request: Request, paging: Paging, asked: _Asked) -> Answer:
         pages: list[Page] = []
-        step = Step(parameter=paging.parameter, value=paging.first_page) if paging.by == "page" else None
+        count, step = 0, first_step(paging)
         steps = {step}
         while True:
             try:
@@ -146,8 +146,9 @@ class VendorClient:
                     raise
                 what = f"paging: page {len(pages) + 1} was not complete"
                 raise PollTimeoutError(f"{poll.deadline.missed(what)}, which all pages share") from None
-            pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.next_link))
-            step = next_step(paging, pages[-1])
+            pages.append(Page(len(pages) + 1, received.answer.body, received.url, received.link))
+            count += count_items(pages[-1], paging.items)
+            step = next_step(paging, pages[-1], count)
             if step is None:
                 return Answer(together(pages, paging.items), received.answer.headers)
             if step in steps:
@@ -186,19 +187,18 @@ class VendorClient:
             if response.status_code == requests.codes.not_modified and known:
                 # The headers that it brings are the newer ones (RFC 9111, section 3.2).
                 known = replace(known, headers={**known.headers, **_headers(response)})
-                return _Received(Answer(parse_json(known.body), known.headers), response.url, None, known)
+                return _Received(Answer(parse_json(known.body), known.headers), response.url, "", known)
             _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
             return self._received(poll, response, request, asked)
 
     def _received(self, poll: _Poll, response: requests.Response, request: Request, asked: _Asked) -> _Received:
         headers = _headers(response)
         if request.read == "rate_limit_headers":
-            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, None, None)
+            return _Received(Answer(rate_limits(headers, self._clock.now()), headers), response.url, "", None)
         body = self._body(poll, response)
         validators = _validators(headers)
         known = _Known(asked, validators, body, headers) if validators else None
-        next_link = response.links.get("next", {}).get("url")
-        return _Received(Answer(parse_json(body), headers), response.url, next_link, known)
+        return _Received(Answer(parse_json(body), headers), response.url, headers.get("link", ""), known)
 
     def _body(self, poll: _Poll, response: requests.Response) -> bytes:
         most = self._target.api.max_response_bytes

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
@@ -85,6 +86,10 @@ class Shared(Generic[Key, Result]):
 
 
 _lookups: Shared[tuple[str, int], Sequence[Any]] = Shared()
+# An api's organisations are asked for at the same host, one after another; names mostly live longer than this.
+_FRESH_SECONDS = 5.0
+_MOST_FRESH = 1000
+_fresh: dict[tuple[str, int], tuple[float, Sequence[Any]]] = {}
 
 
 def connected(host: str, port: int, deadline: Deadline, options: Sequence[Any] | None) -> socket.socket:
@@ -126,7 +131,14 @@ def _addresses(host: str, port: int, deadline: Deadline) -> Sequence[Any]:
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return look_up()  # nothing to wait for
-    return _lookups.result((host, port), look_up, deadline, f"the name {host} was not resolved")
+    known = _fresh.get((host, port))
+    if known is not None and 0 <= time.monotonic() - known[0] < _FRESH_SECONDS:
+        return known[1]
+    found = _lookups.result((host, port), look_up, deadline, f"the name {host} was not resolved")
+    if len(_fresh) > _MOST_FRESH:
+        _fresh.clear()
+    _fresh[host, port] = (time.monotonic(), found)
+    return found
 
 
 class _Bounded(socket.socket):

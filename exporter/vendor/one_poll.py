@@ -6,6 +6,7 @@ When to poll is the business of exporter.vendor.poller.
 import threading
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import structlog
 
@@ -13,6 +14,7 @@ from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import Answer, UsageSnapshot
+from exporter.redaction import redact
 from exporter.vendor.client import VendorClient
 from exporter.vendor.reading import map_answers
 
@@ -46,9 +48,18 @@ def poll_all(targets: tuple[Target, ...], client: VendorClient, clock: Clock) ->
 
 def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:
     try:
-        return map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
+        snapshot = map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
     except Exception as error:
         return _failure(target, error)
+    for remark in snapshot.remarks:
+        _remark_once(target.api.name, target.organisation.display_name, remark)
+    return snapshot
+
+
+@lru_cache(maxsize=4096)
+def _remark_once(api: str, organisation: str, remark: str) -> None:
+    """Into the log, but not at every poll."""
+    log.warning("a text of the answer was changed", api=api, organisation=organisation, remark=redact(remark))
 
 
 def _failure(target: Target, error: Exception) -> PollError:

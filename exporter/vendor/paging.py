@@ -7,16 +7,17 @@ from urllib.parse import urljoin, urlsplit
 from exporter.config.expressions import compile_jmespath
 from exporter.config.request import Paging
 from exporter.errors import RequestError, ResponseError
+from exporter.vendor.link_header import parse_links
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page. next_link: the Link header's next, as it is written; url: where the page came from."""
+    """One page. link: the Link header, "" without one; url: where the page came from."""
 
     number: int
     body: Any
     url: str
-    next_link: str | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,36 @@ class Step:
     value: str | int | float | None = None
 
 
-def next_step(paging: Paging, page: Page) -> Step | None:
-    """What comes after a page; None after the last. Raises ResponseError or RequestError where it cannot go on."""
+def first_step(paging: Paging) -> Step | None:
+    """How the first page is asked for; None: as any request is."""
+    match paging.by:
+        case "page":
+            return Step(parameter=paging.parameter, value=paging.first_page)
+        case "offset":
+            return Step(parameter=paging.parameter, value=0)
+        case _:
+            return None
+
+
+def next_step(paging: Paging, page: Page, count: int) -> Step | None:
+    """What comes after a page; None after the last. count: of the items of all pages up to this one.
+
+    Raises ResponseError or RequestError where it cannot go on.
+    """
     match paging.by:
         case "link":
-            return Step(url=_same_origin(page)) if page.next_link else None
+            link = _next_link(page)
+            return Step(url=_same_origin(page, link)) if link is not None else None
+        case "url":
+            url = _search(paging.next_url or "", page)
+            if url in (None, "", False):
+                return None
+            if not isinstance(url, str):
+                raise ResponseError(f"paging: the URL {paging.next_url!r} on page {page.number} is no text")
+            return Step(url=_same_origin(page, url))
+        case "offset":
+            more = count_items(page, paging.items) if paging.more is None else _search(paging.more, page)
+            return Step(parameter=paging.parameter, value=count) if more else None
         case "cursor":
             cursor = _search(paging.cursor or "", page)
             if cursor in (None, "", False):
@@ -65,6 +91,11 @@ def together(pages: list[Page], items: str) -> Any:
     return _replaced(pages[0].body, [] if items == "@" else items.split("."), whole)
 
 
+def count_items(page: Page, items: str) -> int:
+    """How many items a page has, by the path of their list or object. Raises ResponseError where it has neither."""
+    return len(_items(page, items))
+
+
 def _items(page: Page, items: str) -> Any:
     found = page.body
     for name in [] if items == "@" else items.split("."):
@@ -87,13 +118,29 @@ def _search(expression: str, page: Page) -> Any:
         raise ResponseError(f"paging: {expression!r} cannot be applied to page {page.number}: {error}") from None
 
 
-def _same_origin(page: Page) -> str:
-    """The next page's URL; at another host it would be handed our credentials."""
+def _next_link(page: Page) -> str | None:
     try:
-        url = urljoin(page.url, page.next_link or "")
-        same = urlsplit(url)[:2] == urlsplit(page.url)[:2]
+        links = parse_links(page.link)
+    except ValueError as error:
+        raise ResponseError(f"paging: the Link header of page {page.number} is malformed: {error}") from None
+    return next((link.target for link in links if "next" in link.relations and not link.anchored), None)
+
+
+def _same_origin(page: Page, link: str) -> str:
+    """The next page's URL; at another origin it would be handed our credentials."""
+    try:
+        url = urljoin(page.url, link)
+        same = _origin(url) == _origin(page.url)
     except ValueError:
         raise ResponseError(f"paging: the link to the page after page {page.number} is no URL") from None
     if not same:
-        raise RequestError(f"paging: the page after page {page.number} is at another host, {urlsplit(url).hostname}")
+        raise RequestError(f"paging: the page after page {page.number} is at another host, {urlsplit(url).netloc}")
     return url
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port (RFC 6454); http://a and http://A:80 are one."""
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a page is never at a URL with somebody's credentials")
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

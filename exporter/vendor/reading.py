@@ -4,27 +4,41 @@ What does not fit is a misfit: it names the field, the expression and what was m
 left out and reported; the others come through. Only when nothing fits is the whole answer a ResponseError.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NoReturn, cast
+from math import inf
+from typing import Any, Literal, NoReturn, cast
 from zoneinfo import ZoneInfo
 
 import jmespath.exceptions
-from dateutil.relativedelta import relativedelta
 
 from exporter.config.api import MAIN_REQUEST, Api, Override
 from exporter.config.expressions import Expression, compile_jmespath
-from exporter.config.fields import check_name
-from exporter.config.mapping import DailyMapping, Join, PeriodMapping, UsageMapping
+from exporter.config.fields import MAX_NAME_LENGTH, check_name
+from exporter.config.mapping import DailyMapping, Join, Length, PeriodMapping, UsageMapping
 from exporter.errors import ResponseError
-from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
-from exporter.periods import calendar_period, from_unix
+from exporter.model import (
+    LARGEST_COUNT,
+    Answer,
+    BillingPeriod,
+    DailySource,
+    DailyUsage,
+    Misfit,
+    ScopeUsage,
+    UsageSnapshot,
+)
+from exporter.periods import (
+    after_last,
+    calendar_period,
+    credible_period,
+    month_from,
+    parse_day,
+    parse_time,
+)
 from exporter.redaction import redact
 from exporter.thresholds import HISTORY_DAYS
 from exporter.vendor.strict_json import shown
@@ -33,6 +47,8 @@ from exporter.vendor.strict_json import shown
 _LARGEST_ID = 10**22
 # Every minute of 31 days.
 _MAX_DAILY_ENTRIES = 44_640
+# Of a plan or unit; far more than is shown, so that a secret across the cut is known whole.
+_LONGEST_LABEL_READ = 8192
 
 
 class _Unreadable(Exception):  # noqa: N818 - a finding, collected as a Misfit; not an error of ours
@@ -78,7 +94,7 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
     scopes = tuple(scope for scope, _ in read if scope.name not in twice)
     if misfits and not scopes:
         raise ResponseError("; ".join(misfit.message for misfit in misfits[:3]), misfits=tuple(misfits))
-    return UsageSnapshot(now, scopes, tuple(misfits))
+    return UsageSnapshot(now, scopes, tuple(misfits), tuple(reader.remarks))
 
 
 def _scope_elements(answers: Mapping[str, Answer], api: Api, organisation: str) -> list[Element]:
@@ -108,10 +124,20 @@ def _part_of(organisation: str, mapping: UsageMapping, root: Element) -> Element
     """The organisation's part of an answer that holds them all; the whole where it is for one."""
     if mapping.organisations is None:
         return root
+    parts, unread = [], []
     for element in _elements(mapping.organisations, root, "organisations"):
-        if _text(mapping.organisation_id, element, "organisation_id") == organisation:
-            return element
-    raise _Unreadable(f"organisations: {mapping.organisations} holds none with the id {organisation!r}")
+        try:
+            if _text(mapping.organisation_id, element, "organisation_id") == organisation:
+                parts.append(element)
+        except _Unreadable as error:  # another's id is no reason to go without this one's usage
+            unread.append(str(error))
+    if len(parts) == 1:
+        return parts[0]
+    if parts:
+        raise _Unreadable(f"organisations: {mapping.organisations} holds the id {organisation!r} {len(parts)} times")
+    raise _Unreadable(
+        "; ".join((f"organisations: {mapping.organisations} holds none with the id {organisation!r}", *unread[:1]))
+    )
 
 
 def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) -> list[Element]:
@@ -133,7 +159,10 @@ def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
     source = join.scopes.model_copy(update={"request": request, "root": join.scopes.source, "path": None})
     parts: dict[str, Any] = {}
     for element in _elements(source, root, f"joins.{request}.scopes"):
-        name = _text(join.name, element, f"joins.{request}.name")
+        try:
+            name = _text(join.name, element, f"joins.{request}.name")
+        except _Unreadable:  # the scope that goes without its part is the one that has the misfit
+            continue
         if name in parts:
             raise _Unreadable(f"joins.{request}.name: {join.name} gave {shown(name)} twice")
         parts[name] = element.value
@@ -156,6 +185,8 @@ def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
         return reader.scope(element)
     except _Unreadable as error:
         raise _Unreadable(f"{where}: {error}") from None
+    except ValueError as error:  # what the model does not take
+        raise _Unreadable(f"{where}: {_line(error)}") from None
     except OverflowError as error:  # dates near the years 1 and 9999 leave the calendar in another time zone
         raise _Unreadable(f"{where}: a date is out of range: {_line(error)}") from None
 
@@ -170,10 +201,14 @@ def _refuse_error(mapping: UsageMapping, root: Element) -> None:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads one scope at a time, with all that is the same for every scope of an answer."""
+    """Reads one scope at a time, with all that is the same for every scope of an answer.
+
+    remarks: what was read otherwise than it was written; grows while scopes are read.
+    """
 
     api: Api
     now: datetime
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def mapping(self) -> UsageMapping:
@@ -192,8 +227,8 @@ class _Reader:
             requests=self._requests(element, limit),
             limit=limit,
             id=_text(mapping.id, element, "id"),
-            plan=override.plan or _text(mapping.plan, element, "plan"),
-            unit=override.unit or _text(mapping.unit, element, "unit") or self.api.static.unit or "requests",
+            plan=override.plan or self._label(mapping.plan, element, "plan"),
+            unit=override.unit or self._label(mapping.unit, element, "unit") or self.api.static.unit or "requests",
             rate_limit_per_minute=self._rate_limit(element, override),
             rejected=self._count(mapping.rejected, element, "rejected"),
             period=self._period(element, override),
@@ -201,9 +236,33 @@ class _Reader:
             daily_source=DailySource.OBSERVED if daily is None else DailySource.VENDOR,
         )
 
+    def _label(self, expression: Expression | None, element: Element, field: str) -> str:
+        """A text beside the numbers, made fit for a label value: it is never worth losing them. "" for none."""
+        if expression is None:
+            return ""
+        value = _search(expression, element, field)
+        if value is None or value == "":
+            if value is None and not expression.optional:
+                self._remark(element, field, expression, value, "it is left out")
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            self._remark(element, field, expression, value, "no text; it is left out")
+            return ""
+        whole = redact(value[:_LONGEST_LABEL_READ] if isinstance(value, str) else shown(value))
+        text = " ".join("".join(char if char.isprintable() else " " for char in whole).split())
+        fit = text[:MAX_NAME_LENGTH].rstrip()
+        if fit != text:
+            self._remark(element, field, expression, value, f"longer than {MAX_NAME_LENGTH} characters; it is cut")
+        elif text != whole:
+            self._remark(element, field, expression, value, f"shown as {shown(fit)}")
+        return fit
+
+    def _remark(self, element: Element, field: str, expression: Expression, value: object, what: str) -> None:
+        self.remarks.append(f"scope {self.name(element)!r}: {field}: {expression} gave {shown(value)}: {what}")
+
     def _count(self, expression: Expression | None, element: Element, field: str) -> float | None:
         count = _number(expression, element, field)
-        return None if count is None else _finite(count * self.mapping.scale, expression, field)
+        return None if count is None else _ranged(count * self.mapping.scale, expression, field)
 
     def _limit(self, element: Element, override: Override) -> float | None:
         """The limit; None where the answer or the config declares it unlimited."""
@@ -241,7 +300,7 @@ class _Reader:
         rate = _number(self.mapping.rate_limit, element, "rate_limit")
         if rate is None:
             return self.api.static.rate_limit_per_minute
-        return _finite(rate * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
+        return _ranged(rate * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
 
     def _period(self, element: Element, override: Override) -> BillingPeriod | None:
         static = override.period or self.api.static.period
@@ -249,7 +308,9 @@ class _Reader:
             mapping = self.mapping.period
             if override.period_length is not None and mapping.length is not None:
                 mapping = mapping.model_copy(update={"length": override.period_length})
-            reported = _reported_period(mapping, element, self.api.time_zone, self.now)
+            reported = _reported_period(
+                mapping, element, self.api.time_zone, self.now, static.anchor_day if static else 1
+            )
             if reported is not None:
                 return reported
         if static is None:
@@ -315,21 +376,21 @@ def _number(expression: Expression | None, element: Element, field: str) -> floa
         )
     if isinstance(value, bool) or not isinstance(value, int | float):
         _wrong(field, expression, value, "a number")
-    number = _finite(value, expression, field)
+    number = _ranged(value, expression, field)
     if expression.minus is not None:
         taken = _number(expression.minus, element, f"{field}.minus")
         number -= _required(taken, f"{field}.minus", expression.minus)
     if number < 0:
         _wrong(field, expression, number, "a number of 0 or more")
-    return _finite(number * expression.scale, expression, field)
+    return _ranged(number * expression.scale, expression, field)
 
 
-def _finite(number: float, expression: Expression | None, field: str) -> float:
+def _ranged(number: float, expression: Expression | None, field: str) -> float:
     try:
         result = float(number)
     except OverflowError:
-        result = math.inf
-    if not math.isfinite(result):
+        result = inf
+    if not abs(result) <= LARGEST_COUNT:
         raise _Unreadable(f"{field}: {expression} gave a number too large to be a count")
     return result
 
@@ -355,9 +416,11 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
         raise _Unreadable(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 
 
-def _reported_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime) -> BillingPeriod | None:
+def _reported_period(
+    mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime, anchor_day: int
+) -> BillingPeriod | None:
     start = _time(mapping.start, element, "period.start", zone)
-    end = _time(mapping.end, element, "period.end", zone)
+    end = _time(mapping.end, element, "period.end", zone, inclusive=mapping.inclusive)
     seconds = _number(mapping.ends_in, element, "period.ends_in")
     try:
         if seconds is not None:
@@ -365,49 +428,38 @@ def _reported_period(mapping: PeriodMapping, element: Element, zone: ZoneInfo, n
         if start is None and end is None:
             return None
         if mapping.length is not None:
-            length = relativedelta(months=1) if mapping.length == "month" else timedelta(seconds=mapping.length)
-            start = start or _shift(end, -length, zone)
-            end = end or _shift(start, length, zone)
+            start = start or _shift(end, -1, mapping.length, zone, anchor_day)
+            end = end or _shift(start, 1, mapping.length, zone, anchor_day)
         if start is None or end is None:
             raise _Unreadable(f"period: the answer gives only its {'start' if start else 'end'}")
-        return BillingPeriod(start, end)
+        return credible_period(start, end, now)
     except (ValueError, OverflowError) as error:
         raise _Unreadable(f"period: {_line(error)}") from None
 
 
-def _shift(moment: datetime | None, length: relativedelta | timedelta, zone: ZoneInfo) -> datetime | None:
-    """Months are counted by the zone's calendar, other lengths by the clock."""
+def _shift(
+    moment: datetime | None, direction: Literal[-1, 1], length: Length, zone: ZoneInfo, anchor_day: int
+) -> datetime | None:
+    """Months are counted by the calendar, other lengths by the clock."""
     if moment is None:
         return None
-    if isinstance(length, timedelta):
-        return moment + length
-    shifted: datetime = moment.astimezone(zone) + length
-    return shifted.astimezone(UTC)
+    if length == "month":
+        return month_from(moment, direction, zone, anchor_day)
+    return moment.astimezone(UTC) + direction * timedelta(seconds=length)
 
 
-def _time(expression: Expression | None, element: Element, field: str, zone: ZoneInfo) -> datetime | None:
+def _time(
+    expression: Expression | None, element: Element, field: str, zone: ZoneInfo, *, inclusive: bool = False
+) -> datetime | None:
     if expression is None:
         return None
     value = _search(expression, element, field)
     if value is None and expression.optional:
         return None
-    moment = _parse_time(value, zone)
+    moment = parse_time(value, zone)
     if moment is None:
-        _wrong(field, expression, value, "an ISO 8601 time, or Unix seconds or milliseconds")
-    return moment
-
-
-def _parse_time(value: object, zone: ZoneInfo) -> datetime | None:
-    """ISO 8601 (https://www.rfc-editor.org/rfc/rfc3339 and neighbours) or Unix time; None where it is neither."""
-    try:
-        if isinstance(value, str):
-            moment = datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return from_unix(value)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None
+        _wrong(field, expression, value, "an ISO 8601 time, an RFC 2822 date, or Unix seconds or milliseconds")
+    return after_last(value, moment) if inclusive else moment
 
 
 def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale: float) -> dict[date, float] | None:
@@ -427,16 +479,18 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
                 f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days"
             )
         count = _required(_number(mapping.requests, entry, "daily.requests"), "daily.requests", mapping.requests)
-        counts[day] = counts.get(day, 0.0) + _finite(count * scale, mapping.requests, "daily.requests")
+        counts[day] = _ranged(counts.get(day, 0.0) + count * scale, mapping.requests, "daily.requests")
     return counts
 
 
 def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> date:
     value = _search(expression, entry, field)
     # Only what has a date's length is worth remembering; the vendor may send texts of megabytes.
-    if isinstance(value, str) and len(value) == len("YYYY-MM-DD") and (day := _calendar_day(value)) is not None:
+    known = isinstance(value, str) and len(value) <= len("YYYY-MM-DD")
+    day = _calendar_day(value) if known else parse_day(value)
+    if day is not None:
         return day
-    moment = _parse_time(value, zone)
+    moment = parse_time(value, zone)
     if moment is None:
         _wrong(field, expression, value, "a date (YYYY-MM-DD) or a time")
     return moment.astimezone(zone).date()
@@ -444,11 +498,8 @@ def _day(expression: Expression, entry: Element, zone: ZoneInfo, field: str) -> 
 
 @lru_cache(maxsize=4096)
 def _calendar_day(text: str) -> date | None:
-    """The date that a text of the form YYYY-MM-DD means; None where it has another form."""
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        with suppress(ValueError):
-            return date.fromisoformat(text)
-    return None
+    """parse_day, for texts that come by the thousand."""
+    return parse_day(text)
 
 
 def _last_days(counts: dict[date, float], today: date, fill: bool) -> tuple[DailyUsage, ...]:

@@ -21,6 +21,7 @@ from exporter.thresholds import (
     RATE_LIMIT_HIGH_RATIO,
     Band,
     Bands,
+    clean_ratio,
 )
 
 UNLIMITED: Literal["unlimited"] = "unlimited"
@@ -62,7 +63,7 @@ class Advice:
 class Card:
     """One scope.
 
-    used_ratio: requests / limit, unrounded; None when unlimited, or with requests against a limit of 0.
+    used_ratio: requests / limit, finer than what is shown; None when unlimited, or over a limit of 0.
     used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
     band: the colour; None when unlimited.
     projection: None without a period, too early in it, or after its end.
@@ -199,7 +200,7 @@ def percentage(ratio: float, bands: Bands) -> str:
 
 
 def _story(ratio: float, bands: Bands) -> tuple[Band, bool, bool]:
-    return bands.band_of(ratio), ratio >= LIMIT_REACHED_RATIO, ratio > 0
+    return bands.band_of(ratio), clean_ratio(ratio) >= LIMIT_REACHED_RATIO, ratio > 0
 
 
 def days_shown(daily: Sequence[DailyUsage]) -> list[tuple[date, DailyUsage | None]]:
@@ -224,9 +225,9 @@ def project(usage: ScopeUsage, at: datetime) -> Projection | None:
     if not usage.limit:
         return Projection(requests, None, None)
     reached = None
-    if usage.requests < usage.limit < requests:
+    if (usage.used_ratio or 0.0) < LIMIT_REACHED_RATIO < clean_ratio(requests / usage.limit):
         reached = period.start + (period.end - period.start) * (usage.limit / requests)
-    return Projection(requests, requests / usage.limit, reached)
+    return Projection(requests, clean_ratio(requests / usage.limit), reached)
 
 
 def near_limit(usage: ScopeUsage) -> bool:
@@ -234,8 +235,9 @@ def near_limit(usage: ScopeUsage) -> bool:
     if not usage.limit or usage.period is None:
         return False
     days_in_period = (usage.period.end - usage.period.start).total_seconds() / _SECONDS_A_DAY
-    heavy = NEAR_LIMIT_RATIO * usage.limit / days_in_period
-    return sum(day.requests >= heavy for day in usage.last_days(HISTORY_DAYS)) >= NEAR_LIMIT_DAYS
+    even = usage.limit / days_in_period
+    days = usage.last_days(HISTORY_DAYS)
+    return sum(clean_ratio(day.requests / even) >= NEAR_LIMIT_RATIO for day in days) >= NEAR_LIMIT_DAYS
 
 
 def _near_rate_limit(usage: ScopeUsage) -> bool:
@@ -244,7 +246,7 @@ def _near_rate_limit(usage: ScopeUsage) -> bool:
     if not usage.rate_limit_per_minute:
         return False
     busiest = max((day.requests for day in usage.last_days(HISTORY_DAYS)), default=0.0)
-    return busiest / _MINUTES_A_DAY >= RATE_LIMIT_HIGH_RATIO * usage.rate_limit_per_minute
+    return clean_ratio(busiest / _MINUTES_A_DAY / usage.rate_limit_per_minute) >= RATE_LIMIT_HIGH_RATIO
 
 
 def _advice(cards: Iterable[Card]) -> tuple[Advice, ...]:

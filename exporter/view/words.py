@@ -61,10 +61,10 @@ def status(card: Card) -> str:
         return "No limit"
     if card.limit == 0:
         return "Not part of the plan: the limit is 0" if card.requests == 0 else "Over: the limit is 0"
-    if card.requests > card.limit:
-        return f"Over the limit by {number(card.requests - card.limit)}"
     if card.used_ratio == LIMIT_REACHED_RATIO:
         return "Limit reached"
+    if card.requests > card.limit:
+        return f"Over the limit by {number(card.requests - card.limit)}"
     return _STATUS[card.band]
 
 

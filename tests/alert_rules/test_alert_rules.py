@@ -7,7 +7,7 @@ import json
 import random
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from inspect import cleandoc
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 from werkzeug.wrappers import Response
 
 from alert_rules import alerts, build, recording
+from dashboards import queries
 from exporter import metrics, thresholds
 from exporter.config.api import Api
 from exporter.config.fields import parse_duration
@@ -25,7 +26,7 @@ from exporter.errors import AuthError, PollError, ResponseError
 from exporter.links import EXPORTER_DASHBOARD, GRAFANA_URL, RUNBOOKS_URL, USAGE_DASHBOARD
 from exporter.local.processes import required
 from exporter.metrics import CATALOGUE
-from exporter.thresholds import CRITICAL, WARNING
+from exporter.thresholds import CRITICAL, WARNING, Band, Threshold
 from exporter.vendor.next_poll import next_delay
 from exporter.vendor.poller import Poller
 from tests.support.factories import answer, load
@@ -84,7 +85,51 @@ def test_each_band_begins_where_the_thresholds_say_and_after_its_for(percent: st
         "ApiUsageCritical": CRITICAL.reached_by(ratio),
         "ApiUsageLimitReached": ratio >= thresholds.LIMIT_REACHED_RATIO,
     }
-    used = {series(metrics.REQUESTS): f"{percent}x120", series(metrics.LIMIT): "100x120", **period(0, 30 * DAY)}
+    check_ladder(percent, "100", reached, tmp_path)
+
+
+# As floats 0.27 / 0.3 is over 0.9, and the others are beside their ratios too.
+@pytest.mark.parametrize(
+    ("used", "limit", "highest"),
+    [
+        ("0.27", "0.3", "ApiUsageHigh"),
+        ("0.09", "0.1", "ApiUsageHigh"),
+        ("0.30000000000000004", "0.4", "ApiUsageHigh"),
+        ("0.21000000000000002", "0.28", "ApiUsageHigh"),
+        ("1.05", "1.4000000000000001", "ApiUsageHigh"),
+        ("0.30000000000000004", "0.3", "ApiUsageLimitReached"),
+        ("0.3", "0.30000000000000004", "ApiUsageLimitReached"),
+        ("0.270000000003", "0.3", "ApiUsageCritical"),
+    ],
+)
+def test_boundaries_hold_within_the_error_of_floats(used: str, limit: str, highest: str, tmp_path: Path) -> None:
+    ladder = ["ApiUsageHigh", "ApiUsageCritical", "ApiUsageLimitReached"]
+    ratio = thresholds.clean_ratio(float(used) / float(limit))
+    assert thresholds.DEFAULT_BANDS.band_of(ratio).value == ALERTS[highest]["labels"]["severity"]
+    reached = {alert: ladder.index(alert) <= ladder.index(highest) for alert in ladder}
+    check_ladder(used, limit, reached, tmp_path)
+
+
+@pytest.mark.parametrize("scale", [1, 0.01, 0.1, 1e-6])
+def test_a_quotient_is_the_ratio_that_a_site_writes(scale: float, tmp_path: Path) -> None:
+    """In the recorded ratio as in the dashboards: every threshold of three decimals, in requests of some scale."""
+    used: dict[str, str] = {}
+    for thousandth in range(1, 1001):
+        of = {"api": "a", "organisation": "o", "scope": str(thousandth)}
+        used[selector(metrics.REQUESTS.name, **of)] = f"{thousandth * scale!r}x2"
+        used[selector(metrics.LIMIT.name, **of)] = f"{1000 * scale!r}x2"
+        used[selector("ratio", **of)] = f"{thousandth / 1000!r}x2"
+        used[selector("percent", **of)] = f"{Threshold(Band.WARNING, thousandth / 1000, inclusive=True).percent!r}x2"
+    equal = {
+        "count(instance_scope:api_usage_requests_per_limit:ratio == on (scope) ratio)": 1000.0,
+        f"count({queries.used_percent({})} == on (scope) percent)": 1000.0,
+    }
+    run_rules_test(tmp_path, used, samples={(query, "1m"): {"{}": count} for query, count in equal.items()})
+
+
+def check_ladder(requests: str, limit: str, reached: Mapping[str, bool], tmp_path: Path) -> None:
+    """Each alert fires after its `for`, or does not."""
+    used = {series(metrics.REQUESTS): f"{requests}x120", series(metrics.LIMIT): f"{limit}x120", **period(0, 30 * DAY)}
     samples: dict[tuple[str, str], dict[str, float]] = {}
     for alert, expected in reached.items():
         wait = parse_duration(ALERTS[alert]["for"])

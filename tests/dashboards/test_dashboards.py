@@ -223,6 +223,7 @@ KEYWORDS = [
     "histogram_quantile",
     "last_over_time",
     "query_result",
+    "round",
 ]
 
 

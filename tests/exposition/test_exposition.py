@@ -26,7 +26,15 @@ from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
-from exporter.model import BillingPeriod, DailyUsage, PollCounts, ScopeUsage, UsageSnapshot
+from exporter.model import (
+    LARGEST_COUNT,
+    LEAST_LIMIT,
+    BillingPeriod,
+    DailyUsage,
+    PollCounts,
+    ScopeUsage,
+    UsageSnapshot,
+)
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
@@ -284,7 +292,8 @@ class _Fixed:
 
 
 label_values = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-counts = st.floats(0, allow_infinity=False, allow_nan=False) | st.integers(0, 10**18).map(float)
+counts = st.floats(0, LARGEST_COUNT) | st.integers(0, 10**18).map(float)
+limits = st.just(0.0) | st.floats(LEAST_LIMIT, LARGEST_COUNT) | st.integers(0, 10**18).map(float)
 
 
 @given(label_values, label_values, label_values, counts)
@@ -327,11 +336,11 @@ scopes = st.builds(
     ScopeUsage,
     name=names,
     requests=counts,
-    limit=st.none() | counts,
+    limit=st.none() | limits,
     id=label_values,
     plan=label_values,
     unit=names,
-    rate_limit_per_minute=st.none() | counts,
+    rate_limit_per_minute=st.none() | limits,
     rejected=st.none() | counts,
     daily=histories,
 )
@@ -419,9 +428,9 @@ def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
     watched.store.on_change(watched.exposition.update_lines)
     for name in ("Acme", "Bolt"):
         watched.reads(name, scope(requests=1))
-    unwritable: Any = "many"
+    unwritable: Any = 7
     for name in ("Bolt", "Coil"):
-        watched.reads(name, scope(requests=unwritable))
+        watched.reads(name, scope(plan=unwritable))
     watched.reads("Acme", scope(requests=2))
 
     def shown() -> dict[str, float]:

@@ -15,8 +15,10 @@ from werkzeug.wrappers import Request, Response
 
 from exporter.cli import main
 from exporter.errors import AuthError
-from exporter.model import DailyUsage
+from exporter.model import LARGEST_COUNT, LEAST_LIMIT, DailyUsage
 from tests.support.asgi import serve_asgi
+from tests.support.asking import ask
+from tests.support.factories import answer, make_target
 from tests.support.http import Vendor
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
@@ -141,6 +143,30 @@ def test_exit_code_by_the_worst_band(watched: Watched, url: str, counts: tuple[i
     watched.reads("Acme", *(scope(f"Scope {index}", count) for index, count in enumerate(counts)))
     assert run("--url", url, "--organisation", "Acme", "--exit-code").exit_code == code
     assert run("--url", url, "--organisation", "Acme").exit_code == 0
+
+
+def test_the_largest_counts_are_cards_too(watched: Watched, url: str) -> None:
+    watched.reads("Acme", scope("Maps", LARGEST_COUNT, LEAST_LIMIT, rate_limit_per_minute=LEAST_LIMIT))
+    assert run("--url", url, "--organisation", "Acme", "--exit-code").exit_code == 2
+
+
+def test_a_scope_out_of_range_breaks_neither_page_nor_json_nor_terminal(tmp_path: Path, vendor: Vendor) -> None:
+    never = {"start": "2026-11-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"}
+    scopes = (
+        {"name": "Huge", "requests": 1.7e308},
+        {"name": "Never", "period": never},
+        {"name": "Red", "requests": 950},
+    )
+    vendor.answer = lambda _: Response(json.dumps(answer(*scopes)))
+    target = make_target(tmp_path, url=vendor.url, time_zone="Asia/Tokyo")
+    watched = Watched([target])
+    watched.store.record(target, ask(target))
+    assert "Red" in watched.pages.test_client().get("/?organisation=acme").text
+    with serve_asgi(watched.fresh) as url:
+        cards = run("--url", url)
+        assert (cards.exit_code, "Red" in cards.output) == (0, True)
+        # The scopes that could not be read are a failure of the poll, which says which; the red one is known.
+        assert run("--url", url, "--exit-code").exit_code == 2
 
 
 def test_unknown_is_not_normal_but_a_known_band_is(watched: Watched, url: str) -> None:

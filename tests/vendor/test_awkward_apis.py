@@ -168,7 +168,36 @@ def posted(request: Request) -> dict[str, Any]:
     return {"scopes": scopes(f"s{after}"), "next": {"1": "2", "2": "3"}.get(after)}
 
 
+def links(written: str) -> Any:
+    """A vendor of three pages, whose Link header is written in some way; {n} is the next page's number."""
+
+    def answer(request: Request) -> Response:
+        page = int(request.args.get("page", 1))
+        fields = {"Link": written.replace("{n}", str(page + 1))} if page < 3 else {}
+        return Response(json.dumps({"scopes": scopes(f"s{page}")}), headers=fields)
+
+    return answer
+
+
+def urls(written: str) -> Any:
+    """The same, with the URL in the body."""
+
+    def answer(request: Request) -> dict[str, Any]:
+        page = int(request.args.get("page", 1))
+        url = written.replace("{n}", str(page + 1)).replace("{root}", request.host_url)
+        return {"scopes": scopes(f"s{page}"), "nextLink": url if page < 3 else None}
+
+    return answer
+
+
+def offset(request: Request) -> dict[str, Any]:
+    start = int(request.args["skip"])
+    return {"scopes": scopes("s1", "s2", "s3")[start : start + 2]}
+
+
 LINK = {"by": "link", "items": "scopes"}
+URL = {"by": "url", "next_url": "nextLink", "items": "scopes"}
+OFFSET = {"by": "offset", "parameter": "skip", "items": "scopes"}
 CURSOR = {"by": "cursor", "cursor": "next", "parameter": "after", "items": "scopes"}
 PAGE = {"by": "page", "parameter": "p", "items": "scopes"}
 
@@ -179,6 +208,17 @@ PAGE = {"by": "page", "parameter": "p", "items": "scopes"}
         (linked, {"paging": LINK}),
         (cursored, {"paging": CURSOR}),
         (numbered, {"paging": PAGE}),
+        (links('</usage?page={n}>; rel="next last"'), {"paging": LINK}),
+        (links("</usage?page={n}>; REL=Next"), {"paging": LINK}),
+        (
+            links('</usage?page={n}>;rel = \'x\';rel=next, <?page={n}>;title="a,\\"<b>; rel=next" ; rel=NEXT'),
+            {"paging": LINK},
+        ),
+        (links('</other>; rel=next; anchor="/about", <?page={n}>; rel="up  next"; rel=last'), {"paging": LINK}),
+        (urls("{root}usage?page={n}"), {"paging": URL}),
+        (urls("?page={n}"), {"paging": URL}),
+        (urls("/usage?page={n}"), {"paging": URL}),
+        (offset, {"paging": OFFSET}),
         (posted, {"paging": CURSOR, "body": {"query": "q", "variables": {"org": 1}}}),
     ],
 )
@@ -202,6 +242,25 @@ def test_pages_are_read_to_the_end(tmp_path: Path, vendor: Vendor, answer: Any, 
             lambda _: Response('{"scopes": []}', headers={"Link": '<http://elsewhere.example/>; rel="next"'}),
             LINK,
             "paging: the page after page 1 is at another host, elsewhere.example",
+        ),
+        (
+            urls("http://127.0.0.1:9/usage?page={n}"),
+            URL,
+            "paging: the page after page 1 is at another host, 127.0.0.1:9",
+        ),
+        (urls("//elsewhere.example/"), URL, "paging: the page after page 1 is at another host, elsewhere.example"),
+        (urls("http://[/"), URL, "paging: the link to the page after page 1 is no URL"),
+        (urls("{root}usage"), URL, "paging: page 2 leads back to a page before it"),
+        (lambda _: {"scopes": [], "nextLink": 2}, URL, "paging: the URL 'nextLink' on page 1 is no text"),
+        (
+            links("/usage?page={n}; rel=next"),
+            LINK,
+            "paging: the Link header of page 1 is malformed: it has no <URL> at character 1",
+        ),
+        (
+            links('</usage>; rel="next'),
+            LINK,
+            "paging: the Link header of page 1 is malformed: it cannot be read from character 15 on",
         ),
     ],
 )
@@ -267,6 +326,9 @@ def test_one_request_of_several_that_fails_fails_the_poll(tmp_path: Path, vendor
         ({"requests": {"main": {"url": "/x"}}}, "requests must not hold 'main': that is the api's own url"),
         ({"mapping": {"limit": {"request": "x", "path": "y"}}}, "the mapping names the request 'x', which is not among requests"),
         ({"paging": {"by": "page"}}, "by: page needs parameter"),
+        ({"paging": {"by": "url"}}, "by: url needs next_url"),
+        ({"paging": {"by": "offset"}}, "by: offset needs parameter"),
+        ({"method": "POST", "paging": URL}, "paging by: url goes with method: GET"),
         ({"method": "HEAD"}, "method: HEAD brings no body; it goes with read: rate_limit_headers"),
         ({"mapping": {"organisations": "a"}, "url": "/{organisation_id}"}, "needs a url that is for all"),
     ],

@@ -73,64 +73,6 @@ def headers(**named: str) -> Any:
     return lambda _: Response(status=204, headers={name.replace("_", "-"): value for name, value in named.items()})
 
 
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        (
-            {"RateLimit": '"default";r=50;t=1800', "RateLimit-Policy": '"default";q=100;w=3600'},
-            [("default", 50, 100, None, ("2026-11-22T11:30:00", "2026-11-22T12:30:00"))],
-        ),
-        (
-            {"RateLimit": '"burst";r=8;t=30, "day";r=900;t=43200', "RateLimit-Policy": '"burst";q=10;w=60,"day";q=1000;w=86400'},
-            [
-                ("burst", 2, 10, 10, ("2026-11-22T11:59:30", "2026-11-22T12:00:30")),
-                ("day", 100, 1000, None, ("2026-11-22T00:00:00", "2026-11-23T00:00:00")),
-            ],
-        ),
-        ({"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "56", "X-RateLimit-Reset": "1795356000"}, [("requests", 4, 60, None, None)]),
-        ({"RateLimit-Limit": "100, 100;w=60", "RateLimit-Remaining": "99", "RateLimit-Reset": "5"}, [("requests", 1, 100, None, None)]),
-        (
-            {
-                "X-RateLimit-Limit-Minute": "20", "X-RateLimit-Remaining-Minute": "15", "X-RateLimit-Reset-Minute": "30",
-                "X-RateLimit-Limit-Tokens": "5000", "X-RateLimit-Remaining-Tokens": "1000", "X-RateLimit-Reset-Tokens": "6m0s",
-            },
-            [("minute", 5, 20, 20, ("2026-11-22T11:59:30", "2026-11-22T12:00:30")), ("tokens", 4000, 5000, None, None)],
-        ),
-    ],
-)  # fmt: skip
-def test_rate_limit_headers(tmp_path: Path, vendor: Vendor, told: dict[str, str], expected: list[Any]) -> None:
-    vendor.answer = headers(**told)
-    snapshot = read(make_target(tmp_path, preset="rate-limit-headers", url=f"{vendor.url}/x", method="HEAD"))
-    assert [
-        (
-            scope.name,
-            scope.requests,
-            scope.limit,
-            scope.rate_limit_per_minute,
-            scope.period and tuple(f"{end:%Y-%m-%dT%H:%M:%S}" for end in (scope.period.start, scope.period.end)),
-        )
-        for scope in snapshot.scopes
-    ] == expected
-    assert vendor.requests[0].method == "HEAD"
-
-
-@pytest.mark.parametrize(
-    ("told", "message"),
-    [
-        ({}, "the answer has no RateLimit or X-RateLimit headers"),
-        ({"RateLimit": '"a";;r=1'}, "the header ratelimit is malformed"),
-        ({"RateLimit": '"a";r=1;t=5'}, "scope 'a': limit: expression 'limit' gave null"),
-    ],
-)
-def test_rate_limit_headers_that_do_not_fit(
-    tmp_path: Path, vendor: Vendor, told: dict[str, str], message: str
-) -> None:
-    vendor.answer = headers(**told)
-    outcome = ask(make_target(tmp_path, preset="rate-limit-headers", url=f"{vendor.url}/x"))
-    assert isinstance(outcome, PollError)
-    assert str(outcome).startswith(message)
-
-
 class ApiGateway:
     """moto's API Gateway, with GetUsage, which moto lacks, and a check of every signature."""
 

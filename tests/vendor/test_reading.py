@@ -1,8 +1,11 @@
 """A vendor's answer becomes usage, or a misfit that says where; never a wrong number."""
 
+import json
 import math
 import re
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,15 +14,21 @@ import jmespath.exceptions
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from werkzeug.wrappers import Response
 
 from exporter.config.api import Api
 from exporter.config.expressions import compile_jmespath
 from exporter.config.load import load_preset
 from exporter.errors import ResponseError
-from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, ScopeUsage, UsageSnapshot
+from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.vendor.reading import map_answers
 from exporter.vendor.strict_json import parse_json
-from tests.support.factories import STANDARD_SCOPE, answer
+from exporter.view import words
+from exporter.view.cards import Card, card_of
+from tests.support.asking import ask
+from tests.support.factories import STANDARD_SCOPE, answer, make_target
+from tests.support.http import Vendor
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MINIMAL = {"scopes": "scopes", "name": "name", "requests": "used", "limit": "limit"}
@@ -115,9 +124,14 @@ def test_what_the_standard_contract_leaves_out_is_unknown() -> None:
         ({"limit": "none"}, "limit: expression 'limit' gave \"none\", not a number; to_number(limit) reads a text as one"),
         ({"rate_limit_per_minute": "fast"}, "rate_limit: expression 'rate_limit_per_minute' gave \"fast\", not a number; to_number(rate_limit_per_minute) reads a text as one"),
         ({"rejected": -3}, "rejected: expression 'rejected' gave -3.0, not a number of 0 or more"),
-        ({"plan": 1.5}, "plan: expression 'plan' gave 1.5, not a text"),
-        ({"plan": "a\nb"}, "plan: expression 'plan' gave \"a\\nb\", which must not contain control characters"),
-        ({"period": {"start": "soon", "end": "2026-12-01T00:00:00Z"}}, "period.start: expression 'period.start' gave \"soon\", not an ISO 8601 time, or Unix seconds or milliseconds"),
+        ({"requests": 1.7e308}, "requests: expression 'requests' gave a number too large to be a count"),
+        ({"limit": 1e-300}, "limit: must be 0, or at least 1e-20, not 1e-300"),
+        ({"period": {"start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"}}, "period: the period ends in the year 9999, which is no year of a billing period"),
+        ({"period": {"start": "1970-01-01T00:00:00Z", "end": "1970-02-01T00:00:00Z"}}, "period: the period from 1970-01-01T00:00:00+00:00 to 1970-02-01T00:00:00+00:00 is far from now, 2026-11-22"),
+        ({"period": {"start": "2026-11-01", "end": "2046-11-01"}}, "period: the period from 2026-11-01T00:00:00+00:00 to 2046-11-01T00:00:00+00:00 is 20 years long, more than 10"),
+        ({"period": {"start": "2026-09-01", "end": "2026-10-01"}}, "period: the period from 2026-09-01T00:00:00+00:00 to 2026-10-01T00:00:00+00:00 is far from now, 2026-11-22"),
+        ({"period": {"start": "11/01/2026", "end": "12/01/2026"}}, "period.start: expression 'period.start' gave \"11/01/2026\", not an ISO 8601 time, an RFC 2822 date, or Unix seconds or milliseconds"),
+        ({"period": {"start": "soon", "end": "2026-12-01T00:00:00Z"}}, "period.start: expression 'period.start' gave \"soon\", not an ISO 8601 time, an RFC 2822 date, or Unix seconds or milliseconds"),
         ({"period": {"end": "2026-12-01T00:00:00Z"}}, "period: the answer gives only its end"),
         ({"period": {"start": 1_796_000_000, "end": 1_795_000_000}}, "period: the period starts at 2026-11-30T00:53:20+00:00, not before its end 2026-11-18T11:06:40+00:00"),
         ({"daily": 5}, "daily.entries: expression 'daily' gave 5, not a list or an object"),
@@ -431,3 +445,161 @@ def test_names_give_what_jmespath_gives(parts: list[str], value: Any) -> None:
     except jmespath.exceptions.JMESPathError:  # some of the functions, and what is none when put together
         return
     assert compile_jmespath(expression).search(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "plan", "unit", "remarks"),
+    [
+        ({"plan": "", "unit": ""}, "", "requests", []),
+        ({"plan": "Pro ", "unit": " credits\n"}, "Pro", "credits", ['plan: expression \'plan\' gave "Pro ": shown as "Pro"', 'unit: expression \'unit\' gave " credits\\n": shown as "credits"']),
+        ({"plan": "Pro\r\nplus", "unit": "map\nloads"}, "Pro plus", "map loads", ['plan: expression \'plan\' gave "Pro\\r\\nplus": shown as "Pro plus"', 'unit: expression \'unit\' gave "map\\nloads": shown as "map loads"']),
+        ({"plan": "x" * 300}, "x" * 200, "requests", [f'plan: expression \'plan\' gave "{"x" * 79}…: longer than 200 characters; it is cut']),
+        ({"plan": ["Pro"]}, "", "requests", ["plan: expression 'plan' gave [\"Pro\"]: no text; it is left out"]),
+        ({"plan": 3}, "3", "requests", []),
+    ],
+)  # fmt: skip
+def test_a_plan_or_unit_never_costs_the_number(
+    fields: dict[str, Any], plan: str, unit: str, remarks: list[str]
+) -> None:
+    snapshot = read(answer(fields))
+    (scope,) = snapshot.scopes
+    assert (scope.requests, scope.plan, scope.unit, snapshot.misfits) == (750, plan, unit, ())
+    assert [remark.removeprefix("scope 'Maps': ") for remark in snapshot.remarks] == remarks
+
+
+def test_what_was_changed_of_a_text_is_logged_once(
+    tmp_path: Path, vendor: Vendor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vendor.answer = lambda _: Response(json.dumps(answer({"name": "Changed once", "plan": "Pro "})))
+    target = make_target(tmp_path, url=vendor.url)
+    ask(target)
+    ask(target)
+    assert capsys.readouterr().out.count("Changed once") == 1
+
+
+def accounts(*ids: Any) -> dict[str, Any]:
+    return {"accounts": [{"id": id, "scopes": [{**STANDARD_SCOPE, "name": "A"}]} for id in ids]}
+
+
+SHARED = {"mapping": mapping(requests="requests", organisations="accounts", organisation_id="id")}
+
+
+def test_another_organisation_s_id_costs_only_that_organisation() -> None:
+    assert [scope.name for scope in read(accounts(None, {"x": 1}, "acme"), **SHARED).scopes] == ["A"]
+    assert misfit(accounts("acme", None, "acme"), **SHARED) == (
+        "organisations: expression 'accounts' holds the id 'acme' 2 times"
+    )
+    assert misfit(accounts(None, "other"), **SHARED) == (
+        "organisations: expression 'accounts' holds none with the id 'acme'; "
+        "organisation_id: expression 'id' gave null, not a text"
+    )
+
+
+def test_a_part_without_a_name_costs_only_its_scope() -> None:
+    fields = {"limit": {"request": "limits", "path": "most"}, "joins": {"limits": {"scopes": "@", "name": "code"}}}
+    limits = {"limits": Answer([{"code": None, "most": 1}, {"code": "A", "most": 5}])}
+    scopes = {"scopes": [{"name": "A", "used": 1}]}
+    snapshot = read(
+        scopes, answers=limits, mapping=mapping(**fields), base_url="http://x", requests={"limits": {"url": "/y"}}
+    )
+    assert [scope.limit for scope in snapshot.scopes] == [5]
+
+
+def period_of(zone: str = "UTC", static: dict[str, Any] | None = None, **period: Any) -> tuple[str, str]:
+    """The period that fields of an answer are read as; length and inclusive are of the mapping."""
+    declared = {name: period.pop(name) for name in ("length", "inclusive") if name in period}
+    scope = read_scope(
+        {"name": "A", "used": 1, "limit": 2, **period},
+        mapping=mapping(period={**{name: name for name in period}, **declared}),
+        time_zone=zone,
+        **({"static": static} if static else {}),
+    )
+    assert scope.period is not None
+    return tuple(
+        f"{end.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M:%S}" for end in (scope.period.start, scope.period.end)
+    )  # type: ignore[return-value]
+
+
+NOVEMBER = ("2026-11-01T00:00:00", "2026-12-01T00:00:00")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "2026-11-30T23:59:59Z", "2026-11-30T23:59:59.999Z", "2026-11-30T23:59Z", "2026-11-30", "2026/11/30", "20261130",
+        20261130, "2026-11-30T00:00:00Z", "Mon, 30 Nov 2026 23:59:59 GMT", "2026-11-30 23:59:59 UTC",
+        1796083199, 1796083199999,
+    ],
+)  # fmt: skip
+def test_an_inclusive_end(end: Any) -> None:
+    assert period_of(start="2026-11-01", end=end, inclusive=True) == NOVEMBER
+    assert period_of(end=end, inclusive=True, length="month") == NOVEMBER
+
+
+def test_an_inclusive_end_is_the_zone_s() -> None:
+    assert period_of("America/New_York", start="2026-11-01", end="2026-11-30", inclusive=True) == NOVEMBER
+
+
+@pytest.mark.parametrize(
+    ("zone", "static", "period", "expected"),
+    [
+        # Without zone, in UTC, with another offset than the api's zone, and over a change to or from summer time.
+        ("UTC", None, {"end": "2026-12-01"}, NOVEMBER),
+        ("UTC", None, {"end": "2026-12-01T00:00:00+01:00"}, ("2026-10-31T23:00:00", "2026-11-30T23:00:00")),
+        ("America/New_York", None, {"end": "2026-12-01T00:00:00Z"}, ("2026-10-31T20:00:00", "2026-11-30T19:00:00")),
+        ("Europe/Berlin", None, {"end": "2026-11-30T23:00:00Z"}, NOVEMBER),
+        ("Europe/Berlin", None, {"start": "2026-10-31T23:00:00Z"}, NOVEMBER),
+        ("UTC", None, {"start": "2026-10-31"}, ("2026-10-31T00:00:00", "2026-11-30T00:00:00")),
+        ("UTC", {"period": {"every": "month", "anchor_day": 31}}, {"end": "2026-11-30"}, ("2026-10-31T00:00:00", "2026-11-30T00:00:00")),
+        ("UTC", {"period": {"every": "month", "anchor_day": 31}}, {"start": "2026-11-30"}, ("2026-11-30T00:00:00", "2026-12-31T00:00:00")),
+    ],
+)  # fmt: skip
+def test_months_from_either_end(
+    zone: str, static: dict[str, Any] | None, period: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    assert period_of(zone, static, length="month", **period) == expected
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "Sun, 01 Nov 2026 00:00:00 GMT", "1 Nov 2026 01:00:00 +0100", "Sun, 01 Nov 2026 00:00:00 -0000",
+        "2026/11/01", "2026/11/01 00:00", "2026-11-01 00:00:00 UTC", "2026-11-01 UTC", "20261101", 20261101,
+        "2026-11-01 00:00:00 +0000 UTC", "2026-11-01T01:00:00+01:00", "20261101T000000Z", 1793491200, 1793491200000,
+    ],
+)  # fmt: skip
+def test_dates_as_vendors_write_them(start: Any) -> None:
+    assert period_of("UTC", start=start, length="month") == NOVEMBER
+    if isinstance(start, int) and start > 1e9:
+        return
+    scope = {"name": "A", "used": 1, "limit": 2, "days": [{"day": start, "count": 5}]}
+    daily = {"entries": "days", "date": "day", "requests": "count"}
+    with_days = read_scope(scope, mapping=mapping(daily=daily), daily_history_days=30)
+    assert with_days.daily == (DailyUsage(date(2026, 11, 1), 5),)
+
+
+def test_a_time_at_the_calendar_s_end_is_a_misfit_in_every_zone() -> None:
+    fields = {"period": {"start": "2026-11-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"}}
+    for zone in ("UTC", "Asia/Tokyo", "America/New_York"):
+        assert "period" in misfit(answer(fields), time_zone=zone)
+
+
+# As texts they get a Z.
+NEAR = st.datetimes(datetime(2026, 10, 25), datetime(2026, 12, 25))  # noqa: DTZ001
+LAST = st.just(datetime(9999, 12, 31, 23, 59, 59))  # noqa: DTZ001
+
+
+@given(
+    st.floats(0), st.floats(0), NEAR | st.datetimes(), NEAR | st.datetimes() | LAST, st.sampled_from(["UTC", "Asia/Tokyo", "Pacific/Kiritimati", "America/New_York"]),
+)  # fmt: skip
+def test_what_enters_the_model_can_be_shown(
+    requests: float, limit: float, start: datetime, end: datetime, zone: str
+) -> None:
+    period = {"start": start.isoformat() + "Z", "end": end.isoformat() + "Z"}
+    with suppress(ResponseError):
+        for scope in read(answer({"requests": requests, "limit": limit, "period": period}), time_zone=zone).scopes:
+            fetched = FetchedScope(scope, NOW)
+            shown = card_of(fetched, NOW, stale_after=timedelta(hours=1))
+            assert shown.period is not None
+            words.period(shown.period, ZoneInfo(zone))
+            assert json.loads(TypeAdapter(Card).dump_json(shown))["requests"] == requests

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from exporter.model import BillingPeriod, DailyUsage, FetchedScope, ScopeUsage
 from exporter.thresholds import (
+    DEFAULT_BANDS,
     HISTORY_DAYS,
     NEAR_LIMIT_DAYS,
     NEAR_LIMIT_RATIO,
     PROJECTION_MIN_ELAPSED_RATIO,
     Band,
     Bands,
+    clean_ratio,
 )
 from exporter.view import words
 from exporter.view.cards import Card, card_of, near_limit, percentage, project
@@ -28,8 +30,8 @@ UTC_ZONE = ZoneInfo("UTC")
 LENGTH = NOVEMBER.end - NOVEMBER.start
 
 
-def card(usage: ScopeUsage, *, age: timedelta = timedelta()) -> Card:
-    return card_of(FetchedScope(usage, NOW - age), NOW, stale_after=timedelta(minutes=15))
+def card(usage: ScopeUsage, *, age: timedelta = timedelta(), bands: Bands = DEFAULT_BANDS) -> Card:
+    return card_of(FetchedScope(usage, NOW - age), NOW, stale_after=timedelta(minutes=15), bands=bands)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ BANDS = st.sets(st.integers(10, 10_000), min_size=2, max_size=2).map(bands_of)
 def test_a_percentage_never_contradicts_its_colour(ratio: float, bands: Bands) -> None:
     shown = float(Decimal(percentage(ratio, bands).removesuffix("%").replace(",", "")) / 100)
     assert bands.band_of(shown) is bands.band_of(ratio)
-    assert (shown >= 1) == (ratio >= 1)
+    assert (shown >= 1) == (clean_ratio(ratio) >= 1)
     assert shown == pytest.approx(ratio, abs=0.000_1)
 
 
@@ -85,6 +87,29 @@ def test_a_boundary_shows_as_it_was_written(bands: Bands) -> None:
     assert percentage(warning.ratio, bands) == f"{warning.percent:.2f}%"
     assert percentage(critical.ratio, bands) == f"{critical.percent:.2f}%"
     assert Decimal(f"{warning.percent:g}") == Decimal(f"{warning.ratio:.4f}") * 100
+
+
+@given(BANDS, st.integers(1, 10**6), st.sampled_from([1, 0.1, 0.01, 0.001, 1 / 3, 1e-6]))
+@example(Bands(), 3, 0.001)  # 0.27 of 0.3
+def test_boundaries_hold_whatever_the_scale(bands: Bands, limit: int, scale: float) -> None:
+    warning, critical = bands.thresholds
+    for threshold, beside, band in (
+        (warning, -1, Band.NORMAL),
+        (warning, 0, Band.WARNING),
+        (critical, 0, Band.WARNING),
+        (critical, 1, Band.CRITICAL),
+    ):
+        requests = round(threshold.ratio * 10_000) * limit + beside
+        used = card(scope(requests=requests * scale, limit=10_000 * limit * scale), bands=bands)
+        assert used.band is band
+        assert beside or used.used_ratio == threshold.ratio
+
+
+def test_27_of_30_at_a_scale_is_amber_and_exactly_90_percent() -> None:
+    used = card(scope(requests=27 * 0.01, limit=30 * 0.01))
+    assert (used.used_percentage, used.band, words.status(used)) == ("90.00%", Band.WARNING, "Nearing the limit")
+    full = card(scope(requests=0.1 + 0.2, limit=0.3))
+    assert (full.used_percentage, full.band, words.status(full)) == ("100.00%", Band.CRITICAL, "Limit reached")
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,11 @@ def test_the_config_in_use_without_its_secrets(
         (api,) = config["apis"]
         assert config["thresholds"] == {"warning": 0.5, "critical": 0.8}
         assert api["url"] == "https://vendor.example/usage?api_key=<secret>&unit=x"
-        assert api["auth"] == {"type": "basic", "username": "me", "password": {"value": "<secret>"}}
+        assert api["auth"] == {
+            "type": "basic",
+            "username": {"value": "<secret>"},  # it may be a key, without a password
+            "password": {"value": "<secret>"},
+        }
         assert api["headers"] == {"X-Key": {"env": "VENDOR_KEY"}, "X-Inline": {"value": "<secret>"}}
         assert api["body"] == {"query": "{usage}", "token": "<secret>"}
         assert [one["id"] for one in api["organisations"]] == ["acme", "bolt"]
