@@ -178,9 +178,11 @@ def test_an_encrypted_key_is_refused_and_not_asked_for(
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
     )
-    (tmp_path / "key.pem").write_bytes(key)
-    authority.issue_cert("exporter@example.org").cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate = authority.issue_cert("exporter@example.org")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     asking = client(tmp_path, strict_vendor, ca_file=ca_file, cert_file="cert.pem", key_file="key.pem")
+    (tmp_path / "key.pem").write_bytes(key)  # a key that comes encrypted at once is refused by the config's check
     with pytest.raises(
         ConnectionFailed, match="the client certificate .*cert.pem cannot be used: its key is encrypted"
     ):
@@ -188,7 +190,7 @@ def test_an_encrypted_key_is_refused_and_not_asked_for(
 
 
 def test_one_context_serves_all_who_trust_the_same(tmp_path: Path, ca_file: str) -> None:
-    tls = make_target(tmp_path, tls={"ca_file": ca_file}).api.tls
+    tls = make_target(tmp_path, url="https://vendor.example/", tls={"ca_file": ca_file}).api.tls
     assert tls_context(tls) is tls_context(tls.model_copy())
     assert tls_context(tls) is not tls_context(Tls())
 
