@@ -39,7 +39,7 @@ class PeriodMapping(Frozen):
 
     start: Expression | None = Field(None, description="When the period began.")
     end: Expression | None = Field(None, description="When it ends, and the usage starts again from 0.")
-    inclusive: bool = Field(
+    inclusive: Flag = Field(
         False, description="true: end is the period's last day or last second, such as 2026-11-30 or …T23:59:59Z."
     )
     ends_in: Expression | None = Field(None, description="Seconds until it ends, instead of end.")

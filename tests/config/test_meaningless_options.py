@@ -34,7 +34,8 @@ def mapped(**fields: Any) -> dict[str, Any]:
         ({"body": {"a": 1}, "method": "GET"}, "method", "a request without body: a body is sent by POST"),
         ({"body": {"a": 1}, "method": "HEAD", "read": "rate_limit_headers"}, "method", "a request without body"),
         ({"paging": {"by": "link"}, "read": "rate_limit_headers"}, "paging", "read: body"),
-        ({"paging": {"by": "link", "parameter": "page"}}, "paging.parameter", "by: cursor or by: page"),
+        ({"paging": {"by": "link", "parameter": "page"}}, "paging.parameter", "by: cursor, by: page or by: offset"),
+        ({"paging": {"by": "link", "next_url": "next"}}, "paging.next_url", "by: url"),
         ({"paging": {"by": "page", "parameter": "p", "cursor": "next"}}, "paging.cursor", "by: cursor"),
         (
             {"paging": {"by": "cursor", "cursor": "c", "parameter": "p", "first_page": 0}},
