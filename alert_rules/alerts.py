@@ -10,6 +10,7 @@ from exporter.metrics import (
     CONFIG_RELOAD_TIME,
     LAST_RENDER_TIME,
     LIMIT,
+    LIMIT_CHANGED,
     NOT_RENDERED,
     POLL_FAILING,
     RATE_LIMIT,
@@ -72,7 +73,7 @@ _DAY_SHARE = f"{NEAR_LIMIT_RATIO * 100:g}% or more of a day's share"
 
 
 def groups(bands: Bands) -> tuple[Group, ...]:
-    return (_usage(bands), _RATE_LIMITS, _PLANNING, _EXPORTER)
+    return (_usage(bands), _RATE_LIMITS, _TERMS, _PLANNING, _EXPORTER)
 
 
 def _usage(bands: Bands) -> Group:
@@ -239,6 +240,41 @@ _RATE_LIMITS = Group(
                 inline(_HIGHEST_RATE_LIMIT, f"the {COUNT} that are", "is"),
                 "allowed.",
                 _BACK_OFF,
+            ),
+        ),
+    ),
+)
+
+_LOWERED = 'term="limit",direction="lowered"'
+# In single quotes, since double ones end the template's text around it.
+_LOWERED_OF_SCOPE = "$scope,term='limit',direction='lowered'"
+
+_TERMS = Group(
+    name="api-usage-terms",
+    alerts=(
+        Alert(
+            name="ApiUsageLimitLowered",
+            comment="""
+                Replicas see a change at polls of their own, minutes apart: the value is when the last of them did. It
+                fires for a day, and ends sooner where the limit is changed again.
+            """,
+            expr=f"""
+                time() - {MAX_OF_REPLICAS} (
+                  {last(LIMIT_CHANGED, _LOWERED)}
+                ) < {DAY_SECONDS}
+            """,
+            for_="1m",
+            severity="warning",
+            about="scope",
+            summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) was lowered",
+            description=lines(
+                OF_SCOPE,
+                f"{API} lowered the limit of {ORGANISATION} for {SCOPE} from {{{{ $labels.previous }}}}",
+                clause(f"max({last(LIMIT, '$scope')})", f"to {COUNT}\n{UNIT_OF_SCOPE}"),
+                clause(f"max({last(LIMIT_CHANGED, _LOWERED_OF_SCOPE)})", f", seen on {TIME}"),
+                ".",
+                "Ask the owner of the plan whether that was meant: a trial, a discount or a payment may have ended.",
+                "If it stays, see whether the usage still fits.",
             ),
         ),
     ),

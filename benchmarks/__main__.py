@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import capacity, cost, forecast, panels, polling, rendering, scrape, serving
+from benchmarks import capacity, cost, forecast, panels, polling, rendering, scrape, serving, state
 from benchmarks.figures import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "size": scrape.measure_sizes,
     "rendering": rendering.measure,
     "capacity": capacity.measure,
+    "state": state.measure,
     "polling": polling.measure,
     "poll": polling.measure_cpu,
     "reload": polling.measure_running,

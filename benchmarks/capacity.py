@@ -30,7 +30,7 @@ def measure() -> Report:
         latency = wrk(f"{exporter.url}/metrics", connections=1, seconds=4)
         quiet = _quiet_load(exporter, 10)
         polled = (exporter.polls() - polls) / (time.monotonic() - since)
-        memory, peak = _memory(exporter.pid)
+        memory, peak = memory_of(exporter.pid)
         ok = requests.get(f"{exporter.url}/metrics", timeout=30).ok
     samples = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
     bound = 3 * len(text) / _MIB + 80
@@ -68,7 +68,7 @@ def _processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def _memory(pid: int) -> tuple[float, float]:
+def memory_of(pid: int) -> tuple[float, float]:
     """(PSS now, the largest RSS so far), in MiB."""
     now = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     peak = re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)

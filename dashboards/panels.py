@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from grafanalib.core import (
     SHOW,
     SORT_ALPHA_ASC,
+    Annotations,
     Dashboard,
     DashboardLink,
     GridPos,
@@ -388,6 +389,24 @@ def links(runbooks: str) -> list[DashboardLink]:
     ]
 
 
+def moments(name: str, query: str, *, title: str, text: str, colour: str) -> dict[str, Any]:
+    """Vertical lines at the moments that are the query's values, in Unix milliseconds.
+
+    title, text: in words, with labels as {{scope}}.
+    """
+    return {
+        "name": name,
+        "datasource": DATA_SOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": colour,
+        "expr": query,
+        "titleFormat": title,
+        "textFormat": text,
+        "useValueForTime": True,
+    }
+
+
 def board(
     *,
     title: str,
@@ -397,6 +416,7 @@ def board(
     variables: Sequence[Variable],
     runbooks: str,
     panels: Iterable[View | Section],
+    annotations: Sequence[dict[str, Any]] = (),
 ) -> Dashboard:
     """A dashboard with what all of them share. since: start of the time shown, such as now-30d."""
     return Dashboard(
@@ -409,6 +429,7 @@ def board(
         refresh="1m",
         schemaVersion=36,  # below it, Grafana migrates panels away
         templating=Templating(list=list(variables)),
+        annotations=Annotations(list(annotations)),
         links=links(runbooks),
         panels=arranged(panels),
     )

@@ -8,15 +8,19 @@ words: `Mark` is their one home.
 from exporter.metrics import (
     DAILY,
     DATE,
+    DIRECTION,
     LAST_SUCCESS,
     LIMIT,
+    LIMIT_CHANGED,
     PERIOD_END,
     PERIOD_START,
     POLL_INTERVAL,
+    PREVIOUS,
     RATE_LIMIT,
     REQUESTS,
     SCOPE,
     STALE,
+    TERM,
 )
 from exporter.thresholds import NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, PROJECTION_MIN_ELAPSED_RATIO, RATIO_DECIMALS
 
@@ -58,6 +62,12 @@ class Mark:
 
 def by_scope(query: str) -> str:
     return aggregate("max", SCOPE_KEYS, query)
+
+
+def terms_changed(where: Selection) -> str:
+    """When vendors last changed limits and plans, in Unix milliseconds: by term, with what it was before."""
+    keys = (*SCOPE_KEYS, TERM, DIRECTION, PREVIOUS)
+    return f"{aggregate('max', keys, select(LIMIT_CHANGED, where))} * 1000"
 
 
 def requests(where: Selection) -> str:

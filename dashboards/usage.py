@@ -26,6 +26,7 @@ from .panels import (
     instant,
     label_variable,
     merged,
+    moments,
     over_time,
     section,
     sorted_by,
@@ -81,6 +82,15 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
         since="now-30d",
         variables=_variables(),
         runbooks=runbooks,
+        annotations=[
+            moments(
+                "Limits changed",
+                queries.terms_changed(SCOPES_CHOSEN),
+                title="{{scope}}: {{term}} {{direction}}",
+                text="by {{api}}; before: {{previous}}",
+                colour=AMBER,
+            )
+        ],
         panels=[*_summary(bands), *_card(bands), *_daily(), *_period(bands), *_rate(), *_planning()],
     )
 

@@ -24,8 +24,8 @@ from exporter.errors import ConfigError, ExporterError
 from exporter.flags import ADDRESS, DEFAULT_CONFIG_FILE, SHARD
 from exporter.log_setup import LOG_LEVELS, set_up_logging
 from exporter.service import Service
+from exporter.state.database import Database
 from exporter.state.sharding import Shard
-from exporter.state.storage import Storage
 from exporter.terminal.command import usage
 from exporter.web.app import RESERVED_PATHS, Paths, create_app
 from exporter.web.asgi import App
@@ -268,7 +268,7 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard
     collect_rarely()
     sys.setswitchinterval(_TURN_SECONDS)
     clock = SystemClock()
-    service = Service(config_file, clock, Storage(storage_path) if storage_path else None, shard)
+    service = Service(config_file, clock, Database(storage_path) if storage_path else None, shard)
     live = None
     if web.config_file is not None:
         live = LiveWebConfig(web.config_file, clock, WebConfigMetrics(service.process.registry))

@@ -17,6 +17,9 @@ SCOPE_ID = "scope_id"
 PLAN = "plan"
 UNIT = "unit"
 DAILY_SOURCE = "daily_source"
+TERM = "term"
+DIRECTION = "direction"
+PREVIOUS = "previous"
 ROUTE = "route"
 CODE = "code"
 
@@ -88,6 +91,18 @@ SCOPE_INFO = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, ORGANISATION_ID, SCOPE_ID, PLAN, UNIT, DAILY_SOURCE),
     help="Always 1: the scope's identifiers, plan, unit, and whether the vendor or the exporter counts its days.",
+)
+SUSPECT = Metric(
+    name="api_usage_suspect",
+    kind="gauge",
+    labels=(*OF_SCOPE, REASON),
+    help="1 while the vendor's newest count is held back for this reason and the last trusted one is published.",
+)
+LIMIT_CHANGED = Metric(
+    name="api_usage_limit_changed_timestamp_seconds",
+    kind="gauge",
+    labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
+    help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
 )
 UP = Metric(name="api_usage_up", kind="gauge", labels=OF_ORGANISATION, help="1 if the last poll worked, 0 if not.")
 POLL_FAILING = Metric(
@@ -187,6 +202,18 @@ CONFIG_RELOAD_TIME = Metric(
     labels=(),
     help="When the config in use was read, in Unix time.",
 )
+SAVE_FAILURES = Metric(
+    name="api_usage_exporter_state_save_failures_total",
+    kind="counter",
+    labels=(REASON,),
+    help="Times that state could not be saved, by reason; meanwhile all is published from memory.",
+)
+SAVED_TIME = Metric(
+    name="api_usage_exporter_state_saved_timestamp_seconds",
+    kind="gauge",
+    labels=(),
+    help="When state was last saved, in Unix time.",
+)
 BUILD_INFO = Metric(
     name="api_usage_exporter_build_info",
     kind="gauge",
@@ -234,6 +261,8 @@ CATALOGUE: tuple[Metric, ...] = (
     PERIOD_END,
     DAILY,
     SCOPE_INFO,
+    SUSPECT,
+    LIMIT_CHANGED,
     UP,
     POLL_FAILING,
     STALE,
@@ -253,6 +282,8 @@ CATALOGUE: tuple[Metric, ...] = (
     NOT_RENDERED,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
+    SAVE_FAILURES,
+    SAVED_TIME,
     BUILD_INFO,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,

@@ -75,6 +75,7 @@ class ScopeUsage:
     requests: made in the current billing period.
     limit: most requests in the period; None is unlimited (never unknown).
     rate_limit_per_minute, rejected, period: None where there is none or the vendor does not report it.
+    period_configured: whether the period is the config's calendar, not the vendor's answer.
     daily: ascending by date, at most 30; None where the vendor reports no history and none is kept.
     unit: what is counted: requests, credits, tokens…
     """
@@ -88,6 +89,7 @@ class ScopeUsage:
     rate_limit_per_minute: float | None = None
     rejected: float | None = None
     period: BillingPeriod | None = None
+    period_configured: bool = False
     daily: tuple[DailyUsage, ...] | None = None
     daily_source: DailySource = DailySource.VENDOR
 

@@ -10,8 +10,8 @@ from exporter.config.load import Config, load_config
 from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition, Refresher
 from exporter.exposition.process import ProcessMetrics
+from exporter.state.database import Database
 from exporter.state.sharding import Shard
-from exporter.state.storage import Storage
 from exporter.state.store import Store
 from exporter.thresholds import RENDERED_MAX_AGE_SECONDS
 from exporter.vendor.poller import Poller
@@ -26,7 +26,7 @@ class Service:
     """
 
     def __init__(
-        self, config_file: Path, clock: Clock, storage: Storage | None = None, shard: Shard | None = None
+        self, config_file: Path, clock: Clock, database: Database | None = None, shard: Shard | None = None
     ) -> None:
         self._config_file = config_file
         self._shard = shard
@@ -34,7 +34,8 @@ class Service:
         self._reloading = threading.Lock()
         self._threads: list[threading.Thread] = []
         config = self.config = self._load()
-        self.store = Store(clock, storage)
+        self._database = database
+        self.store = Store(clock, database)
         self.store.set_targets(config.targets, config.bands)
         self.process = ProcessMetrics()
         self.process.config_loaded(clock.now(), config.apis)
@@ -42,7 +43,7 @@ class Service:
             self.store.record,
             clock,
             observer=self.process,
-            storage=storage,
+            storage=database,
             share=1 / shard.count if shard else 1.0,
         )
         self.exposition = Exposition(self.store, self.process, clock, self.poller.put_off_from_the_start)
@@ -50,8 +51,11 @@ class Service:
         self.store.on_change(self.refresher.changed)
         self.poller.set_targets(config.targets, config.bands)
         self.process.watch_polls(self.poller.counts)
+        if database is not None:
+            self.process.watch_saves(database)
 
     def start(self) -> None:
+        self.store.start()
         for run in (self.poller.run, self.refresher.run):
             thread = threading.Thread(target=run, daemon=True, name=run.__qualname__)
             thread.start()
@@ -66,6 +70,8 @@ class Service:
     def stop(self) -> None:
         self.poller.stop()
         self.refresher.stop()
+        if self._database is not None:
+            self._database.close()
 
     def reload(self) -> None:
         """Take over the config file whole, or raise ConfigError and change nothing but the metric that says so."""

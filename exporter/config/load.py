@@ -1,7 +1,9 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,10 +15,24 @@ from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
 from exporter.config.layers import merged
+from exporter.config.secrets import Secret
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
 from exporter.redaction import without_secrets
 from exporter.thresholds import Bands
+
+# The fields of a mapping that say what is counted, and whose.
+_COUNTED_BY = (
+    "scopes",
+    "organisations",
+    "organisation_id",
+    "joins",
+    "filter",
+    "name",
+    "requests",
+    "remaining",
+    "scale",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,28 @@ class Target:
         url = without_secrets(f"{self.api.base_url or ''}{self.api.url}")
         return (*self.key, self.organisation.id, url)
 
+    @cached_property
+    def count_digest(self) -> str:
+        """Of all that gives a count its meaning: two counts of different ones say nothing together."""
+        api, mapping = self.api, self.api.mapping
+        read = {name: getattr(mapping, name) for name in _COUNTED_BY}
+        # What remains is taken off the limit, so that the limit's own meaning counts too.
+        terms = (mapping.limit, api.static.limit, api.overrides) if mapping.remaining is not None else ()
+        return _digest(self._asked, read, terms, api.time_zone.key)
+
+    @cached_property
+    def terms_digest(self) -> str:
+        """Of all that says what limit, rate limit, plan and period are: a change of these is not the vendor's."""
+        return _digest(self._asked, self.api.mapping, self.api.static, self.api.overrides, self.api.time_zone.key)
+
+    @property
+    def _asked(self) -> object:
+        requests = {
+            name: (request.url, request.method, request.body, sorted(map(_origin, request.params.items())))
+            for name, request in self.api.all_requests.items()
+        }
+        return self.api.base_url, requests
+
     @property
     def auth(self) -> Auth | None:
         return self.organisation.auth or self.api.auth
@@ -47,6 +85,16 @@ class Target:
     @property
     def time_zone(self) -> ZoneInfo:
         return self.api.time_zone
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _origin(parameter: tuple[str, Secret]) -> tuple[str, str]:
+    """Its name and text; of one from elsewhere only where from, since it may be a secret, and renewed."""
+    name, text = parameter
+    return name, text.value.get_secret_value() if text.value is not None else f"{text.env}{text.file}"
 
 
 @dataclass(frozen=True)

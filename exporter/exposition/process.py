@@ -8,8 +8,9 @@ from importlib.metadata import version
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import Metric as MetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -17,11 +18,28 @@ from prometheus_client.registry import Collector
 from exporter import metrics
 from exporter.metrics import Metric
 from exporter.model import PollCounts
+from exporter.state.database import Database
 
 _OfApi = TypeVar("_OfApi", Histogram, Counter)
 
 # A time of creation beside every histogram would double what is to be read, and nothing here uses it.
 disable_created_metrics()
+
+
+class _Saves(Collector):
+    """How saving fares, asked of the database at each refresh."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[MetricFamily]:
+        name = metrics.SAVE_FAILURES.name
+        failures = CounterMetricFamily(name, metrics.SAVE_FAILURES.help, labels=metrics.SAVE_FAILURES.labels)
+        for reason, count in self._database.failures.items():
+            failures.add_metric([reason], count)
+        yield failures
+        if self._database.saved_at is not None:
+            yield GaugeMetricFamily(metrics.SAVED_TIME.name, metrics.SAVED_TIME.help, self._database.saved_at)
 
 
 class ProcessMetrics:
@@ -51,6 +69,10 @@ class ProcessMetrics:
 
     def _of_api(self, kind: type[_OfApi], metric: Metric) -> _OfApi:
         return kind(metric.name, metric.help, metric.labels, registry=self.registry)
+
+    def watch_saves(self, database: Database) -> None:
+        """Publish how saving state fares."""
+        self.registry.register(_Saves(database))
 
     def watch_polls(self, counts: Callable[[], Mapping[str, PollCounts]]) -> None:
         """Publish how polls stand; counts: by api, at any moment."""

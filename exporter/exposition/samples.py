@@ -14,7 +14,9 @@ from exporter import metrics
 from exporter.errors import REASONS
 from exporter.metrics import Metric
 from exporter.model import FetchedScope
+from exporter.state.ledger import latest
 from exporter.state.store import OrganisationState
+from exporter.state.trust import Suspicion
 
 
 def family_header(metric: Metric, *, openmetrics: bool) -> bytes:
@@ -74,6 +76,14 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     ):
         if value is not None:
             yield metric, labels, value
+    watched = state.watched.get(usage.name)
+    held = watched.held if watched is not None else None
+    for suspicion in Suspicion:
+        with_reason = f'{labels},{metrics.REASON}="{suspicion}"'
+        yield metrics.SUSPECT, with_reason, held is not None and held.reason is suspicion
+    for change in latest(state.ledger.get(usage.name, ())):
+        about = {metrics.TERM: change.term, metrics.DIRECTION: change.direction, metrics.PREVIOUS: change.old}
+        yield metrics.LIMIT_CHANGED, f"{labels},{_labels(about)}", change.at.timestamp()
     if usage.period is not None:
         yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
         yield metrics.PERIOD_END, labels, usage.period.end.timestamp()

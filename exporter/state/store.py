@@ -13,8 +13,11 @@ from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import REASONS, FailureReason, PollError, ResponseError
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
-from exporter.state.history import ObservedHistory, observe
-from exporter.state.storage import Saved, Storage
+from exporter.state.database import Database
+from exporter.state.ledger import MOST_KEPT, Change, changes
+from exporter.state.points import Point
+from exporter.state.saved import Account, Failure, Saved
+from exporter.state.trust import Seen, Span, Watched, observe
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
 
 Key = tuple[str, str]
@@ -26,28 +29,23 @@ _SAME_PERIOD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why the last poll failed. message: for people, without secrets."""
-
-    reason: FailureReason
-    message: str
-    at: datetime
-
-
-@dataclass(frozen=True)
 class OrganisationState:
     """One organisation, now. Times are None until the thing has happened.
 
     since: when the exporter began to watch it; staleness counts from here while there is no data.
     scopes: the last that each scope was found to be; a scope that a poll could not read stays with its old time.
-    histories: of scopes whose days are counted here, by name.
+    watched: what is known of each scope's count, by name, and whether the newest is suspect.
+    ledger: what the vendor changed, by scope, newest last. terms: digest of how limits and plans were read last.
+    failure: why the last poll failed; that of an earlier process until the first poll of this one.
     polls, failures: counted since the exporter started.
     """
 
     target: Target
     since: datetime
     scopes: tuple[FetchedScope, ...] = ()
-    histories: Mapping[str, ObservedHistory] = field(default_factory=lambda: MappingProxyType({}))
+    watched: Mapping[str, Watched] = field(default_factory=lambda: MappingProxyType({}))
+    ledger: Mapping[str, tuple[Change, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    terms: str = ""
     last_poll: datetime | None = None
     last_success: datetime | None = None
     failure: Failure | None = None
@@ -71,21 +69,50 @@ class OrganisationState:
     def _with_answer(self, snapshot: UsageSnapshot) -> "OrganisationState":
         at = snapshot.fetched_at
         before = {scope.usage.name: scope.usage for scope in self.scopes}
-        found = tuple(_beside(before.get(scope.name), scope) for scope in snapshot.scopes)
-        observed = self._observed(found, at)
-        fresh = tuple(FetchedScope(_with_days(scope, observed.get(scope.name)), at) for scope in found)
+        found = {scope.name: _beside(before.get(scope.name), scope) for scope in snapshot.scopes}
+        watched = {name: self._observed(scope, at) for name, scope in found.items()}
+        trusted = {name: _trusted(scope, before.get(name), watched[name]) for name, scope in found.items()}
+        fresh = tuple(FetchedScope(scope, at) for scope in trusted.values())
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         unread = self._scopes_beside(fresh) if snapshot.misfits else ()
-        histories = MappingProxyType({**self._histories_beside(observed, at), **observed})
-        return replace(self, scopes=fresh + unread, histories=histories, last_success=at)
+        watched = {**self._watched_beside(watched, at), **watched}
+        return replace(
+            self,
+            scopes=fresh + unread,
+            watched=MappingProxyType(watched),
+            ledger=MappingProxyType(self._ledger_after(before, trusted, watched, at)),
+            terms=self.target.terms_digest,
+            last_success=at,
+        )
 
-    def _observed(self, scopes: Iterable[ScopeUsage], at: datetime) -> dict[str, ObservedHistory]:
-        """The histories, by name, of those scopes whose days are counted here."""
-        return {
-            scope.name: observe(self.histories.get(scope.name), scope, at, self.target.time_zone)
-            for scope in scopes
-            if scope.daily_source == DailySource.OBSERVED
-        }
+    def _observed(self, scope: ScopeUsage, at: datetime) -> Watched:
+        period = _span(scope.period)
+        seen = Seen(
+            at=at.timestamp(),
+            count=scope.requests,
+            answered=None if scope.period_configured else period,
+            configured=period if scope.period_configured else None,
+            mapping=self.target.count_digest,
+            limit=scope.limit,
+        )
+        derive = scope.daily_source == DailySource.OBSERVED
+        return observe(self.watched.get(scope.name), seen, self.target.time_zone, derive_days=derive)
+
+    def _ledger_after(
+        self,
+        before: Mapping[str, ScopeUsage],
+        after: Mapping[str, ScopeUsage],
+        kept: Iterable[str],
+        at: datetime,
+    ) -> dict[str, tuple[Change, ...]]:
+        """The ledgers, by scope, with what the vendor changed; what another config changed is not its doing."""
+        ledger = {name: known for name, known in self.ledger.items() if name in kept}
+        if self.terms not in ("", self.target.terms_digest):
+            return ledger
+        for name, scope in after.items():
+            if name in before and (new := changes(before[name], scope, at)):
+                ledger[name] = (*ledger.get(name, ()), *new)[-MOST_KEPT:]
+        return ledger
 
     def _scopes_beside(self, fresh: Sequence[FetchedScope]) -> tuple[FetchedScope, ...]:
         """The known scopes that are not among the fresh ones.
@@ -96,18 +123,37 @@ class OrganisationState:
         others = tuple(scope for scope in self.scopes if scope.usage.name not in names)
         return others[: max(0, self.target.api.max_scopes - len(fresh))]
 
-    def _histories_beside(self, observed: Mapping[str, ObservedHistory], at: datetime) -> dict[str, ObservedHistory]:
-        """The known histories that are not among the observed ones; the latest, so that together they are max_scopes.
+    def _watched_beside(self, fresh: Mapping[str, Watched], at: datetime) -> dict[str, Watched]:
+        """What is known of counts not among the fresh ones; the latest, so that together they are max_scopes.
 
         A scope that is not reported now may come back: vendors may list only what was used in this period.
         """
+        oldest = (at - timedelta(days=HISTORY_DAYS)).timestamp()
         others = {
-            name: history
-            for name, history in self.histories.items()
-            if name not in observed and at - history.last_at < timedelta(days=HISTORY_DAYS)
+            name: watched for name, watched in self.watched.items() if name not in fresh and watched.known.at > oldest
         }
-        latest = sorted(others, key=lambda name: others[name].last_at, reverse=True)
-        return {name: others[name] for name in latest[: max(0, self.target.api.max_scopes - len(observed))]}
+        latest = sorted(others, key=lambda name: others[name].known.at, reverse=True)
+        return {name: others[name] for name in latest[: max(0, self.target.api.max_scopes - len(fresh))]}
+
+    def saved(self) -> Saved:
+        """What of it is kept over a restart."""
+        return Saved(
+            last_success=self.last_success,
+            scopes=self.scopes,
+            watched=self.watched,
+            ledger=self.ledger,
+            failure=self.failure,
+            time_zone=self.target.time_zone.key,
+            terms=self.terms,
+        )
+
+    def with_points(self, points: Mapping[str, Sequence[Point]]) -> "OrganisationState":
+        """With points from before a restart."""
+        watched = {
+            name: replace(known, points=known.points.with_earlier(points.get(name, ())))
+            for name, known in self.watched.items()
+        }
+        return replace(self, watched=MappingProxyType(watched))
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""
@@ -162,8 +208,16 @@ def _beside(before: ScopeUsage | None, scope: ScopeUsage) -> ScopeUsage:
     return replace(scope, daily=daily)
 
 
-def _with_days(scope: ScopeUsage, history: ObservedHistory | None) -> ScopeUsage:
-    return scope if history is None else replace(scope, daily=history.days)
+def _trusted(scope: ScopeUsage, before: ScopeUsage | None, watched: Watched) -> ScopeUsage:
+    """What is published of a scope: the last trusted answer while a newer one is suspect; its days."""
+    if watched.held is not None:
+        scope = before if before is not None else replace(scope, requests=watched.known.count)
+    tally = watched.known.tally
+    return scope if tally is None else replace(scope, daily=tally.days)
+
+
+def _span(period: BillingPeriod | None) -> Span | None:
+    return None if period is None else Span(period.start.timestamp(), period.end.timestamp())
 
 
 Listener = Callable[[Sequence[OrganisationState]], None]
@@ -175,13 +229,18 @@ class Store:
     Listeners are called after every change, with the states that are new.
     """
 
-    def __init__(self, clock: Clock, storage: Storage | None = None) -> None:
+    def __init__(self, clock: Clock, database: Database | None = None) -> None:
         self._clock = clock
-        self._storage = storage
+        self._database = database
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
         self._bands = DEFAULT_BANDS
         self._listeners: list[Listener] = []
+
+    def start(self) -> None:
+        """Save what is new from now on."""
+        if self._database is not None:
+            self._database.start(self._points_read)
 
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -205,8 +264,8 @@ class Store:
                 return
             state = state.after(outcome, self._clock.now())
             self._states[target.key] = state
-        if self._storage is not None and isinstance(outcome, UsageSnapshot):
-            self._storage.save(target.account, Saved(state.last_success, state.scopes, dict(state.histories)))
+            if self._database is not None:
+                self._database.save(target.account, state.saved())
         self._changed([state])
 
     def states(self) -> tuple[OrganisationState, ...]:
@@ -222,15 +281,25 @@ class Store:
         if known is not None and known.target.account == target.account:
             return known if known.target == target else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
-        saved = self._storage.load(target.account) if self._storage is not None else None
+        saved = self._database.load(target.account) if self._database is not None else None
         if saved is None:
             return state
         return replace(
             state,
             scopes=saved.scopes,
-            histories=MappingProxyType(dict(saved.histories)),
+            watched=MappingProxyType(dict(saved.watched)),
+            ledger=MappingProxyType(dict(saved.ledger)),
+            terms=saved.terms,
             last_success=saved.last_success,
+            failure=saved.failure,
         )
+
+    def _points_read(self, account: Account, points: Mapping[str, Sequence[Point]]) -> None:
+        with self._lock:
+            key = account[:2]
+            state = self._states.get(key)
+            if state is not None and state.target.account == account:
+                self._states[key] = state.with_points(points)
 
     def _changed(self, states: Sequence[OrganisationState]) -> None:
         for listener in self._listeners:

@@ -130,6 +130,10 @@ def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -
     lines.append(_text(f"{signs.bands[card.band]} {words.status(card)}", style))
     if card.stale_since is not None:
         lines.append(_text(words.stale(card, now, zone), "yellow"))
+    if suspect := words.suspect(card, zone):
+        lines.append(_text(suspect, "yellow"))
+    if change := words.last_change(card, zone):
+        lines.append(_text(change, _QUIET))
     lines += [_text(line) for line in _facts(card, now, zone)]
     if exhaustion := words.exhaustion(card, now, zone):
         lines.append(_text(exhaustion, "bright_red"))

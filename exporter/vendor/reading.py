@@ -222,6 +222,8 @@ class _Reader:
         override = self.api.overrides.get(name, Override())
         limit = self._limit(element, override)
         daily = self._daily(element)
+        reported = self._reported_period(element, override)
+        configured = None if reported else self._configured_period(override)
         return ScopeUsage(
             name=override.name or name,
             requests=self._requests(element, limit),
@@ -231,7 +233,8 @@ class _Reader:
             unit=override.unit or self._label(mapping.unit, element, "unit") or self.api.static.unit or "requests",
             rate_limit_per_minute=self._rate_limit(element, override),
             rejected=self._count(mapping.rejected, element, "rejected"),
-            period=self._period(element, override),
+            period=reported or configured,
+            period_configured=reported is None and configured is not None,
             daily=daily,
             daily_source=DailySource.OBSERVED if daily is None else DailySource.VENDOR,
         )
@@ -302,17 +305,18 @@ class _Reader:
             return self.api.static.rate_limit_per_minute
         return _ranged(rate * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
 
-    def _period(self, element: Element, override: Override) -> BillingPeriod | None:
+    def _reported_period(self, element: Element, override: Override) -> BillingPeriod | None:
+        mapping = self.mapping.period
+        if mapping is None or override.period is not None:
+            return None
+        if override.period_length is not None and mapping.length is not None:
+            mapping = mapping.model_copy(update={"length": override.period_length})
+        static = self.api.static.period
+        anchor_day = static.anchor_day if static else 1
+        return _reported_period(mapping, element, self.api.time_zone, self.now, anchor_day)
+
+    def _configured_period(self, override: Override) -> BillingPeriod | None:
         static = override.period or self.api.static.period
-        if self.mapping.period is not None and override.period is None:
-            mapping = self.mapping.period
-            if override.period_length is not None and mapping.length is not None:
-                mapping = mapping.model_copy(update={"length": override.period_length})
-            reported = _reported_period(
-                mapping, element, self.api.time_zone, self.now, static.anchor_day if static else 1
-            )
-            if reported is not None:
-                return reported
         if static is None:
             return None
         return calendar_period(static.every, static.anchor_day, self.api.time_zone, self.now)

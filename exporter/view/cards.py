@@ -4,14 +4,17 @@ The dataclasses are the JSON document too: a field's name here is its name there
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from exporter.forecast import days_near_limit
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
-from exporter.state.store import Failure, OrganisationState
+from exporter.state.ledger import Change, latest
+from exporter.state.saved import Failure
+from exporter.state.store import OrganisationState
+from exporter.state.trust import Suspicion
 from exporter.thresholds import (
     DEFAULT_BANDS,
     HISTORY_DAYS,
@@ -69,6 +72,9 @@ class Card:
     near_limit: consistently so, as exporter.thresholds defines it.
     near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
     stale_since: when the data grew older than allowed; None while it is fresh.
+    suspect: why the vendor's newest count is held back, so that these figures are the last trusted ones; None while
+        they are the newest. suspect_since: from when on.
+    changes: the vendor's last change of each term (limit, rate limit, plan, period), newest first.
     """
 
     scope: str
@@ -90,6 +96,9 @@ class Card:
     daily: tuple[DailyUsage, ...]
     fetched_at: datetime
     stale_since: datetime | None
+    suspect: Suspicion | None = None
+    suspect_since: datetime | None = None
+    changes: tuple[Change, ...] = ()
 
     @property
     def filled(self) -> float | None:
@@ -127,7 +136,10 @@ def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) ->
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
-        card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands)
+        replace(
+            card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands),
+            **_doubts(state, scope.usage.name),
+        )
         for scope in state.shown_scopes(now)
     )
     return OrganisationCards(
@@ -145,6 +157,18 @@ def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) ->
         advice=_advice(cards),
         scopes=cards,
     )
+
+
+def _doubts(state: OrganisationState, scope: str) -> dict[str, Any]:
+    """The fields of a card that tell of a suspect count and of what the vendor changed."""
+    watched = state.watched.get(scope)
+    held = watched.held if watched is not None else None
+    changes = sorted(latest(state.ledger.get(scope, ())), key=lambda change: change.at, reverse=True)
+    return {
+        "suspect": held and held.reason,
+        "suspect_since": held and datetime.fromtimestamp(held.since, UTC),
+        "changes": tuple(changes),
+    }
 
 
 def card_of(

@@ -6,6 +6,8 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from exporter.model import BillingPeriod, DailySource, DailyUsage
+from exporter.state.ledger import Term
+from exporter.state.trust import Suspicion
 from exporter.thresholds import (
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
@@ -154,6 +156,38 @@ def stale(card: Card, now: datetime, zone: ZoneInfo) -> str:
     if card.stale_since is None:
         return ""
     return f"Stale since {moment(card.stale_since, zone)}: last read {ago(card.fetched_at, now)}"
+
+
+def suspect(card: Card, zone: ZoneInfo) -> str:
+    """Why the figures are not the vendor's newest; "" where they are."""
+    if card.suspect is None or card.suspect_since is None:
+        return ""
+    how = "far less than before" if card.suspect == Suspicion.FALL else "far more than is likely"
+    return (
+        f"Since {moment(card.suspect_since, zone)} the vendor answers {how}, and nothing explains it. "
+        "Shown is the last trusted count; what stays for an hour is believed."
+    )
+
+
+_TERMS = MappingProxyType(
+    {Term.LIMIT: "Limit", Term.RATE_LIMIT: "Rate limit per minute", Term.PLAN: "Plan", Term.PERIOD: "Billing period"}
+)
+
+
+def last_change(card: Card, zone: ZoneInfo) -> str:
+    """The newest change that the vendor made to the terms; "" where none was seen."""
+    if not card.changes:
+        return ""
+    change = card.changes[0]
+    old, new = _term(change.old), _term(change.new)
+    return f"{_TERMS[change.term]} {change.direction} from {old} to {new} on {moment(change.at, zone)}"
+
+
+def _term(text: str) -> str:
+    try:
+        return number(float(text))
+    except ValueError:
+        return text
 
 
 def data_age(cards: OrganisationCards, now: datetime) -> str:

@@ -205,6 +205,7 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageProjectedOverLimit": [thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
     "ApiRateLimitHigh": [thresholds.RATE_LIMIT_HIGH_RATIO],
     "ApiRequestsRejected": [0],
+    "ApiUsageLimitLowered": [DAY],
     "ApiUsageAddOnAdvised": [1, thresholds.NEAR_LIMIT_DAYS, thresholds.NEAR_LIMIT_DAYS],
     "ApiUsagePlanUpgradeAdvised": [2, thresholds.NEAR_LIMIT_DAYS],
     "ApiUsagePollFailing": [1],

@@ -35,6 +35,8 @@ from exporter.model import (
     ScopeUsage,
     UsageSnapshot,
 )
+from exporter.state.database import Database
+from exporter.state.saved import Saved
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
@@ -202,8 +204,15 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
     assert exporter.text(OPENMETRICS).endswith("# EOF\n")
 
 
-def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(exporter: Exporter) -> None:
+def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(
+    exporter: Exporter, tmp_path: Path
+) -> None:
     exporter.poll(MAPS)
+    exporter.poll(replace(MAPS, limit=500))
+    database = Database(tmp_path / "data")
+    database.save(("a", "o", "i", "u"), Saved(None, ()))
+    database.close()
+    exporter.process.watch_saves(database)
     polled(exporter)
     HttpMetrics(exporter.process.registry).answered("/metrics", 200)
     WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
@@ -268,8 +277,9 @@ def test_a_body_shows_who_changed_among_many(tmp_path: Path) -> None:
         store.record(target, UsageSnapshot(clock.now(), (MAPS,)))
     for changed in (None, 0, 17, 39):
         if changed is not None:
-            expected[f"o{changed}"] = changed
-            store.record(config.targets[changed], UsageSnapshot(clock.now(), (replace(MAPS, requests=changed),)))
+            expected[f"o{changed}"] = 800 + changed
+            read = UsageSnapshot(clock.now(), (replace(MAPS, requests=800 + changed),))
+            store.record(config.targets[changed], read)
         exposition.refresh()
         for content_type, parse in ((TEXT, parse_text), (OPENMETRICS, parse_openmetrics)):
             body = exposition.body(content_type)
@@ -430,7 +440,7 @@ def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
         watched.reads(name, scope(requests=1))
     unwritable: Any = 7
     for name in ("Bolt", "Coil"):
-        watched.reads(name, scope(plan=unwritable))
+        watched.reads(name, scope(requests=1, plan=unwritable))
     watched.reads("Acme", scope(requests=2))
 
     def shown() -> dict[str, float]:
@@ -458,3 +468,35 @@ def test_the_metrics_say_when_they_were_put_together(exporter: Exporter) -> None
     assert exporter.value(metrics.LAST_RENDER_TIME) == exporter.clock.now().timestamp()
     assert exporter.exposition.age() == 0
     assert exporter.value(metrics.LAST_RENDER_DURATION) == 0  # by a clock that stands still
+
+
+def test_a_suspect_count_is_a_flag_beside_the_last_trusted_one(exporter: Exporter) -> None:
+    def flags() -> dict[str, float]:
+        found = samples(exporter.text())
+        return {
+            dict(labels)["reason"]: value for (name, labels), value in found.items() if name == metrics.SUSPECT.name
+        }
+
+    exporter.poll(MAPS)
+    assert flags() == {"fall": 0, "jump": 0}
+    for count in (0, 375, 0):
+        exporter.clock.advance(minutes=5)
+        exporter.poll(replace(MAPS, requests=count))
+        assert flags() == {"fall": 1, "jump": 0}
+        assert exporter.value(metrics.REQUESTS) == 750
+    exporter.poll(replace(MAPS, requests=751))
+    assert flags() == {"fall": 0, "jump": 0}
+    assert exporter.value(metrics.REQUESTS) == 751
+
+
+def test_the_last_change_of_each_term_is_published_with_what_it_was_before(exporter: Exporter) -> None:
+    for limit in (1000, 500, 800):
+        exporter.poll(replace(MAPS, limit=limit, plan=f"Plan {limit == 800}"))
+        exporter.clock.advance(minutes=5)
+    changed = {
+        (dict(labels)["term"], dict(labels)["direction"], dict(labels)["previous"]): value
+        for (name, labels), value in samples(exporter.text()).items()
+        if name == metrics.LIMIT_CHANGED.name
+    }
+    at = exporter.clock.now().timestamp() - 300
+    assert changed == {("limit", "raised", "500"): at, ("plan", "changed", "Plan False"): at}

@@ -1,7 +1,8 @@
 """What is kept of each organisation, when it is stale, when it is dropped, and what a restart brings back."""
 
-import stat
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from exporter.errors import FailureReason, PollError, ResponseError, ServerError, StartError
+from exporter.errors import FailureReason, PollError, ResponseError, ServerError
+from exporter.local.processes import eventually
 from exporter.model import BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
-from exporter.state.storage import Storage
+from exporter.state.database import Database
 from exporter.state.store import OrganisationState, Store
 from tests.support import watched
 from tests.support.clock import FakeClock
@@ -25,8 +27,18 @@ def snapshot(clock: FakeClock, *scopes: ScopeUsage, misfits: tuple[Misfit, ...] 
     return UsageSnapshot(clock.now(), scopes, misfits)
 
 
-def store_of(tmp_path: Path, clock: FakeClock, storage: Storage | None = None, **api: Any) -> Store:
-    return watched.store_of(clock, [make_target(tmp_path, **api)], storage)
+def store_of(tmp_path: Path, clock: FakeClock, database: Database | None = None, **api: Any) -> Store:
+    return watched.store_of(clock, [make_target(tmp_path, **api)], database)
+
+
+@contextmanager
+def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
+    """An open database; what was recorded is in it afterwards."""
+    opened = Database(tmp_path / "data", pause=0.01, clock=lambda: clock.now().timestamp())
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def only(store: Store) -> OrganisationState:
@@ -153,18 +165,19 @@ def test_no_part_of_an_answer_outlives_its_poll(tmp_path: Path, clock: FakeClock
     class Part(dict[str, str]):
         """A JSON object that can be referred to weakly."""
 
-    store = store_of(tmp_path, clock, Storage(tmp_path / "data"))
-    store.on_change(lambda _: None)
-    for outcome_of in (
-        lambda misfits: snapshot(clock, MAPS, misfits=misfits),
-        lambda misfits: ResponseError("scope 'Search': requests: …", misfits=misfits),
-    ):
-        part = Part(name="Search")
-        there = weakref.ref(part)
-        record(store, outcome_of((Misfit("scope 'Search': requests: …", part),)))
-        del part
-        assert only(store).failure is not None
-        assert there() is None
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        store.on_change(lambda _: None)
+        for outcome_of in (
+            lambda misfits: snapshot(clock, MAPS, misfits=misfits),
+            lambda misfits: ResponseError("scope 'Search': requests: …", misfits=misfits),
+        ):
+            part = Part(name="Search")
+            there = weakref.ref(part)
+            record(store, outcome_of((Misfit("scope 'Search': requests: …", part),)))
+            del part
+            assert only(store).failure is not None
+            assert there() is None
 
 
 def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: FakeClock) -> None:
@@ -188,13 +201,14 @@ def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: Fa
 def test_another_account_under_the_same_name_does_not_take_over_its_data(
     tmp_path: Path, clock: FakeClock, change: dict[str, Any]
 ) -> None:
-    storage = Storage(tmp_path / "data")
-    store = store_of(tmp_path, clock, storage)
-    record(store, snapshot(clock, MAPS))
-    store.set_targets([make_target(tmp_path, **change)])
-    assert shown(store, clock) == {}
-    assert only(store_of(tmp_path, clock, storage, **change)).scopes == ()
-    assert only(store_of(tmp_path, clock, storage)).scopes != ()
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        record(store, snapshot(clock, MAPS))
+        store.set_targets([make_target(tmp_path, **change)])
+        assert shown(store, clock) == {}
+    with database(tmp_path, clock) as opened:
+        assert only(store_of(tmp_path, clock, opened, **change)).scopes == ()
+        assert only(store_of(tmp_path, clock, opened)).scopes != ()
 
 
 def test_an_outcome_of_a_target_that_is_no_longer_in_use_is_ignored(tmp_path: Path, clock: FakeClock) -> None:
@@ -237,67 +251,105 @@ def test_days_are_observed_where_the_vendor_tells_none(tmp_path: Path, clock: Fa
 def test_values_and_history_come_back_after_a_restart_with_their_true_age(tmp_path: Path, clock: FakeClock) -> None:
     period = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
     scope = replace(OBSERVED, period=period, plan="Größe", rate_limit_per_minute=60)
-    store = store_of(tmp_path, clock, Storage(tmp_path / "data"))
-    record(store, snapshot(clock, scope))
-    clock.advance(minutes=5)
-    record(store, snapshot(clock, replace(scope, requests=770)))
-    before = only(store)
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        record(store, snapshot(clock, scope))
+        clock.advance(minutes=5)
+        record(store, snapshot(clock, replace(scope, requests=770)))
+        before = only(store)
     clock.advance(minutes=30)
-    restarted = store_of(tmp_path, clock, Storage(tmp_path / "data"))
-    state = only(restarted)
-    assert (state.scopes, dict(state.histories), state.last_success) == (
-        before.scopes,
-        dict(before.histories),
-        before.last_success,
-    )
-    assert state.is_stale(clock.now())
+    with database(tmp_path, clock) as opened:
+        restarted = store_of(tmp_path, clock, opened)
+        state = only(restarted)
+        assert (state.scopes, state.last_success) == (before.scopes, before.last_success)
+        assert state.watched["Maps"].known == before.watched["Maps"].known
+        assert state.is_stale(clock.now())
+        assert state.last_poll is None
+        record(restarted, snapshot(clock, replace(scope, requests=775)))
+        (after,) = only(restarted).shown_scopes(clock.now())
+        assert after.usage.daily is not None
+        assert after.usage.daily[0].requests == 25
+
+
+def test_why_the_last_poll_failed_comes_back_too(tmp_path: Path, clock: FakeClock) -> None:
+    with database(tmp_path, clock) as opened:
+        record(store_of(tmp_path, clock, opened), ServerError("the vendor answered 500"))
+    with database(tmp_path, clock) as opened:
+        state = only(store_of(tmp_path, clock, opened))
     assert state.last_poll is None
-    record(restarted, snapshot(clock, replace(scope, requests=775)))
-    (after,) = only(restarted).shown_scopes(clock.now())
-    assert after.usage.daily is not None
-    assert after.usage.daily[0].requests == 25
+    assert state.failure is not None
+    assert (state.failure.reason, state.failure.message, state.failure.at) == (
+        "server_error",
+        "the vendor answered 500",
+        clock.now(),
+    )
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"version": 1}', b"\xff\xfe\x00"])
-def test_a_damaged_file_is_set_aside_and_told(
-    tmp_path: Path, clock: FakeClock, damage: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = store_of(tmp_path, clock, Storage(tmp_path / "data"))
+def test_points_from_before_a_restart_come_back_after_it(tmp_path: Path, clock: FakeClock) -> None:
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        for requests in (750, 760, 770):
+            record(store, snapshot(clock, replace(MAPS, requests=requests)))
+            clock.advance(minutes=5)
+        before = list(only(store).watched["Maps"].points)
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        record(store, snapshot(clock, replace(MAPS, requests=780)))
+        store.start()
+        eventually(lambda: len(only(store).watched["Maps"].points) == 4)
+        assert list(only(store).watched["Maps"].points) == [*before, (int(clock.now().timestamp()), 780)]
+
+
+def test_a_suspect_count_is_not_published(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
     record(store, snapshot(clock, MAPS))
-    (file,) = (tmp_path / "data").iterdir()
-    file.write_bytes(damage)
-    assert only(store_of(tmp_path, clock, Storage(tmp_path / "data"))).scopes == ()
-    assert file.with_suffix(".damaged").read_bytes() == damage
-    assert "saved state unusable, set aside" in capsys.readouterr().out
+    clock.advance(minutes=5)
+    record(store, snapshot(clock, replace(MAPS, requests=0, limit=0, plan="none")))
+    (scope,) = only(store).shown_scopes(clock.now())
+    assert scope.usage == MAPS
+    assert scope.fetched_at == clock.now()
+    assert only(store).watched["Maps"].held is not None
+    clock.advance(minutes=5)
+    record(store, snapshot(clock, replace(MAPS, requests=760)))
+    assert shown(store, clock) == {"Maps": 760}
+    assert only(store).watched["Maps"].held is None
 
 
-def test_a_file_of_another_organisation_is_not_taken(tmp_path: Path, clock: FakeClock) -> None:
-    storage = Storage(tmp_path / "data")
-    store = store_of(tmp_path, clock, storage)
+def test_what_a_vendor_changes_is_noted_but_not_what_another_config_changes(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
     record(store, snapshot(clock, MAPS))
-    (file,) = (tmp_path / "data").iterdir()
-    file.write_bytes(file.read_bytes().replace(b'"acme"', b'"evil"'))
-    assert only(store_of(tmp_path, clock, storage)).scopes == ()
+    record(store, snapshot(clock, replace(MAPS, limit=500)))
+    store.set_targets([make_target(tmp_path, static={"rate_limit_per_minute": 10})])
+    record(store, snapshot(clock, replace(MAPS, limit=500, rate_limit_per_minute=10)))
+    assert [(change.term, change.old, change.new) for change in only(store).ledger["Maps"]] == [
+        ("limit", "1000", "500")
+    ]
 
 
-def test_a_storage_path_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StartError, match="--storage.path: cannot write to .*file/data: Not a directory"):
-        Storage(tmp_path / "file" / "data")
+def test_another_mapping_begins_anew_without_a_difference(tmp_path: Path, clock: FakeClock) -> None:
+    """`calls` became `tokens`: 50 million more is no day's use."""
+    store = store_of(tmp_path, clock)
+    for requests in (700, 711):
+        record(store, snapshot(clock, replace(OBSERVED, requests=requests)))
+        clock.advance(minutes=5)
+    for change in ({"mapping": {"scale": 0.5}}, {"params": {"unit": "tokens"}}, {"time_zone": "Asia/Tokyo"}):
+        store.set_targets([make_target(tmp_path, **change)])
+        for more in (0, 5):
+            record(store, snapshot(clock, replace(OBSERVED, requests=50_000_000 + more, limit=1e9)))
+            clock.advance(minutes=5)
+        (scope,) = only(store).shown_scopes(clock.now())
+        assert scope.usage.daily is not None
+        assert all(day.requests < 30 for day in scope.usage.daily)
+        assert only(store).watched["Maps"].held is None
 
 
-def test_state_files_are_private(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock, Storage(tmp_path / "data"))
-    record(store, snapshot(clock, MAPS))
-    (file,) = (tmp_path / "data").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_a_directory_that_vanishes_is_logged_and_polling_goes_on(
-    tmp_path: Path, clock: FakeClock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = store_of(tmp_path, clock, Storage(tmp_path / "data"))
-    (tmp_path / "data").rmdir()
-    record(store, snapshot(clock, MAPS))
-    assert shown(store, clock) == {"Maps": 750}
-    assert "state not saved" in capsys.readouterr().out
+def test_a_reload_that_changes_nothing_of_the_count_goes_on(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock)
+    for requests in (700, 710):
+        record(store, snapshot(clock, replace(OBSERVED, requests=requests)))
+        clock.advance(minutes=5)
+    store.set_targets([make_target(tmp_path, timeout="3s", poll_interval="1m", static={"unit": "calls"})])
+    record(store, snapshot(clock, replace(OBSERVED, requests=720)))
+    (scope,) = only(store).shown_scopes(clock.now())
+    assert scope.usage.daily is not None
+    assert scope.usage.daily[0].requests == 20

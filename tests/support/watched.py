@@ -16,7 +16,7 @@ from exporter.exposition.bodies import TEXT, Exposition
 from exporter.exposition.process import ProcessMetrics
 from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.service import Service
-from exporter.state.storage import Storage
+from exporter.state.database import Database
 from exporter.state.store import Store
 from exporter.web.app import Paths, create_app, create_pages
 from exporter.web.asgi import App, Receive, Scope, Send
@@ -57,9 +57,9 @@ def targets_of(folder: Path, apis: Mapping[str, Sequence[str]], **settings: obje
     return load_config(file).targets
 
 
-def store_of(clock: Clock, targets: Iterable[Target], storage: Storage | None = None) -> Store:
+def store_of(clock: Clock, targets: Iterable[Target], database: Database | None = None) -> Store:
     """A store that watches the targets."""
-    store = Store(clock, storage)
+    store = Store(clock, database)
     store.set_targets(targets)
     return store
 

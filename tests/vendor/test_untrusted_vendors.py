@@ -18,7 +18,7 @@ from exporter.errors import AuthError, PollError, PollTimeoutError, RequestError
 from exporter.exposition.bodies import TEXT
 from exporter.model import Answer, UsageSnapshot
 from exporter.service import Service
-from exporter.state.storage import Storage
+from exporter.state.database import Database
 from exporter.vendor.client import VendorClient
 from exporter.vendor.one_poll import poll
 from exporter.vendor.reading import map_answers
@@ -197,7 +197,7 @@ def test_new_names_at_every_poll_do_not_fill_the_memory(tmp_path: Path, clock: F
         clock.advance(minutes=5)
     (state,) = store.states()
     assert len(state.scopes) == 10
-    assert len(state.histories) == 10
+    assert len(state.watched) == 10
 
 
 def test_many_misfits_make_a_short_message(tmp_path: Path, clock: FakeClock) -> None:
@@ -258,7 +258,7 @@ def test_a_next_page_that_is_no_url(tmp_path: Path, vendor: Vendor) -> None:
 
 def test_a_clock_that_jumps_ahead_and_back_does_not_hide_an_outage(tmp_path: Path, clock: FakeClock) -> None:
     target = make_target(tmp_path)
-    store = store_of(clock, [target], Storage(tmp_path / "data"))
+    store = store_of(clock, [target], Database(tmp_path / "data"))
     clock.advance(days=365)
     store.record(target, mapped(tmp_path, answer(), clock))
     clock.set_back(days=365)
@@ -271,8 +271,9 @@ def test_a_clock_that_jumps_ahead_and_back_does_not_hide_an_outage(tmp_path: Pat
     store.record(target, mapped(tmp_path, answer({"requests": 770}), clock))
     (state,) = store.states()
     assert not state.is_stale(clock.now())
-    (history,) = state.histories.values()
-    assert [(day.date, day.requests) for day in history.days] == [(clock.now().date(), 10)]
+    (scope,) = state.shown_scopes(clock.now())
+    assert scope.usage.daily is not None
+    assert [(day.date, day.requests) for day in scope.usage.daily] == [(clock.now().date(), 10)]
 
 
 def test_a_small_step_back_is_no_outage(tmp_path: Path, clock: FakeClock) -> None:

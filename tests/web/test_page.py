@@ -222,3 +222,19 @@ def test_the_document_can_be_asked_for_in_parts(url: str) -> None:
 def test_a_foreign_document_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="time: Field required"):
         from_json(b"{}")
+
+
+def test_a_card_says_what_is_held_back_and_what_the_vendor_changed(
+    client: FlaskClient, watched: Watched, url: str
+) -> None:
+    for limit, requests_made in ((10_000, 7_500), (8_000, 7_500), (8_000, 0)):
+        watched.clock.advance(minutes=5)
+        watched.reads("Bolt", scope("Maps", requests=requests_made, limit=limit))
+    text = texts(page(client, "/?organisation=Bolt"))
+    assert "Limit lowered from 10,000 to 8,000 on 22 Nov 2026, 12:10 UTC" in text
+    assert "Since 22 Nov 2026, 12:15 UTC the vendor answers far less than before, and nothing explains it." in text
+    assert "7,500 of 8,000" in text
+    document = from_json(requests.get(f"{url}/api/v1/usage", timeout=5).content)
+    (card,) = next(one for one in document.organisations if one.organisation == "Bolt").scopes
+    assert (card.suspect, card.suspect_since) == ("fall", watched.clock.now())
+    assert [(change.term, change.old, change.new) for change in card.changes] == [("limit", "10000", "8000")]

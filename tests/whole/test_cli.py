@@ -386,6 +386,8 @@ def test_values_come_back_after_kill_9_while_the_vendor_is_down(tmp_path: Path, 
     storage = f"--storage.path={tmp_path / 'data'}"
     with started(tmp_path, config, storage) as exporter:
         eventually(lambda: 'scope="Maps"} 750.0' in exporter.metrics())
+        # What was read in the last second may be lost.
+        eventually(lambda: "\napi_usage_exporter_state_saved_timestamp_seconds " in exporter.metrics())
         exporter.process.kill()
         exporter.process.wait()
     vendor.answer = lambda _: Response(status=500)

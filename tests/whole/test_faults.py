@@ -367,7 +367,7 @@ def test_every_fault_ends_without_a_restart_and_no_alert_has_resolved(broken: St
 def test_no_secret_in_anything_that_was_written_or_shown(broken: Stack) -> None:
     shown = [requests.get(broken.exporter + path, timeout=10).text for path in ("/", "/metrics", "/api/v1/usage")]
     arguments = Path(f"/proc/{broken.exporter_pid}/cmdline").read_text()
-    written = [file.read_text(errors="replace") for file in (broken.folder / "data").glob("*.state")]
+    written = [file.read_text(errors="replace") for file in (broken.folder / "data").glob("usage.db*")]
     for secret in SECRETS.values():
         for text in (*shown, arguments, *written, broken.log()):
             assert secret not in text

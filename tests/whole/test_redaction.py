@@ -22,7 +22,7 @@ from exporter.exposition.bodies import TEXT
 from exporter.log_setup import set_up_logging
 from exporter.redaction import HIDDEN, message, redact, redact_value, remember, remember_header, without_secrets
 from exporter.service import Service
-from exporter.state.storage import Storage
+from exporter.state.database import Database
 from exporter.terminal.once import poll_once
 from exporter.thresholds import DEFAULT_BANDS
 from exporter.view.usage_json import to_json
@@ -218,7 +218,7 @@ def test_what_was_sent_as_a_secret_is_nowhere_in_what_is_written(
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PLANTED", SENT["env"])
         file = write_config(tmp_path / "config.yaml", sending_all(vendor))
-        service = Service(file, SystemClock(), Storage(tmp_path / "data"))
+        service = Service(file, SystemClock(), Database(tmp_path / "data"))
         service.poller.run_due()
         assert service.poller.wait_idle(10)
         service.exposition.refresh()
