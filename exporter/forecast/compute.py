@@ -117,8 +117,7 @@ def _days_between(known: Known, period: BillingPeriod, found: dict[date, object]
     first = local.date() if local.time() == time() else local.date() + _A_DAY
     dates = [first + timedelta(days=number) for number in range((today - first).days)]
     missing = [each for each in dates if each not in found]
-    in_period = sum(day.requests for day in known.days if first <= day.date)
-    beyond = known.requests - in_period
+    beyond = known.requests - sum(day.requests for day in known.days if first <= day.date and day.date not in missing)
     if not missing or beyond < 0:
         return {}
     return {each: Day(each.weekday(), beyond / len(missing), exact=False) for each in missing}
