@@ -37,8 +37,8 @@ format: $(READY) ## Put the code into its one format.
 soak: $(READY) ## Hold a load with random faults for minutes, and judge it (DURATION=seconds).
 	$(BIN)/python -m benchmarks.soak
 
-bench: $(READY) ## Measure speed and scale, for the docs (10 minutes; BENCH=scrape: only this; needs nginx and wrk).
-	@$(BIN)/python -m benchmarks $(BENCH)
+bench: $(READY) ## Measure speed, scale and the forecast, for the docs (12 minutes; BENCH=scrape: only this; needs nginx and wrk).
+	@DATA="$(DATA)" $(BIN)/python -m benchmarks $(BENCH)
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --custom-compile-command "make lock"

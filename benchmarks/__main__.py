@@ -1,5 +1,6 @@
 """`make bench`: all measurements in one run, or those that are named; writes docs/performance-results.md."""
 
+import json
 import os
 import platform
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import capacity, cost, panels, polling, rendering, scrape, serving
+from benchmarks import capacity, cost, forecast, panels, polling, rendering, scrape, serving
 from benchmarks.figures import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "reload": polling.measure_running,
     "panels": panels.measure,
     "cost": cost.measure,
+    "forecast": forecast.measure,
 }
 DOCS = Path(__file__).parents[1] / "docs"
 _HEAD = """\
@@ -56,6 +58,8 @@ def main(names: list[str]) -> int:
     missed = [figure.what for report in reports for figure in report.figures if figure.met is False]
     for what in missed:
         console.print(f"[red]not met:[/red] {what}")
+    for summary in (report.summary for report in reports if report.summary):
+        print(json.dumps(summary))
     return int(bool(missed))
 
 

@@ -1,9 +1,8 @@
 """What is measured: figures, the targets that they are held against, and how both are written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from benchmarks.chart import Chart
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,30 @@ class Figure:
         return f" {self.unit}" if self.unit else ""
 
 
+class Picture(Protocol):
+    """file: its name in docs/images."""
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    def svg(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Report:
-    """What one benchmark found. about: the conditions, in a sentence or two."""
+    """What one benchmark found.
+
+    about: the conditions, in a sentence or two. summary: the main figures for programs, printed as JSON.
+    """
 
     title: str
     about: str
     figures: tuple[Figure, ...]
-    charts: tuple[Chart, ...] = ()
+    charts: Sequence[Picture] = ()
+    summary: Mapping[str, object] | None = None
 
     @property
     def markdown(self) -> str:

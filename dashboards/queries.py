@@ -80,7 +80,7 @@ def rate_limit(where: Selection) -> str:
 
 def used_percent(where: Selection) -> str:
     """Percent of the limit, or a mark: UNLIMITED, LIMIT_ZERO, INFINITE."""
-    percent = f"clamp_max({_percent(select(REQUESTS, where), select(LIMIT, where))}, {Mark.INFINITE:g}) >= 0"
+    percent = f"{_percent(select(REQUESTS, where), select(LIMIT, where))} >= 0"
     return by_scope(
         first_of(
             percent,
@@ -91,8 +91,12 @@ def used_percent(where: Selection) -> str:
 
 
 def _percent(part: str, whole: str) -> str:
-    """A quotient in percent, without the error of its floats, as exporter.thresholds.clean_ratio has ratios."""
-    return f"round(1e{RATIO_DECIMALS} * {part} / {whole}) / 1e{RATIO_DECIMALS - 2}"
+    """A quotient in percent, at most INFINITE, without the error of its floats: exporter.thresholds.clean_ratio.
+
+    Bounded before it is rounded, since VictoriaMetrics rounds infinity to nothing.
+    """
+    ratio = f"clamp_max({part} / {whole}, {Mark.INFINITE / 100:g})"
+    return f"round(1e{RATIO_DECIMALS} * {ratio}) / 1e{RATIO_DECIMALS - 2}"
 
 
 def _unlimited(where: Selection, value: float) -> str:

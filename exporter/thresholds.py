@@ -74,6 +74,14 @@ NEAR_LIMIT_RATIO = WARNING.ratio
 # one busy day would speak for all.
 PROJECTION_MIN_ELAPSED_RATIO = 0.10
 
+# A forecast becomes a ticket when the limit is this likely to be reached, and likely to be within this part of the
+# billing period from now; the ticket stands while reaching the limit is no less likely than not. Chosen on the series
+# that the forecast was made with (docs/forecast.md).
+PROJECTED_LIKELY_PROBABILITY = 0.70
+PROJECTED_NEAR_RATIO = 0.20
+PROJECTED_CLEARED_PROBABILITY = 0.50
+PROJECTED_FOR_SECONDS = 3600
+
 # Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
 PAGING_MIN_PERIOD_SECONDS = 86_400
 

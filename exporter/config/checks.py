@@ -308,8 +308,8 @@ _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
         "by: cursor, by: page or by: offset", lambda place: place.model.by in ("cursor", "page", "offset")
     ),
     (Paging, "cursor"): _Needs("by: cursor", lambda place: place.model.by == "cursor"),
-    (Paging, "first_page"): _Needs("by: page", lambda place: place.model.by == "page"),
     (Paging, "next_url"): _Needs("by: url", lambda place: place.model.by == "url"),
+    (Paging, "first_page"): _Needs("by: page", lambda place: place.model.by == "page"),
     (Paging, "more"): _Needs("by: page or by: offset", lambda place: place.model.by in ("page", "offset")),
     (Tls, "ca_file"): _HTTPS,
     (Tls, "cert_file"): _HTTPS,

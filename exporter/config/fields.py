@@ -121,6 +121,11 @@ def at_most(longest: str, why: str = "") -> AfterValidator:
     return AfterValidator(check)
 
 
+def is_control(char: str) -> bool:
+    """Whether a character is a control character or half of a surrogate pair."""
+    return unicodedata.category(char) in ("Cc", "Cs")
+
+
 def check_name(value: str) -> str:
     """A name as a label value shows it. Raises ValueError where a person would mistake it for another."""
     if not value.strip():
@@ -129,7 +134,7 @@ def check_name(value: str) -> str:
         raise ValueError("must not begin or end with a space")
     if len(value) > MAX_NAME_LENGTH:
         raise ValueError(f"must be at most {MAX_NAME_LENGTH} characters long, not {len(value)}")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+    if any(is_control(char) for char in value):
         raise ValueError("must not contain control characters")
     return value
 

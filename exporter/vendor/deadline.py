@@ -159,20 +159,11 @@ class _Bounded(socket.socket):
         return _waited(self, super().sendall, *args)
 
 
-class _BoundedTls(ssl.SSLSocket):
-    deadline: Deadline
-
-    def recv_into(self, *args: Any) -> int:
-        return _waited(self, super().recv_into, *args)
-
-    def recv(self, *args: Any) -> bytes:
-        return _waited(self, super().recv, *args)
-
-    def send(self, *args: Any) -> int:  # sendall is made of it
-        return _waited(self, super().send, *args)
+class _BoundedTls(_Bounded, ssl.SSLSocket):
+    """The same of what TLS reads and writes."""
 
 
-def _waited(bounded: _Bounded | _BoundedTls, wait: Callable[..., Result], *args: Any) -> Result:
+def _waited(bounded: _Bounded, wait: Callable[..., Result], *args: Any) -> Result:
     bounded.settimeout(bounded.deadline.left())
     try:
         return wait(*args)

@@ -18,7 +18,7 @@ import jmespath.exceptions
 
 from exporter.config.api import MAIN_REQUEST, Api, Override
 from exporter.config.expressions import Expression, compile_jmespath
-from exporter.config.fields import MAX_NAME_LENGTH, check_name
+from exporter.config.fields import MAX_NAME_LENGTH, check_name, is_control
 from exporter.config.mapping import DailyMapping, Join, Length, PeriodMapping, UsageMapping
 from exporter.errors import ResponseError
 from exporter.model import (
@@ -249,7 +249,7 @@ class _Reader:
             self._remark(element, field, expression, value, "no text; it is left out")
             return ""
         whole = redact(value[:_LONGEST_LABEL_READ] if isinstance(value, str) else shown(value))
-        text = " ".join("".join(char if char.isprintable() else " " for char in whole).split())
+        text = " ".join("".join(" " if is_control(char) else char for char in whole).split())
         fit = text[:MAX_NAME_LENGTH].rstrip()
         if fit != text:
             self._remark(element, field, expression, value, f"longer than {MAX_NAME_LENGTH} characters; it is cut")

@@ -113,24 +113,17 @@ class _PlainConnection(HTTPConnection):
     deadline: Deadline
 
     def _new_conn(self) -> Any:
-        return _new_connection(self, self.deadline)
+        try:
+            # With a trailing dot a name is not looked for in the search domains; `host` has lost it.
+            return connected(self._dns_host, self.port, self.deadline, self.socket_options)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
 
 
-class _EncryptedConnection(HTTPSConnection):
-    deadline: Deadline
-
-    def _new_conn(self) -> Any:
-        return _new_connection(self, self.deadline)
-
-
-def _new_connection(connection: HTTPConnection, deadline: Deadline) -> Any:
-    try:
-        # With a trailing dot a name is not looked for in the search domains; `host` has lost it.
-        return connected(connection._dns_host, connection.port, deadline, connection.socket_options)
-    except socket.gaierror as error:
-        raise NameResolutionError(connection.host, connection, error) from error
-    except OSError as error:
-        raise NewConnectionError(connection, str(error)) from error
+class _EncryptedConnection(_PlainConnection, HTTPSConnection):
+    """The same, with TLS."""
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -146,17 +139,8 @@ class _PlainPool(HTTPConnectionPool):
         return connection
 
 
-class _EncryptedPool(HTTPSConnectionPool):
+class _EncryptedPool(_PlainPool, HTTPSConnectionPool):
     ConnectionCls = _EncryptedConnection
-
-    def __init__(self, *args: Any, deadline: Deadline, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._deadline = deadline
-
-    def _new_conn(self) -> Any:
-        connection: Any = super()._new_conn()
-        connection.deadline = self._deadline
-        return connection
 
 
 def _proxies(url: str) -> dict[str, str]:

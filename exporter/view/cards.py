@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from exporter.forecast import days_near_limit
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.state.store import Failure, OrganisationState
 from exporter.thresholds import (
@@ -16,7 +17,6 @@ from exporter.thresholds import (
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_DAYS,
-    NEAR_LIMIT_RATIO,
     PROJECTION_MIN_ELAPSED_RATIO,
     RATE_LIMIT_HIGH_RATIO,
     Band,
@@ -27,7 +27,6 @@ from exporter.thresholds import (
 UNLIMITED: Literal["unlimited"] = "unlimited"
 
 _MINUTES_A_DAY = 24 * 60
-_SECONDS_A_DAY = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True)
@@ -232,12 +231,8 @@ def project(usage: ScopeUsage, at: datetime) -> Projection | None:
 
 def near_limit(usage: ScopeUsage) -> bool:
     """Whether enough of the last days, each on its own, would use up most of the limit in a whole period."""
-    if not usage.limit or usage.period is None:
-        return False
-    days_in_period = (usage.period.end - usage.period.start).total_seconds() / _SECONDS_A_DAY
-    even = usage.limit / days_in_period
-    days = usage.last_days(HISTORY_DAYS)
-    return sum(clean_ratio(day.requests / even) >= NEAR_LIMIT_RATIO for day in days) >= NEAR_LIMIT_DAYS
+    days = days_near_limit(usage)
+    return days is not None and days >= NEAR_LIMIT_DAYS
 
 
 def _near_rate_limit(usage: ScopeUsage) -> bool:

@@ -1,7 +1,6 @@
 """The config in use, as YAML and without secrets."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -11,9 +10,7 @@ import yaml
 from pydantic import SecretStr
 
 from exporter.config.load import Config, Target
-from exporter.redaction import HIDDEN, is_secret_name, redact, redact_value
-
-_PARAMETER = re.compile(r"([?&])([^=&#]+)=([^&#]*)")
+from exporter.redaction import HIDDEN, redact, redact_value, without_secrets
 
 
 class ConfigInUse:
@@ -61,9 +58,4 @@ def _shown(value: Any, name: str = "") -> Any:
         return [_shown(member, name) for member in value]
     if isinstance(value, bool | int | float) or value is None:
         return value
-    return redact(_PARAMETER.sub(_without_secret, str(value)))
-
-
-def _without_secret(match: re.Match[str]) -> str:
-    mark, name, value = match.groups()
-    return f"{mark}{name}={HIDDEN if is_secret_name(name) else value}"
+    return redact(without_secrets(str(value)))

@@ -35,14 +35,14 @@ def mapped(**fields: Any) -> dict[str, Any]:
         ({"body": {"a": 1}, "method": "HEAD", "read": "rate_limit_headers"}, "method", "a request without body"),
         ({"paging": {"by": "link"}, "read": "rate_limit_headers"}, "paging", "read: body"),
         ({"paging": {"by": "link", "parameter": "page"}}, "paging.parameter", "by: cursor, by: page or by: offset"),
+        ({"paging": {"by": "link", "next_url": "next"}}, "paging.next_url", "by: url"),
         ({"paging": {"by": "page", "parameter": "p", "cursor": "next"}}, "paging.cursor", "by: cursor"),
         (
             {"paging": {"by": "cursor", "cursor": "c", "parameter": "p", "first_page": 0}},
             "paging.first_page",
             "by: page",
         ),
-        ({"paging": {"by": "link", "more": "more"}}, "paging.more", "by: page or by: offset"),
-        ({"paging": {"by": "link", "next_url": "next"}}, "paging.next_url", "by: url"),
+        ({"paging": {"by": "link", "more": "more"}}, "paging.more", "by: page"),
         ({"tls": {"verify": False}}, "tls.verify", "an https:// url"),
         (mapped() | {"static": {"limit": 5}}, "static.limit", "mapping.limit to be left out (null) or optional"),
         (
@@ -153,9 +153,6 @@ def test_what_would_never_find_or_send_anything_is_refused(tmp_path: Path, api: 
         LIMITS | mapped(limit={"request": "limits", "root": "quota"}),
         mapped(limit={"path": "l", "optional": True}) | {"static": {"limit": 5}},
         mapped(name={"path": "n", "optional": False}),
-        {"paging": {"by": "offset", "parameter": "offset", "more": "more"}},
-        {"paging": {"by": "page", "parameter": "page", "more": "more", "first_page": 0}},
-        {"paging": {"by": "url", "next_url": "next"}},
         {"tls": {"verify": False}, "url": "https://x/"},
         {
             "tls": {"verify": False},

@@ -1,5 +1,6 @@
 """Every preset against a local server that answers as the vendor documents."""
 
+import gc
 import json
 import os
 from collections.abc import Iterator
@@ -192,6 +193,7 @@ def test_aws_with_wrong_credentials(
     url, server, client = gateway
     plan = usage_plan(client, server)
     monkeypatch.setitem(os.environ, "AWS_SECRET_ACCESS_KEY", "wrong")
+    gc.collect()  # credentials are kept as long as a client of a test before holds them
     outcome = ask(aws_target(tmp_path, url, plan))
     assert isinstance(outcome, PollError)
     assert outcome.reason == "auth"

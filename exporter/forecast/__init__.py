@@ -1,0 +1,38 @@
+"""Will it last: what a scope will have used at its period's end, how likely it reaches its limit before, and when.
+
+    known -> recent (paces), days (what days bring) -> compute -> forecast -> alert
+
+Pure, and of the standard library only. How it works and what it is worth: docs/forecast.md.
+"""
+
+from exporter.forecast.compute import forecast, limit_state, rounded
+from exporter.forecast.model import (
+    Basis,
+    Estimates,
+    Forecast,
+    Known,
+    LimitState,
+    Paces,
+    Point,
+    Reached,
+    Resolution,
+    Unknown,
+)
+from exporter.forecast.near_limit import days_near_limit
+
+__all__ = [
+    "Basis",
+    "Estimates",
+    "Forecast",
+    "Known",
+    "LimitState",
+    "Paces",
+    "Point",
+    "Reached",
+    "Resolution",
+    "Unknown",
+    "days_near_limit",
+    "forecast",
+    "limit_state",
+    "rounded",
+]
