@@ -159,11 +159,17 @@ def test_a_port_in_use_is_one_line(config: Path) -> None:
     )
 
 
-def test_a_host_that_is_not_known_is_one_line(config: Path) -> None:
-    refused = run(f"--config.file={config}", "--web.listen-address=no-such-host.invalid:80")
-    assert refused.stderr == (
-        "cannot listen on no-such-host.invalid:80: the host is not known; --web.listen-address chooses another\n"
-    )
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("no-such-host.invalid:80", "the host is not known"),
+        (f"{'a' * 64}.invalid:80", "the host is not known"),
+        (f"unix:/{'a' * 200}", "AF_UNIX path too long"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_one_line(config: Path, address: str, reason: str) -> None:
+    refused = run(f"--config.file={config}", f"--web.listen-address={address}")
+    assert refused.stderr == f"cannot listen on {address}: {reason}; --web.listen-address chooses another\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -222,6 +228,16 @@ def test_a_unix_socket(tmp_path: Path, config: Path) -> None:
         assert get_over(path).startswith(b"HTTP/1.1 200 OK")
         refused = run(f"--config.file={config}", f"--web.listen-address=unix:{path}")
         assert f"cannot listen on unix:{path}: Address already in use" in refused.stderr
+
+
+def test_a_unix_socket_whose_server_is_busy_is_not_taken(tmp_path: Path, config: Path) -> None:
+    path = str(tmp_path / "busy.sock")
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(path)
+        busy.listen(0)
+        waiting.connect(path)
+        refused = run(f"--config.file={config}", f"--web.listen-address=unix:{path}")
+    assert f"cannot listen on unix:{path}: Address already in use" in refused.stderr
 
 
 def get_over(path: Path) -> bytes:
@@ -380,6 +396,32 @@ def test_sighup_reloads_the_config(tmp_path: Path, config: Path) -> None:
         eventually(lambda: "config_last_reload_successful 0.0" in exporter.metrics())
         assert 'organisation="other"' in exporter.metrics()
         assert "apis: must not be empty" in exporter.log()
+
+
+def write_once_read(fifo: Path, content: bytes) -> bool:
+    """Write to who reads the named pipe, or return False where nobody does."""
+    try:
+        number = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    os.write(number, content)
+    os.close(number)
+    return True
+
+
+def test_hang_ups_that_come_while_a_reload_runs_share_the_next(tmp_path: Path, config: Path) -> None:
+    content = config.read_bytes()
+    with started(tmp_path, config) as exporter:
+        config.unlink()
+        os.mkfifo(config)  # takes as long to read as we like
+        for _ in range(50):
+            exporter.process.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        for count in (1, 2):
+            eventually(lambda: write_once_read(config, content))
+            eventually(lambda count=count: exporter.log().count("config loaded") == count)  # type: ignore[misc]
+        time.sleep(0.2)
+        assert not write_once_read(config, content)
 
 
 def test_values_come_back_after_kill_9_while_the_vendor_is_down(tmp_path: Path, config: Path, vendor: Vendor) -> None:
