@@ -89,12 +89,7 @@ class UsageBodies:
 
     def _make_whole(self) -> UsageBody:
         now = self._clock.now()
-        bands = self._store.bands()
-        known = self._made
-        self._made = {
-            state.target.key: _current(known.get(state.target.key), state, bands, now)
-            for state in self._store.states()
-        }
+        self._made = self._up_to_date(self._store.states(), now)
         texts = tuple(made.text for made in self._made.values())
         if texts != self._texts:
             self._texts = texts
@@ -103,9 +98,14 @@ class UsageBodies:
 
     def _part(self, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
         now = self._clock.now()
-        bands = self._store.bands()
-        texts = [_text(state, bands, now) for state in selected(self._store.states(), apis, organisations)]
+        made = self._up_to_date(selected(self._store.states(), apis, organisations), now)
+        self._made.update(made)
+        texts = [one.text for one in made.values()]
         return _body(texts, now, f'W/"{zlib.crc32(b"".join(texts)):08x}-{sum(map(len, texts))}"')
+
+    def _up_to_date(self, states: Iterable[OrganisationState], now: datetime) -> dict[Key, _Made]:
+        known, bands = self._made, self._store.bands()
+        return {state.target.key: _current(known.get(state.target.key), state, bands, now) for state in states}
 
 
 def _current(known: _Made | None, state: OrganisationState, bands: Bands, now: datetime) -> _Made:
