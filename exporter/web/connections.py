@@ -129,6 +129,13 @@ class Connection(HttpToolsProtocol):
         self._register.leave(self)
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whoever sends no more may still read: what it asked is answered first. TLS has no such state."""
+        if self.scheme == "https" or self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         if not self._in_exchange:
             self._progress(in_exchange=True)
