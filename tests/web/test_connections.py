@@ -117,6 +117,20 @@ def test_who_sends_no_more_and_does_not_read_comes_to_an_end(address: tuple[str,
         assert 0.5 < seconds_until_closed(client, address) < 5
 
 
+def test_who_leaves_while_several_requests_are_answered_is_no_error(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        with connect(address) as client:
+            client.sendall(GET_LARGE * 3)
+            client.recv(1)
+    with connect(address) as client:
+        for _ in range(20):  # so that the server has noticed
+            client.sendall(GET_SMALL)
+            client.recv(1000)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_who_sends_no_more_is_answered(address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=10) as client:
         client.sendall(GET_SMALL + GET_LARGE)
