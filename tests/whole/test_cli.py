@@ -375,6 +375,17 @@ def test_it_ends_within_5_s_even_while_a_vendor_is_silent(tmp_path: Path, config
         ended.set()
 
 
+def test_what_clients_send_wrong_fills_no_log(tmp_path: Path, config: Path) -> None:
+    upgrade = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with started(tmp_path, config) as exporter:
+        address = ("127.0.0.1", int(exporter.url.rpartition(":")[2]))
+        for sent, status in ((b"nonsense\r\n\r\n", b"400"), (upgrade, b"200")):
+            with socket.create_connection(address, timeout=10) as client:
+                client.sendall(sent)
+                assert client.recv(1000).startswith(b"HTTP/1.1 " + status)
+        assert "level=warning" not in exporter.log()
+
+
 def test_several_addresses_another_path_and_ipv6(tmp_path: Path, config: Path) -> None:
     port = free_port(0, "")
     flags = (f"--web.listen-address=:{port}", "--web.telemetry-path=/usage-metrics")
