@@ -166,11 +166,14 @@ def test_many_at_once_get_the_same_whole_json(url: str, watched: Watched) -> Non
 def test_whoever_asks_for_a_part_of_the_json_shares_it(watched: Watched) -> None:
     async def asked() -> list[UsageBody]:
         usage = UsageBodies(watched.store, watched.exposition, watched.clock)
-        return [await usage.part(["vendor"], []), await usage.part([], ["Acme"]), await usage.whole()]
+        parts = [await usage.part(["vendor"], []), await usage.part([], ["Acme"]), await usage.part(["x"], ["Acme"])]
+        return [*parts, await usage.part(["other", "vendor"], []), await usage.whole()]
 
-    of_api, of_organisation, whole = (body.parts[1] for body in asyncio.run(asked()))
-    assert b"Acme" in of_api
-    assert of_api is of_organisation is whole
+    of_api, of_organisation, of_none, of_apis, whole = asyncio.run(asked())
+    assert b"Acme" in of_api.parts[1]
+    assert of_api.parts[1] is of_organisation.parts[1] is whole.parts[1]
+    assert of_api.gzipped is of_apis.gzipped
+    assert json.loads(gzip.decompress(of_none.gzipped))["organisations"] == []
 
 
 def test_heads_have_no_body(url: str) -> None:
