@@ -81,14 +81,21 @@ def from_systemd() -> list[socket.socket]:
         raise StartError(
             "--web.systemd-socket: systemd has handed over no socket; it needs a .socket unit of the service's name"
         )
-    sockets = [socket.socket(fileno=_SYSTEMD_FIRST + number) for number in range(int(count))]
-    for listening in sockets:
-        listening.set_inheritable(False)
-        if listening.type != socket.SOCK_STREAM:
-            raise StartError("--web.systemd-socket: a socket is none for streams; use ListenStream=")
-        with contextlib.suppress(OSError):  # a Unix socket
-            _prompt(listening)
-    return sockets
+    return [_handed_over(_SYSTEMD_FIRST + number) for number in range(int(count))]
+
+
+def _handed_over(number: int) -> socket.socket:
+    try:
+        listening = socket.socket(fileno=number)
+        accepts = listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError:  # not open, or a pipe
+        accepts = 0
+    if not accepts:
+        raise StartError(f"--web.systemd-socket: file {number} is no socket that accepts streams; use ListenStream=")
+    listening.set_inheritable(False)
+    with contextlib.suppress(OSError):  # a Unix socket
+        _prompt(listening)
+    return listening
 
 
 def address_of(listening: socket.socket) -> Address:

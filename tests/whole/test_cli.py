@@ -283,6 +283,20 @@ def test_without_a_socket_unit_there_is_no_socket(config: Path) -> None:
     assert "systemd has handed over no socket" in refused.stderr
 
 
+@pytest.mark.parametrize("kind", ["datagrams", "not listening", "no socket"])
+def test_what_systemd_hands_over_must_accept_connections(config: Path, kind: str) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as datagrams, socket.socket() as silent, config.open() as file:
+        numbers = {"datagrams": datagrams.fileno(), "not listening": silent.fileno(), "no socket": file.fileno()}
+        number = numbers[kind]
+        os.set_inheritable(number, True)
+        flags = [f"--config.file={config}", "--web.systemd-socket"]
+        command = [sys.executable, "-c", WITH_SOCKETS, str(number), str(number), *flags]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, close_fds=False) as process:
+            _, logged = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert logged == "--web.systemd-socket: file 3 is no socket that accepts streams; use ListenStream=\n"
+
+
 def test_systemd_is_notified(tmp_path: Path, config: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
