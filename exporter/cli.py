@@ -6,9 +6,12 @@ import re
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 import click
@@ -285,7 +288,7 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard
     )
     # A signal exits: raised again by the server once it has ended, or met before the server began.
     with contextlib.suppress(SystemExit):
-        signals.serve(lambda: threading.Thread(target=_reload_logged, args=(service,), daemon=True).start())
+        signals.serve(_reloading(service))
         _run(service, app, web, live)
     systemd.notify("STOPPING=1")
     service.stop()
@@ -319,6 +322,22 @@ def _shown(addresses: tuple[Address, ...], sockets: list[socket.socket]) -> list
     return [str(address if address.path else replace(address, port=address_of(one).port)) for address, one in both]
 
 
-def _reload_logged(service: Service) -> None:
-    with contextlib.suppress(ConfigError):  # logged where it is raised
-        service.reload()
+def _reloading(service: Service) -> Callable[[], None]:
+    """What asks for a reload, and waits for nothing: hang-ups that come while one runs share the next."""
+    # An Event's lock would wait for itself where a signal meets the handler of the one before.
+    asked: SimpleQueue[None] = SimpleQueue()
+    threading.Thread(target=_reload_for_ever, args=(service, asked), daemon=True, name="hang-ups").start()
+    return partial(asked.put, None)
+
+
+def _reload_for_ever(service: Service, asked: "SimpleQueue[None]") -> None:
+    while True:
+        asked.get()
+        while not asked.empty():
+            asked.get()
+        try:
+            service.reload()
+        except ConfigError:  # logged where it is raised
+            pass
+        except Exception:
+            log.exception("config not loaded; the one before stays in use")

@@ -60,6 +60,9 @@ def set_up_logging(level: str, style: str) -> None:
     logging.captureWarnings(True)
     # Libraries' own chatter (uvicorn's start and stop, urllib3's connections) is for debugging only.
     logging.basicConfig(level=logging.DEBUG if level == "debug" else logging.WARNING, handlers=[handler], force=True)
+    if level != "debug":
+        # A warning for each request that is none: they name no client, and let anybody fill a disk.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def _renderer(style: str) -> structlog.types.Processor:

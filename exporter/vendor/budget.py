@@ -83,8 +83,7 @@ class Ledger:
 
     def spent(self, now: float) -> tuple[Spent, ...]:
         """All that still counts, the oldest first."""
-        while self._spent and self._spent[0].at <= now - DAY:
-            self._spent.popleft()
+        self._forget(now)
         return tuple(self._spent)
 
     def reserved(self, now: float) -> tuple[Spent, ...]:
@@ -115,12 +114,18 @@ class Ledger:
         self._reserved[hot] = max(0.0, self._reserved[hot] - reserved)
         if not cost:
             return
+        self._forget(now)  # here, since what has no budget is never asked what it spent
         # An entry for every poll would be too many; the newest of its kind takes in what follows soon.
         near = next((one for one in reversed(self._spent) if one.hot is hot), None)
         if near is not None and near.at // _NEAR_SECONDS == now // _NEAR_SECONDS:
             self._spent.remove(near)
             cost += near.cost
         self._spent.append(Spent(now, cost, hot))
+
+    def _forget(self, now: float) -> None:
+        """Drop what no longer counts."""
+        while self._spent and self._spent[0].at <= now - DAY:
+            self._spent.popleft()
 
 
 def _fits(cost: float, a_day: float) -> bool:

@@ -72,14 +72,6 @@ class BasicAuth:
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bcrypt")
 
-    def is_known(self, header: str, users: Mapping[str, str]) -> bool:
-        """Whether this is a right password that was judged before."""
-        given = self._given(header, users)
-        if given is None or given[0] not in self._right:
-            return False
-        self._right.move_to_end(given[0])
-        return True
-
     async def judge(self, header: str, users: Mapping[str, str], client: str) -> Verdict:
         """header: the Authorization header, "" for none; users: bcrypt hashes by name; client: its address."""
         given = self._given(header, users)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         self._in_exchange = True
         self._answered = False
+        self._answering: RequestResponseCycle | None = None
         self.since = self.loop.time()
 
     @property
@@ -127,7 +128,16 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._register.leave(self)
+        if self._answering is not None:
+            self._answering.disconnected = True  # uvicorn says so to the last of several requests alone
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whoever sends no more may still read: what it asked is answered first. TLS has no such state."""
+        if self.scheme == "https" or self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
         if not self._in_exchange:
@@ -163,6 +173,10 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
         else:
             self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

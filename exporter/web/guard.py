@@ -1,4 +1,4 @@
-"""What every request passes before it is answered: its form, the rate limit, the password, whose site it comes from.
+"""What every request passes before it is answered: its form, the password, the rate limit, whose site it comes from.
 
 And what is put on every answer: the configured headers, and a count.
 """
@@ -19,6 +19,8 @@ _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%\[\]:-]*")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Refusal = tuple[HTTPStatus, Iterable[Header]]
+
+_UNAUTHORIZED: Refusal = (HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b'Basic realm="api-usage-exporter"')])
 
 
 class Guard:
@@ -76,12 +78,13 @@ class Guard:
             return HTTPStatus.BAD_REQUEST, [(b"connection", b"close")]
         users = config.basic_auth_users if scope["path"] not in config.auth_excluded_paths else {}
         given = asgi.header(scope, b"authorization").decode("latin-1") if users else ""
-        # With a limit of their own, so that guesses do not use up a scraper's.
-        known = bool(users) and self._auth.is_known(given, users)
-        if not self._limits.allow(config.rate_limit, known=known):
-            return HTTPStatus.TOO_MANY_REQUESTS, [(b"retry-after", b"1")]
-        if users and not known and (refusal := await self._refused_password(scope, given, users)):
+        # Guesses are held to the line before bcrypt: a rate of theirs would be that of a scraper not known yet, too.
+        if given and (refusal := await self._refused_password(scope, given, users)):
             return refusal
+        if not self._limits.allow(config.rate_limit, known=bool(given)):
+            return HTTPStatus.TOO_MANY_REQUESTS, [(b"retry-after", b"1")]
+        if users and not given:
+            return _UNAUTHORIZED
         if scope["method"] not in _SAFE_METHODS and self._is_cross_site(scope):
             return HTTPStatus.FORBIDDEN, []
         return None
@@ -91,11 +94,10 @@ class Guard:
         verdict = await self._auth.judge(given, users, client)
         if verdict is Verdict.IN:
             return None
-        if given:
-            self._metrics.refused_password()
+        self._metrics.refused_password()
         if verdict is Verdict.BUSY:
             return HTTPStatus.TOO_MANY_REQUESTS, [(b"retry-after", b"1")]
-        return HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b'Basic realm="api-usage-exporter"')]
+        return _UNAUTHORIZED
 
     def _is_cross_site(self, scope: Scope) -> bool:
         """Whether a browser says that a page of another site asks, by the rules of Go's CrossOriginProtection

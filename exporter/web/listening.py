@@ -19,11 +19,12 @@ def listen(address: Address) -> socket.socket:
     """A listening socket. Raises StartError, in one line, where the address cannot be had."""
     try:
         return _listening_unix(address.path) if address.path else _listening(address)
+    except (socket.gaierror, UnicodeError):  # a label of more than 63 characters is no Unicode
+        reason = "the host is not known"
     except OSError as error:
-        # create_server adds the address once more to strerror.
-        known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known and error.errno else "the host is not known"
-        raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another") from None
+        # create_server adds the address once more to strerror; a path that is too long has no number.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+    raise StartError(f"cannot listen on {address}: {reason}; --web.listen-address chooses another")
 
 
 def _listening(address: Address) -> socket.socket:
@@ -64,6 +65,7 @@ def _is_left_behind(path: str) -> bool:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)  # who serves it may be too busy to take one more
             probe.connect(path)
     except ConnectionRefusedError:
         return True
@@ -79,14 +81,21 @@ def from_systemd() -> list[socket.socket]:
         raise StartError(
             "--web.systemd-socket: systemd has handed over no socket; it needs a .socket unit of the service's name"
         )
-    sockets = [socket.socket(fileno=_SYSTEMD_FIRST + number) for number in range(int(count))]
-    for listening in sockets:
-        listening.set_inheritable(False)
-        if listening.type != socket.SOCK_STREAM:
-            raise StartError("--web.systemd-socket: a socket is none for streams; use ListenStream=")
-        with contextlib.suppress(OSError):  # a Unix socket
-            _prompt(listening)
-    return sockets
+    return [_handed_over(_SYSTEMD_FIRST + number) for number in range(int(count))]
+
+
+def _handed_over(number: int) -> socket.socket:
+    try:
+        listening = socket.socket(fileno=number)
+        accepts = listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError:  # not open, or a pipe
+        accepts = 0
+    if not accepts:
+        raise StartError(f"--web.systemd-socket: file {number} is no socket that accepts streams; use ListenStream=")
+    listening.set_inheritable(False)
+    with contextlib.suppress(OSError):  # a Unix socket
+        _prompt(listening)
+    return listening
 
 
 def address_of(listening: socket.socket) -> Address:

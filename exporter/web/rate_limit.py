@@ -6,7 +6,7 @@ from exporter.web.web_config import RateLimit
 
 
 class RateLimits:
-    """One bucket for those whose password is known, and one for all others."""
+    """One bucket for those who gave the right password, and one for those who gave none."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -21,6 +22,9 @@ from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.view.usage_json import selected
 
 _AT_ONCE = 2
+# Parts of the document that are kept for others who ask for the same, and for how long: as long as a refresh lasts.
+_PARTS = 8
+_PART_SECONDS = 5
 _GZIP_LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS
 # What a card says of the present moment may be as old as this.
@@ -68,6 +72,7 @@ class UsageBodies:
         self._texts: tuple[bytes, ...] = ()
         self._start = secrets.token_hex(4)
         self._changes = 0
+        self._part_of = lru_cache(_PARTS)(self._make_part)
 
     async def whole(self) -> UsageBody:
         """The document of every organisation, as of the last refresh of /metrics."""
@@ -89,12 +94,7 @@ class UsageBodies:
 
     def _make_whole(self) -> UsageBody:
         now = self._clock.now()
-        bands = self._store.bands()
-        known = self._made
-        self._made = {
-            state.target.key: _current(known.get(state.target.key), state, bands, now)
-            for state in self._store.states()
-        }
+        self._made = self._up_to_date(self._store.states(), now)
         texts = tuple(made.text for made in self._made.values())
         if texts != self._texts:
             self._texts = texts
@@ -103,9 +103,16 @@ class UsageBodies:
 
     def _part(self, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
         now = self._clock.now()
-        bands = self._store.bands()
-        texts = [_text(state, bands, now) for state in selected(self._store.states(), apis, organisations)]
-        return _body(texts, now, f'W/"{zlib.crc32(b"".join(texts)):08x}-{sum(map(len, texts))}"')
+        made = self._up_to_date(selected(self._store.states(), apis, organisations), now)
+        self._made.update(made)
+        return self._part_of(tuple(one.text for one in made.values()), now.timestamp() // _PART_SECONDS)
+
+    def _make_part(self, texts: tuple[bytes, ...], _: float) -> UsageBody:
+        return _body(texts, self._clock.now(), f'W/"{zlib.crc32(b"".join(texts)):08x}-{sum(map(len, texts))}"')
+
+    def _up_to_date(self, states: Iterable[OrganisationState], now: datetime) -> dict[Key, _Made]:
+        known, bands = self._made, self._store.bands()
+        return {state.target.key: _current(known.get(state.target.key), state, bands, now) for state in states}
 
 
 def _current(known: _Made | None, state: OrganisationState, bands: Bands, now: datetime) -> _Made:

@@ -1,5 +1,6 @@
 """max_calls_per_day: how it is shared, and that no 24 hours ever have more."""
 
+import gc
 import json
 import random
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from exporter.model import BillingPeriod, CallsMade, ScopeUsage
 from exporter.service import Service
 from exporter.state.database import Database
 from exporter.thresholds import WARNING
-from exporter.vendor.budget import DAY, Ledger, plan, runs_out
+from exporter.vendor.budget import DAY, Ledger, Spent, plan, runs_out
 from exporter.vendor.one_poll import Outcome
 from exporter.vendor.poller import Poller
 from tests.support.clock import FakeClock
@@ -129,6 +130,19 @@ def test_no_24_hours_have_more_than_the_budget(asked: list[tuple[float, float, b
         spent.append((now, cost))
     for end, _ in spent:
         assert sum(cost for at, cost in spent if end - DAY + 1e-6 < at <= end) <= a_day * 1.000001
+
+
+def test_what_is_older_than_a_day_is_kept_by_nobody() -> None:
+    """Also where there is no budget, and nobody asks what is left of it."""
+
+    def kept() -> int:
+        return sum(isinstance(one, Spent) for one in gc.get_objects())
+
+    before, ledger = kept(), Ledger()
+    for minute in range(30 * 24 * 60):
+        ledger.settle(minute * 60.0, 0.0, 1.0, hot=False)
+    assert kept() - before <= DAY / 600 + 1
+    del ledger
 
 
 def test_what_is_under_way_counts() -> None:

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -74,10 +75,11 @@ def seconds_until_closed(client: socket.socket, server: tuple[str, int]) -> floa
 
 
 def _is_open(ours: int, theirs: int) -> bool:
-    """Whether the server's end is established still."""
+    """Whether the server's end is there still: established, or waiting to be closed (tcp(7), TCP_CLOSE_WAIT)."""
     rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return any(
-        (int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16), row[3]) == (theirs, ours, "01") for row in rows
+        (int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16)) == (theirs, ours) and row[3] in ("01", "08")
+        for row in rows
     )
 
 
@@ -106,6 +108,36 @@ def test_every_connection_comes_to_an_end(address: tuple[str, int], sent: bytes)
     with connect(address) as client:
         client.sendall(sent)
         assert 0.5 < seconds_until_closed(client, address) < 5
+
+
+def test_who_sends_no_more_and_does_not_read_comes_to_an_end(address: tuple[str, int]) -> None:
+    with connect(address) as client:
+        client.sendall(GET_LARGE)
+        client.shutdown(socket.SHUT_WR)
+        assert 0.5 < seconds_until_closed(client, address) < 5
+
+
+def test_who_leaves_while_several_requests_are_answered_is_no_error(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        with connect(address) as client:
+            client.sendall(GET_LARGE * 3)
+            client.recv(1)
+    with connect(address) as client:
+        for _ in range(20):  # so that the server has noticed
+            client.sendall(GET_SMALL)
+            client.recv(1000)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_who_sends_no_more_is_answered(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(GET_SMALL + GET_LARGE)
+        client.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(partial(client.recv, 1 << 20), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.endswith(LARGE)
 
 
 def test_dripping_is_no_progress(address: tuple[str, int]) -> None:

@@ -1,5 +1,6 @@
 """What machines ask for: shared reloads, readiness, the JSON made once, the config in use, and paths below a prefix."""
 
+import asyncio
 import gzip
 import json
 import re
@@ -18,6 +19,7 @@ from exporter.errors import ConfigError, Problem
 from exporter.service import Service
 from exporter.view.usage_json import to_json, usage_document
 from exporter.web.app import Paths
+from exporter.web.usage_bodies import UsageBodies, UsageBody
 from tests.support.asgi import serve_asgi
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
@@ -159,6 +161,19 @@ def test_many_at_once_get_the_same_whole_json(url: str, watched: Watched) -> Non
     assert set(answers) == {
         to_json(usage_document(watched.store.states(), watched.clock.now(), watched.store.bands()))
     }
+
+
+def test_whoever_asks_for_a_part_of_the_json_shares_it(watched: Watched) -> None:
+    async def asked() -> list[UsageBody]:
+        usage = UsageBodies(watched.store, watched.exposition, watched.clock)
+        parts = [await usage.part(["vendor"], []), await usage.part([], ["Acme"]), await usage.part(["x"], ["Acme"])]
+        return [*parts, await usage.part(["other", "vendor"], []), await usage.whole()]
+
+    of_api, of_organisation, of_none, of_apis, whole = asyncio.run(asked())
+    assert b"Acme" in of_api.parts[1]
+    assert of_api.parts[1] is of_organisation.parts[1] is whole.parts[1]
+    assert of_api.gzipped is of_apis.gzipped
+    assert json.loads(gzip.decompress(of_none.gzipped))["organisations"] == []
 
 
 def test_heads_have_no_body(url: str) -> None:

@@ -159,11 +159,17 @@ def test_a_port_in_use_is_one_line(config: Path) -> None:
     )
 
 
-def test_a_host_that_is_not_known_is_one_line(config: Path) -> None:
-    refused = run(f"--config.file={config}", "--web.listen-address=no-such-host.invalid:80")
-    assert refused.stderr == (
-        "cannot listen on no-such-host.invalid:80: the host is not known; --web.listen-address chooses another\n"
-    )
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("no-such-host.invalid:80", "the host is not known"),
+        (f"{'a' * 64}.invalid:80", "the host is not known"),
+        (f"unix:/{'a' * 200}", "AF_UNIX path too long"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_one_line(config: Path, address: str, reason: str) -> None:
+    refused = run(f"--config.file={config}", f"--web.listen-address={address}")
+    assert refused.stderr == f"cannot listen on {address}: {reason}; --web.listen-address chooses another\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -224,6 +230,16 @@ def test_a_unix_socket(tmp_path: Path, config: Path) -> None:
         assert f"cannot listen on unix:{path}: Address already in use" in refused.stderr
 
 
+def test_a_unix_socket_whose_server_is_busy_is_not_taken(tmp_path: Path, config: Path) -> None:
+    path = str(tmp_path / "busy.sock")
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(path)
+        busy.listen(0)
+        waiting.connect(path)
+        refused = run(f"--config.file={config}", f"--web.listen-address=unix:{path}")
+    assert f"cannot listen on unix:{path}: Address already in use" in refused.stderr
+
+
 def get_over(path: Path) -> bytes:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
@@ -265,6 +281,20 @@ def test_without_a_socket_unit_there_is_no_socket(config: Path) -> None:
     refused = run(f"--config.file={config}", "--web.systemd-socket")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "systemd has handed over no socket" in refused.stderr
+
+
+@pytest.mark.parametrize("kind", ["datagrams", "not listening", "no socket"])
+def test_what_systemd_hands_over_must_accept_connections(config: Path, kind: str) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as datagrams, socket.socket() as silent, config.open() as file:
+        numbers = {"datagrams": datagrams.fileno(), "not listening": silent.fileno(), "no socket": file.fileno()}
+        number = numbers[kind]
+        os.set_inheritable(number, True)
+        flags = [f"--config.file={config}", "--web.systemd-socket"]
+        command = [sys.executable, "-c", WITH_SOCKETS, str(number), str(number), *flags]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, close_fds=False) as process:
+            _, logged = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert logged == "--web.systemd-socket: file 3 is no socket that accepts streams; use ListenStream=\n"
 
 
 def test_systemd_is_notified(tmp_path: Path, config: Path) -> None:
@@ -359,6 +389,17 @@ def test_it_ends_within_5_s_even_while_a_vendor_is_silent(tmp_path: Path, config
         ended.set()
 
 
+def test_what_clients_send_wrong_fills_no_log(tmp_path: Path, config: Path) -> None:
+    upgrade = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with started(tmp_path, config) as exporter:
+        address = ("127.0.0.1", int(exporter.url.rpartition(":")[2]))
+        for sent, status in ((b"nonsense\r\n\r\n", b"400"), (upgrade, b"200")):
+            with socket.create_connection(address, timeout=10) as client:
+                client.sendall(sent)
+                assert client.recv(1000).startswith(b"HTTP/1.1 " + status)
+        assert "level=warning" not in exporter.log()
+
+
 def test_several_addresses_another_path_and_ipv6(tmp_path: Path, config: Path) -> None:
     port = free_port(0, "")
     flags = (f"--web.listen-address=:{port}", "--web.telemetry-path=/usage-metrics")
@@ -380,6 +421,32 @@ def test_sighup_reloads_the_config(tmp_path: Path, config: Path) -> None:
         eventually(lambda: "config_last_reload_successful 0.0" in exporter.metrics())
         assert 'organisation="other"' in exporter.metrics()
         assert "apis: must not be empty" in exporter.log()
+
+
+def write_once_read(fifo: Path, content: bytes) -> bool:
+    """Write to who reads the named pipe, or return False where nobody does."""
+    try:
+        number = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    os.write(number, content)
+    os.close(number)
+    return True
+
+
+def test_hang_ups_that_come_while_a_reload_runs_share_the_next(tmp_path: Path, config: Path) -> None:
+    content = config.read_bytes()
+    with started(tmp_path, config) as exporter:
+        config.unlink()
+        os.mkfifo(config)  # takes as long to read as we like
+        for _ in range(50):
+            exporter.process.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        for count in (1, 2):
+            eventually(lambda: write_once_read(config, content))
+            eventually(lambda count=count: exporter.log().count("config loaded") == count)  # type: ignore[misc]
+        time.sleep(0.2)
+        assert not write_once_read(config, content)
 
 
 def test_values_come_back_after_kill_9_while_the_vendor_is_down(tmp_path: Path, config: Path, vendor: Vendor) -> None:
