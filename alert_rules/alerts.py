@@ -16,6 +16,8 @@ from exporter.metrics import (
     RATE_LIMIT,
     REJECTED,
     REQUESTS,
+    SAVE_FAILURES,
+    SAVED_TIME,
     STALE,
     STALE_AFTER,
 )
@@ -27,6 +29,7 @@ from exporter.thresholds import (
     PAGING_MIN_PERIOD_SECONDS,
     RATE_LIMIT_HIGH_RATIO,
     RENDERED_MAX_AGE_SECONDS,
+    SAVED_MAX_AGE_SECONDS,
     Bands,
 )
 
@@ -484,6 +487,34 @@ _EXPORTER = Group(
                 clause(f"min({last(LAST_RENDER_TIME, '$exporter')})", f"; those that it serves are of {TIME}"),
                 ". Usage alerts stand on old figures there, and new ones do not come. This is a fault of the",
                 "exporter: its log has the traceback.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageStateNotSaved",
+            comment="""
+                It is tried again every second. Whatever was saved since says that it was a passing shortage.
+            """,
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  sum without (reason) (increase({SAVE_FAILURES.name}[10m])) > 0
+                    unless
+                  time() - {last(SAVED_TIME)} < {SAVED_MAX_AGE_SECONDS}
+                )
+            """,
+            for_="5m",
+            severity="warning",
+            about="exporter",
+            summary="The API usage exporter cannot save its state",
+            description=lines(
+                OF_EXPORTER,
+                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} cannot write to its storage path",
+                inline(
+                    f"topk(1, sum by (reason) (increase({SAVE_FAILURES.name}{{$exporter}}[10m])) > 0)",
+                    '({{ . | first | label "reason" }})',
+                ),
+                clause(f"max({last(SAVED_TIME, '$exporter')})", f"and did so last on {TIME}"),
+                ". All is published from memory, but a restart would lose the days and the limits' history since",
+                "then. Its log names the folder.",
             ),
         ),
     ),

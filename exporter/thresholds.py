@@ -87,6 +87,8 @@ PAGING_MIN_PERIOD_SECONDS = 86_400
 
 # Metrics are put together every 5 seconds at least. What is older than this (seconds) is no longer put together.
 RENDERED_MAX_AGE_SECONDS = 60
+# State is saved a second after each poll. What fails for this long (seconds) was no passing shortage.
+SAVED_MAX_AGE_SECONDS = 300
 
 
 # Smaller ones could not be distinguished from 0, since any usage at all shows as 0.01 % at least.

@@ -214,6 +214,7 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageExporterDown": [0],
     "ApiUsageConfigReloadFailed": [0],
     "ApiUsageMetricsNotRendered": [0, 1, thresholds.RENDERED_MAX_AGE_SECONDS],
+    "ApiUsageStateNotSaved": [0, thresholds.SAVED_MAX_AGE_SECONDS],
     "instance_scope:api_usage_requests_per_limit:ratio": [0],
     "scope:api_usage_requests_per_limit:ratio": [],
     "scope:api_usage_billing_period:seconds": [],
