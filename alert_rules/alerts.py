@@ -507,7 +507,8 @@ _EXPORTER = Group(
             summary="The API usage exporter cannot save its state",
             description=lines(
                 OF_EXPORTER,
-                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} cannot write to its storage path",
+                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} cannot write to its storage",
+                "path",
                 inline(
                     f"topk(1, sum by (reason) (increase({SAVE_FAILURES.name}{{$exporter}}[10m])) > 0)",
                     '({{ . | first | label "reason" }})',
