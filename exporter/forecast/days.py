@@ -30,7 +30,7 @@ class Memory(NamedTuple):
 
 
 _MEMORIES = (Memory(1.5, 0.45, inf), Memory(5.0, 0.92, 2.1), Memory(30.0, 0.0, 2.1))
-# In fewer days a week's shape cannot be told from chance.
+# In fewer days a week's shape cannot be distinguished from chance.
 _DAYS_FOR_A_SHAPE = 14
 # How much more the weekdays must differ than by chance to be half believed.
 _SHRINK = 2.4

@@ -1,6 +1,6 @@
 """The database's tables, schema 1. People read them too, so they say what they hold."""
 
-# "apiu", in the file's header: tells other programs, and us, whose database it is.
+# "apiu", in the file's header: shows other programs, and us, whose database it is.
 APPLICATION_ID = 0x61706975
 VERSION = 1
 

@@ -47,7 +47,7 @@ _BURST = 20.0
 _LONGEST_TAIL = 15 * 60
 # A longer gap can hide a reset wherever no answered period speaks against it.
 _LONGEST_GAP = 1.5 * HOUR
-# Periods that are told in seconds from now differ a little at each poll.
+# Periods that are reported in seconds from now differ a little at each poll.
 _SAME_PERIOD = 60.0
 # A clock that was wrong by more is believed to be right again; less stands still until time has caught up.
 _CLOCK_WAS_WRONG = DAY
