@@ -24,6 +24,8 @@ ESTIMATE = "estimate"
 WINDOW = "window"
 ROUTE = "route"
 CODE = "code"
+SHARD = "shard"
+SHARDS = "shards"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -138,6 +140,12 @@ DAYS_NEAR_LIMIT = Metric(
     labels=OF_SCOPE,
     help="Of the last 30 days, those that would use 75 % of the limit or more if the whole billing period were like "
     "them; absent without a limit or a period.",
+)
+READ_TIME = Metric(
+    name="api_usage_read_timestamp_seconds",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="When this scope was last read, in Unix time; its own, whatever becomes of the organisation's others.",
 )
 UP = Metric(name="api_usage_up", kind="gauge", labels=OF_ORGANISATION, help="1 if the last poll worked, 0 if not.")
 POLL_FAILING = Metric(
@@ -255,6 +263,12 @@ BUILD_INFO = Metric(
     labels=("version", "pythonversion"),
     help="Always 1: the exporter's version and the Python it runs on.",
 )
+SHARD_INFO = Metric(
+    name="api_usage_exporter_shard_info",
+    kind="gauge",
+    labels=(SHARD, SHARDS),
+    help="Always 1: which part of the organisations this exporter watches, counted from 0, and of how many parts.",
+)
 WEB_CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_web_config_last_reload_successful",
     kind="gauge",
@@ -303,6 +317,7 @@ CATALOGUE: tuple[Metric, ...] = (
     FORECAST_PROBABILITY,
     PACE,
     DAYS_NEAR_LIMIT,
+    READ_TIME,
     UP,
     POLL_FAILING,
     STALE,
@@ -325,6 +340,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SAVE_FAILURES,
     SAVED_TIME,
     BUILD_INFO,
+    SHARD_INFO,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,
     CERTIFICATE_EXPIRY,

@@ -23,6 +23,7 @@ from exporter.config.api import Api, Organisation
 from exporter.config.load import Target, load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
+from exporter.exposition.process import ProcessMetrics
 from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
@@ -31,12 +32,14 @@ from exporter.model import (
     LEAST_LIMIT,
     BillingPeriod,
     DailyUsage,
+    Misfit,
     PollCounts,
     ScopeUsage,
     UsageSnapshot,
 )
 from exporter.state.database import Database
 from exporter.state.saved import Saved
+from exporter.state.sharding import Shard
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
@@ -227,6 +230,26 @@ class TestForecast:
         assert exporter.value(metrics.FORECAST_PROBABILITY) == 0
         exporter.poll(replace(MAPS, limit=None, requests=309_650))
         assert exporter.value(metrics.FORECAST_PROBABILITY) is None
+
+
+def test_each_scope_says_when_it_was_read_itself(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path)
+    first = exporter.clock.now().timestamp()
+    exporter.poll(MAPS, ScopeUsage("Routes", 1, 2))
+    exporter.clock.advance(minutes=5)
+    unread = Misfit("scope 'Maps (v2.1)': requests: it is a text", None)
+    routes = ScopeUsage("Routes", 2, 2)
+    exporter.store.record(exporter.target, UsageSnapshot(exporter.clock.now(), (routes,), (unread,)))
+    exporter.fail()
+    assert exporter.value(metrics.READ_TIME, scope="Maps (v2.1)") == first
+    assert exporter.value(metrics.READ_TIME, scope="Routes") == exporter.value(metrics.LAST_SUCCESS) == first + 300
+
+
+@pytest.mark.parametrize(
+    ("shard", "labels"), [(None, {"shard": "0", "shards": "1"}), (Shard(2, 4), {"shard": "2", "shards": "4"})]
+)
+def test_an_exporter_says_which_shard_it_is(shard: Shard | None, labels: dict[str, str]) -> None:
+    assert ProcessMetrics(shard).registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, []), (2, ["2026-11-21", "2026-11-22"])])
