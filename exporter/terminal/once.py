@@ -1,7 +1,7 @@
 """Polling directly, without a running exporter: the quickest way to try a mapping."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
-from exporter.model import UsageSnapshot
+from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact, redact_value
 from exporter.state.store import Store
-from exporter.thresholds import Bands
+from exporter.thresholds import DEFAULT_BANDS, Bands
 from exporter.vendor.client import VendorClient
 from exporter.vendor.one_poll import Outcome, poll
+from exporter.vendor.reading import map_answers
 from exporter.view.usage_json import UsageDocument, usage_document
 
 # More would be a burst at a vendor whose organisations are all asked for at once.
@@ -51,6 +52,20 @@ def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[Us
         trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in _troubles(target, outcome)
     )
     return usage_document(store.states(), clock.now(), bands), tuple(troubles)
+
+
+def answered(
+    target: Target, answers: Mapping[str, Answer], clock: Clock
+) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+    """What a target's config makes of answers that are here already, by request; nobody is asked."""
+    try:
+        outcome: Outcome = map_answers(answers, api=target.api, organisation=target.organisation.id, now=clock.now())
+    except ResponseError as error:
+        outcome = error
+    store = Store(clock)
+    store.set_targets([target], DEFAULT_BANDS)
+    store.record(target, outcome)
+    return usage_document(store.states(), clock.now(), DEFAULT_BANDS), tuple(_troubles(target, outcome))
 
 
 def _troubles(target: Target, outcome: Outcome) -> Iterator[Trouble]:

@@ -1,0 +1,160 @@
+"""The config that a vendor's answer suggests. Pure.
+
+What was chosen by a person goes in as `chosen`, by a question's field; the rest is drafted around it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from exporter.drafting.answer import Collection, Value, jmespath_of, values
+from exporter.drafting.model import Draft, Question, Reading
+from exporter.drafting.period import period_draft
+from exporter.drafting.places import (
+    DEPTH,
+    WHOLE,
+    Part,
+    Place,
+    at,
+    chosen_place,
+    name_field,
+    places_of,
+    title,
+    window_of,
+)
+from exporter.drafting.quotas import Quota
+from exporter.drafting.settle import settled
+from exporter.drafting.sheet import Sheet, sum_of
+from exporter.drafting.vocabulary import window
+
+_CALENDAR = {"1h": "hour", "1d": "day"}
+
+
+@dataclass(frozen=True)
+class _Given:
+    answer: Any
+    now: datetime
+    zone: ZoneInfo
+    chosen: Mapping[str, str]
+
+    @property
+    def when(self) -> tuple[datetime, ZoneInfo]:
+        return self.now, self.zone
+
+
+def draft(answer: Any, now: datetime, zone: ZoneInfo, chosen: Mapping[str, str] | None = None) -> Draft:
+    """What config the answer suggests. now: when it was given. chosen: by the fields of Question.
+
+    Raises NothingFoundError.
+    """
+    given = _Given(answer, now, zone, dict(chosen or {}))
+    place, questions = chosen_place(places_of(answer), given.chosen)
+    sheet = Sheet(questions)
+    if place.collection is not None:
+        _put_collection(sheet, place, place.collection, given)
+    elif len(place.parts) == 1:
+        _put_whole(sheet, place, given)
+    else:
+        _put_several(sheet, place.parts, given)
+    return sheet.draft()
+
+
+def _put_whole(sheet: Sheet, place: Place, given: _Given) -> None:
+    """The answer is one scope."""
+    found = values(given.answer)
+    quota, questions = settled(place.parts[0].quota, place.others, found, given.chosen)
+    sheet.questions += questions
+    name = given.chosen.get("name") or title(quota)
+    sheet.mapping |= {"scopes": f"[{WHOLE}]", "name": _literal(name)}
+    sheet.readings.append(Reading(name, "name", _literal(name), name, "what the numbers count"))
+    sheet.put_numbers(name, quota, given.chosen)
+    sheet.put_plan(found)
+    sheet.put_period(name, period_draft(found, (), quota, given.when, given.chosen.get("period")))
+    sheet.put_daily(name, given.answer, given.now, given.zone)
+
+
+def _put_collection(sheet: Sheet, place: Place, collection: Collection, given: _Given) -> None:
+    """The scopes are the elements of a list or of an object."""
+    first = collection.elements[0]
+    found = values(first, DEPTH)
+    quota, questions = settled(place.parts[0].quota, place.others, found, given.chosen)
+    sheet.questions += questions
+    count = f"{len(collection.elements)} of them"
+    sheet.mapping["scopes"] = place.where
+    sheet.readings.append(Reading("", "scopes", place.where, count, "each has the same fields"))
+    name = _put_name(sheet, collection, given.chosen)
+    sheet.put_numbers(name, quota, given.chosen)
+    if quota.limit is not None:
+        sheet.put_unlimited(Value(quota.limit.path, at(each, quota.limit.path)) for each in collection.elements)
+    root = values(given.answer)
+    sheet.put_period(name, period_draft(found, root, quota, given.when, given.chosen.get("period")))
+    sheet.put_daily(name, first, given.now, given.zone)
+
+
+def _put_name(sheet: Sheet, collection: Collection, chosen: Mapping[str, str]) -> str:
+    """The first scope's name."""
+    if collection.keyed:
+        sheet.mapping["name"] = {"key": True}
+        names = collection.keys
+        sheet.readings.append(Reading(names[0], "name", "the key", names[0]))
+    else:
+        path = tuple(chosen["name"].split(".")) if "name" in chosen else name_field(collection)
+        if path is None:
+            sheet.questions.append(Question("name", "Which field is a scope's name?", must=True))
+            return ""
+        sheet.mapping["name"] = jmespath_of(path)
+        names = tuple(str(at(element, path)) for element in collection.elements)
+        sheet.readings.append(Reading(names[0], "name", jmespath_of(path), names[0], "another in each"))
+    # api_requests_daily says what its period is.
+    sheet.overrides |= {
+        name: {"period": _CALENDAR[found]} for name in names if (found := window(name)) and found in _CALENDAR
+    }
+    return names[0]
+
+
+def _put_several(sheet: Sheet, parts: tuple[Part, ...], given: _Given) -> None:
+    """Several allowances side by side: they are listed by name."""
+    used = [part for part in parts if part.quota.used is not None]
+    # A mapping reads either what is used or what is left.
+    alike = used or list(parts)
+    members = [_member(part, count="used" if used else "left") for part in alike]
+    sheet.mapping |= {"scopes": f"[{', '.join(members)}]", "name": "name"}
+    sheet.mapping |= {"requests": "used"} if used else {"remaining": "left"}
+    sheet.mapping["limit"] = "limit"
+    sheet.put_unlimited(part.quota.limit for part in alike if part.quota.limit is not None)
+    for part in alike:
+        sheet.read(part.name, part.quota)
+        if (own := window_of(part.quota)) in _CALENDAR:
+            sheet.overrides[part.name] = {"period": _CALENDAR[str(own)]}
+    left_out = [part.name for part in parts if part not in alike]
+    if left_out:
+        sheet.taken.append(f"{', '.join(left_out)}: left out, since only what is left of it stands in the answer")
+    longest = next((part for part in alike if window_of(part.quota) not in _CALENDAR), alike[0])
+    found = values(given.answer)
+    period = period_draft(found, (), longest.quota, given.when, given.chosen.get("period"))
+    sheet.put_period(longest.name, period)
+
+
+def _member(part: Part, count: str) -> str:
+    quota = part.quota
+    number = quota.used if count == "used" else quota.remaining
+    fields = {
+        "name": _literal(part.name),
+        count: number.expression if number is not None else "`null`",
+        "limit": _limit(quota),
+    }
+    return "{" + ", ".join(f"{name}: {expression}" for name, expression in fields.items()) + "}"
+
+
+def _limit(quota: Quota) -> str:
+    if quota.limit is not None:
+        return quota.limit.expression
+    return sum_of(quota) if quota.used is not None and quota.remaining is not None else "`null`"
+
+
+def _literal(text: str) -> str:
+    """A text as JMESPath has it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
