@@ -101,7 +101,9 @@ def _near(one: Value, other: Value) -> float:
         counted *= 0.3
     elif bool(one.window) != bool(other.window):
         # Most quotas are of a month, said or not; an hour's is something else.
-        counted *= 0.97 if {one.window, other.window} == {None, "month"} else 0.6
+        # In an object of their own they belong together all the same.
+        of_one = len(one.path) > 1 and apart == 0
+        counted *= 0.97 if of_one or {one.window, other.window} == {None, "month"} else 0.6
     return place * counted
 
 
@@ -151,7 +153,7 @@ def _without_limit(by_role: dict[Role, list[Value]]) -> Iterable[Quota]:
     for used in by_role[Role.USED]:
         if used.number is not None and used.number >= 0:
             yield Quota(
-                used, None, sure=0.4 * used.roles[Role.USED], why=f"{used.path[-1]}; no limit stands beside it"
+                used, None, sure=0.3 * used.roles[Role.USED], why=f"{used.path[-1]}; no limit stands beside it"
             )
 
 

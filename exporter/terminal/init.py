@@ -153,7 +153,7 @@ def _request(
         session.say("Paste a curl command that brings the usage, or its URL (a line that ends in \\ goes on):")
         curl = _pasted(session)
     if curl == "-":
-        curl = click.get_text_stream("stdin").read()
+        curl = sys.stdin.read()
     text = curl or url or ("https://api.example.com/usage" if answer_file is not None else "")
     if not text:
         raise _GiveUp("nothing says where to ask: give --curl or --url, or a saved answer with --answer")
