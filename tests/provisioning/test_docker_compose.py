@@ -103,7 +103,7 @@ def test_a_site_s_bundle_has_all_that_is_mounted_of_one(tmp_path: Path) -> None:
         Path(volume.split(":")[0]) for one in services({"BUNDLE": str(bundle)}).values() for volume in one["volumes"]
     ]
     of_the_bundle = [source for source in mounted if source.is_relative_to(bundle)]
-    assert len(of_the_bundle) == 5
+    assert len(of_the_bundle) == 6
     assert all(source.exists() for source in of_the_bundle)
 
 
