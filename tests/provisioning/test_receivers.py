@@ -53,8 +53,9 @@ def alert(name: str, labels: dict[str, str], *, ended: bool = False) -> dict[str
             "dashboard_url": "http://localhost:3000/d/api-usage?var-api=maps"
             f"&var-organisation={quote_plus(organisation)}&var-scope={quote_plus(scope)}",
         },
-        "startsAt": (now - timedelta(minutes=5)).isoformat(),
-        "endsAt": (now - timedelta(seconds=1) if ended else now + timedelta(hours=1)).isoformat(),
+        # Not earlier: a group whose first alert is older than group_wait is sent at once, whatever else comes.
+        "startsAt": now.isoformat(),
+        "endsAt": (now if ended else now + timedelta(hours=1)).isoformat(),
     }
 
 
