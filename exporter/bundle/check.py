@@ -39,7 +39,8 @@ def server_check(part: str, url: str, found: Sequence[Difference]) -> Iterator[s
     if not found:
         yield f"{url} has the bundle's {part}."
         return
-    yield f"{url} has other {part} than the bundle, in {len(found)} (- running, + bundle):"
+    places = "one place" if len(found) == 1 else f"{len(found)} places"
+    yield f"{url} has other {part} than the bundle, in {places} (- running, + bundle):"
     for difference in found:
         yield f"  {difference.about}"
         yield from (f"    {line}" for line in difference.lines)

@@ -55,7 +55,6 @@ def _url(_: click.Context, __: click.Parameter, value: str | None) -> str | None
     "--only",
     "parts",
     type=Parsed("parts", frozenset, _parts),
-    default=",".join(PARTS),
     help=f"Leave other parts alone. Separated by commas, of {', '.join(PARTS)}.  [default: all]",
 )
 @click.option(
@@ -129,7 +128,7 @@ def bundle(
     context: click.Context,
     *,
     output: Path | None,
-    parts: frozenset[str],
+    parts: frozenset[str] | None,
     grafana_url: str | None,
     runbook_url: str | None,
     warning: float | None,
@@ -147,6 +146,7 @@ def bundle(
     advice on planning, stay as they are. Configs that only you can finish (who is notified, what is scraped) are your
     own: they are written where they are missing, and never changed.
     """
+    parts = parts or frozenset(PARTS)
     running = _servers(check, prometheus_url, check_grafana_url, grafana_token_file)
     if left_out := running.keys() - parts:
         raise click.UsageError(f"--only leaves {min(left_out)} out, of which a server is to be asked.")

@@ -17,7 +17,7 @@ from exporter.local.processes import Processes, free_port
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import ROOT
-from tests.support.project import bundle_in, bundled, files_in, packaged
+from tests.support.project import bundle_in, bundled, packaged
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
