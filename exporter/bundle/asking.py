@@ -8,6 +8,7 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
+from exporter.bundle.difference import printable
 from exporter.errors import CheckError
 from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
 
@@ -56,12 +57,12 @@ class Server:
         if answer.status_code in missing:
             return None
         if not answer.ok:
-            shown = " ".join(answer.text.split())[:_SHOWN]
+            shown = printable(" ".join(answer.text.split())[:_SHOWN])
             raise CheckError(f"{self.url}{path} answers {answer.status_code}: {shown}")
         try:
             return answer.json()
         except ValueError:
-            kind = answer.headers.get("Content-Type", "nothing that says its type")
+            kind = printable(answer.headers.get("Content-Type", "nothing that says its type"))
             raise CheckError(
                 f"{self.url}{path} answers no JSON, but {kind}; is it behind a page to sign in?"
             ) from None

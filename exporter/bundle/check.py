@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from exporter.bundle.asking import Server
-from exporter.bundle.difference import Difference
+from exporter.bundle.difference import Difference, printable
 from exporter.bundle.files import DASHBOARDS, RULES
 from exporter.bundle.folder import Plan
 from exporter.bundle.running_dashboards import dashboard_differences
@@ -42,5 +42,5 @@ def server_check(part: str, url: str, found: Sequence[Difference]) -> Iterator[s
     places = "one place" if len(found) == 1 else f"{len(found)} places"
     yield f"{url} has other {part} than the bundle, in {places} (- running, + bundle):"
     for difference in found:
-        yield f"  {difference.about}"
-        yield from (f"    {line}" for line in difference.lines)
+        yield f"  {printable(difference.about)}"
+        yield from (f"    {printable(line)}" for line in difference.lines)

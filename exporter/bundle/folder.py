@@ -60,14 +60,22 @@ def plan(files: Mapping[str, str], folder: Path, written: Mapping[str, str]) -> 
 
 
 def _fate(path: str, text: str, folder: Path, written: str | None) -> str:
-    if is_site_owned(path) and os.path.lexists(file := folder / path):
-        return "unchanged" if file.is_file() and file.read_bytes() == text.encode() else "spared"
+    if is_site_owned(path) and os.path.lexists(folder / path):
+        return "unchanged" if _holds(folder / path, text) else "spared"
     present = _present(path, folder)
     if present is None:
         return "new"
     if present == text.encode():
         return "unchanged"
     return "updated" if checksum(present) == written else "edited"
+
+
+def _holds(file: Path, text: str) -> bool:
+    """Of a site's own file, which may be anything, and be for nobody to read."""
+    try:
+        return file.is_file() and file.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 def _present(path: str, folder: Path) -> bytes | None:

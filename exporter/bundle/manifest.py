@@ -27,11 +27,8 @@ def checksum(content: bytes) -> str:
 def _path_of_a_bundle(path: str) -> str:
     """Since files are removed by what a manifest says, it may name none outside of the bundle's own folders."""
     parts = PurePosixPath(path).parts
-    if (
-        "/".join(parts) != path
-        or ".." in parts
-        or not path.startswith((f"{RULES}/", f"{DASHBOARDS}/", f"{PROVISIONING}/"))
-    ):
+    plain = "/".join(parts) == path and ".." not in parts and path.isprintable()
+    if not plain or not path.startswith((f"{RULES}/", f"{DASHBOARDS}/", f"{PROVISIONING}/")):
         raise ValueError("is no path of a file of a bundle")
     return path
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from exporter.bundle.files import Site, part_of
+from exporter.bundle.files import PARTS, Site, part_of
 from exporter.bundle.folder import Plan, keep_copies, plan, remove_file, write_file
 from exporter.bundle.manifest import MANIFEST, Manifest, SiteValues, checksum
 from exporter.errors import BundleError
@@ -29,12 +29,14 @@ class Update:
 def update(folder: Path, files: Mapping[str, str], manifest: Manifest | None, parts: frozenset[str]) -> Update:
     """files: of these parts. Raises BundleError where something in the folder is in the way."""
     former = manifest.files if manifest else {}
-    of_the_parts = {path: written for path, written in former.items() if part_of(path) in parts}
+    # A former version may have had other parts; they go with all of this one's.
+    everything = parts == PARTS.keys()
+    of_the_parts = {path: written for path, written in former.items() if everything or part_of(path) in parts}
     return Update(folder, files, former, plan(files, folder, of_the_parts))
 
 
 def carry_out(todo: Update, site: Site) -> None:
-    """Write and remove; of an edited file a copy stays beside it. Raises BundleError, with what was done recorded."""
+    """Write and remove; of an edited file a copy stays beside it. Raises BundleError. What was done is recorded."""
     planned, files, folder = todo.plan, todo.files, todo.folder
     recorded = {path: written for path, written in todo.former.items() if path not in planned.left}
     recorded |= {path: checksum(files[path].encode()) for path in planned.unchanged}
@@ -46,7 +48,7 @@ def carry_out(todo: Update, site: Site) -> None:
         for path in planned.removed:
             remove_file(path, folder)
             del recorded[path]
-    except BundleError:
+    except BaseException:  # Ctrl-C too: what was written by then must not look as if it were edited
         with suppress(BundleError):  # the first one says more
             _record(recorded, folder, site)
         raise

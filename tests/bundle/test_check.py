@@ -234,6 +234,18 @@ def test_a_real_grafana_with_these_dashboards(processes: Processes, tmp_path: Pa
     assert "thresholds" in check(flag, "--warning=0.6").output
 
 
+def test_what_a_server_says_does_nothing_to_a_terminal(grafana: tuple[Grafana, list[str]], vendor: Vendor) -> None:
+    stand_in, flags = grafana
+    usage = stand_in.dashboards["api-usage"]
+    usage["title"] = usage["panels"][0]["title"] = "\x1b]0;x\x07\x9b2J\nB"
+    ran = check(*flags)
+    assert r"panels[\x1b]0;x\x07\x9b2J\nB] is not in the bundle" in ran.output
+    assert all(char.isprintable() or char == "\n" for char in ran.output)
+    vendor.answer = lambda _: Response("\x1b[2J", 500)
+    ran = check(f"--check.prometheus-url={vendor.url}")
+    assert ran.stderr.endswith("answers 500: \\x1b[2J\n")
+
+
 # --- what cannot be asked
 
 

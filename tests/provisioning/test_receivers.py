@@ -93,6 +93,17 @@ def test_no_page_is_swallowed_by_the_incident_of_another(sending: Sending) -> No
     eventually(lambda: not sending.to.pagerduty.open)
 
 
+def test_the_end_of_every_band_is_sent_though_higher_ones_held_it_back(sending: Sending) -> None:
+    tiles = {"scope": "Tiles"}
+    for count, name in enumerate((CRITICAL, REACHED), start=1):
+        sending.fire(name, tiles)
+        eventually(lambda count=count: len(sending.to.pagerduty.open) == count)  # type: ignore[misc]
+    sending.end(REACHED, tiles)
+    sending.end(CRITICAL, tiles)
+    eventually(lambda: not sending.to.pagerduty.open)
+    assert len(sending.to.pagerduty.paged) == 2
+
+
 def test_a_page_says_what_it_is_about_and_where_to_look(sending: Sending) -> None:
     sending.fire(CRITICAL, {"scope": HOSTILE})
     (event,) = eventually(lambda: sending.to.pagerduty.posted)
