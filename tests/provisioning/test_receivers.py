@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 
 import pytest
 import requests
+import yaml
 
 from exporter.local.processes import Processes, eventually
 from tests.support.programs import start_alertmanager
@@ -30,12 +31,12 @@ class Sending:
 
     def fire(self, name: str, *labels: dict[str, str]) -> None:
         """An alert with each of these labels, which now fires."""
-        self._post([alert(name, one) for one in labels])
+        self.post([alert(name, one) for one in labels])
 
     def end(self, name: str, *labels: dict[str, str]) -> None:
-        self._post([alert(name, one, ended=True) for one in labels])
+        self.post([alert(name, one, ended=True) for one in labels])
 
-    def _post(self, alerts: list[dict[str, Any]]) -> None:
+    def post(self, alerts: list[dict[str, Any]]) -> None:
         requests.post(self._url, json=alerts, timeout=5).raise_for_status()
 
 
@@ -114,6 +115,9 @@ def test_a_page_says_what_it_is_about_and_where_to_look(sending: Sending) -> Non
     assert (
         f"[firing] Acme has used 95 of 100 requests of {HOSTILE} at maps: 95%." in payload["custom_details"]["text"]
     )
+    # By versions that read details as YAML, it must be left as it is.
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load(payload["custom_details"]["text"])
     links = {link["text"]: link["href"] for link in event["links"]}
     assert links["Dashboard"].endswith(f"&var-scope={quote_plus(HOSTILE)}")
     assert links["Runbook"] == f"https://runbooks.example.com/{CRITICAL}.md"
@@ -212,6 +216,27 @@ def test_a_long_name_fits_wherever_it_stands(sending: Sending) -> None:
     assert len(mail["Subject"]) <= 200
     assert eventually(lambda: sending.to.pagerduty.paged)
     assert eventually(lambda: sending.to.slack.posted)
+
+
+# --- whatever else a site sends there
+
+
+def test_an_alert_without_annotations_is_taken_by_every_receiver(sending: Sending) -> None:
+    for severity in ("critical", "warning", "info"):
+        sending.post([{"labels": {"alertname": "Disk<Full>", "severity": severity}}])
+    assert eventually(lambda: sending.to.pagerduty.paged) == ["Disk<Full>"]
+    (event,) = sending.to.pagerduty.posted
+    assert event["payload"]["custom_details"]["text"].strip() == "* [firing] Disk<Full>"
+    assert not event.get("links")
+    (message,) = eventually(lambda: sending.to.slack.posted)
+    (attachment,) = message["attachments"]
+    assert attachment["title"] == "[firing] Disk&lt;Full&gt;"
+    assert attachment["text"].strip() == "[firing] Disk&lt;Full&gt;"
+    (mail,) = eventually(lambda: sending.to.mailbox.mails)
+    assert mail["Subject"] == "Disk<Full>"
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert "href" not in html.get_content()
 
 
 # --- webhook
