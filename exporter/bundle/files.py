@@ -62,7 +62,7 @@ def site_url(text: str) -> str:
         raise ValueError(f"must begin with http:// or https:// and a host, as https://example.org does, not {text!r}")
     parts = urlsplit(text)
     if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password: every alert would show it")
+        raise ValueError("must not hold a user name or password, since it is shown")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
         raise ValueError(f"must end with its path, since paths are put after it; leave out ? and #: {text!r}")
     if not _URL.fullmatch(text) or not _has_port(text):
