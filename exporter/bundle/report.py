@@ -39,7 +39,7 @@ def report(todo: Update) -> Iterator[str]:
         ("No longer of the bundle, and left as they are:", planned.left),
         ("Your own, and left as they are:", [path for path in planned.spared if path not in planned.outdated]),
         (
-            "Your own, and left as they are; what they began as has changed, and may be worth a look:",
+            "Your own, and left as they are; what they began as has changed (another --output shows it):",
             planned.outdated,
         ),
     ):
