@@ -51,11 +51,15 @@ class Server:
                 data=form or None,
                 auth=_Bearer(self.token) if self.token else None,
                 timeout=_TIMEOUT_SECONDS,
+                allow_redirects=False,  # the token is for this address alone
             )
         except FOREIGN_ERRORS as error:
             raise CheckError(f"{self.url}: {translated(error, host=self.url, timeout=_TIMEOUT_SECONDS)}") from None
         if answer.status_code in missing:
             return None
+        if answer.is_redirect:
+            target = printable(answer.headers["Location"])[:_SHOWN]
+            raise CheckError(f"{self.url}{path} leads on to {target}: if that is it, name its address in the flag")
         if not answer.ok:
             shown = printable(" ".join(answer.text.split())[:_SHOWN])
             raise CheckError(f"{self.url}{path} answers {answer.status_code}: {shown}")

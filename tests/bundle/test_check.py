@@ -246,6 +246,14 @@ def test_what_a_server_says_does_nothing_to_a_terminal(grafana: tuple[Grafana, l
     assert ran.stderr.endswith("answers 500: \\x1b[2J\n")
 
 
+def test_a_token_goes_to_no_other_address(vendor: Vendor, grafana: tuple[Grafana, list[str]]) -> None:
+    vendor.answer = lambda _: Response("no", 500)
+    with serve(Response(status=302, headers={"Location": f"{vendor.url}/api/x"})) as url:
+        ran = check(f"--check.grafana-url={url}", grafana[1][1])
+    assert (ran.exit_code, vendor.requests) == (2, [])
+    assert f"leads on to {vendor.url}/api/x: if that is it, name its address in the flag\n" in ran.stderr
+
+
 # --- what cannot be asked
 
 
