@@ -139,6 +139,28 @@ def test_a_vmalert_with_these_rules(processes: Processes, folder: Path, tmp_path
     assert (ran.exit_code, ran.output) == (0, f"{vmalert} has the bundle's rules.\n")
 
 
+def test_what_is_compared_has_the_values_that_the_folder_was_written_with(
+    processes: Processes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    flags = [f"--output={folder}", "--warning=0.6", "--runbook-url=https://wiki.example.org"]
+    assert CliRunner().invoke(main, ["bundle", *flags]).exit_code == 0
+    with prometheus(processes, tmp_path, folder / "alert_rules") as url:
+        assert check(f"--output={folder}", f"--check.prometheus-url={url}").exit_code == 0
+        assert check(f"--check.prometheus-url={url}").exit_code == 1
+
+
+def test_user_and_password_come_from_netrc(vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    vendor.answer = lambda _: _json({"data": {"groups": []}})
+    assert check(f"--check.prometheus-url={vendor.url}").exit_code == 1
+    (asked, *_) = vendor.requests
+    assert asked.authorization is not None
+    assert (asked.authorization.username, asked.authorization.password) == ("somebody", "secret")
+
+
 # --- Grafana
 
 
