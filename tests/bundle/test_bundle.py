@@ -199,8 +199,8 @@ def test_values_that_do_not_fit(flags: list[str], message: str, tmp_path: Path) 
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_password_is_not_repeated() -> None:
-    assert "secret" not in run("--output=x", "--grafana-url=https://admin:secret@example.org").output
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    assert "secret" not in run("--output", tmp_path, "--grafana-url=https://admin:secret@example.org").output
 
 
 @pytest.mark.parametrize(

@@ -331,7 +331,10 @@ def test_what_is_no_prometheus_or_grafana(answer: Response, message: str, flag: 
         (["--check", "--check.prometheus-url=p:9090"], "must begin with http:// or https://"),
     ],
 )
-def test_flags_that_do_not_go_together(flags: list[str], message: str) -> None:
+def test_flags_that_do_not_go_together(
+    flags: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ran = CliRunner().invoke(main, ["bundle", *flags])
     assert ran.exit_code == 2
     assert message in " ".join(ran.stderr.split())
