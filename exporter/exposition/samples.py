@@ -103,27 +103,20 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
 
 
-_ESTIMATES, _MOMENTS, _WINDOWS = (
-    ("low", "middle", "high"),
-    ("earliest", "likely", "latest"),
-    ("recent", "1h", "1d", "7d"),
-)
-
-
-def _outlook_samples(usage: ScopeUsage, made: Forecast | None, labels: str) -> Iterator[Sample]:
+def _outlook_samples(usage: ScopeUsage, made: Forecast, labels: str) -> Iterator[Sample]:
     near = days_near_limit(usage)
     if near is not None:
         yield metrics.DAYS_NEAR_LIMIT, labels, near
-    if made is None:
-        return
-    for estimate, requests in zip(_ESTIMATES, made.requests or (), strict=False):
-        yield metrics.FORECAST_REQUESTS, f'{labels},{metrics.ESTIMATE}="{estimate}"', requests
-    for estimate, moment in zip(_MOMENTS, made.reached, strict=True):
-        if moment is not None:
-            yield metrics.FORECAST_LIMIT_REACHED, f'{labels},{metrics.ESTIMATE}="{estimate}"', moment.timestamp()
     if made.over_limit_probability is not None:
         yield metrics.FORECAST_PROBABILITY, labels, made.over_limit_probability
-    for window, pace in zip(_WINDOWS, made.paces, strict=True):
+    requests, reached, paces = made.requests, made.reached, made.paces
+    if requests is not None:
+        for estimate, value in (("low", requests.low), ("middle", requests.middle), ("high", requests.high)):
+            yield metrics.FORECAST_REQUESTS, f'{labels},{metrics.ESTIMATE}="{estimate}"', value
+    for estimate, moment in (("earliest", reached.earliest), ("likely", reached.likely), ("latest", reached.latest)):
+        if moment is not None:
+            yield metrics.FORECAST_LIMIT_REACHED, f'{labels},{metrics.ESTIMATE}="{estimate}"', moment.timestamp()
+    for window, pace in (("recent", paces.recent), ("1h", paces.hour), ("1d", paces.day), ("7d", paces.week)):
         if pace is not None:
             yield metrics.PACE, f'{labels},{metrics.WINDOW}="{window}"', pace
 

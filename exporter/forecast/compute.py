@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import exp, floor, log
 
 from exporter.forecast.days import WEEK as _WEEK
@@ -79,9 +79,9 @@ def limit_state(requests: float, limit: float | None) -> LimitState:
     return LimitState.REACHED if requests >= limit else LimitState.AHEAD
 
 
-def rounded(moment: datetime, resolution: Resolution, known: Known) -> datetime:
+def rounded(moment: datetime, resolution: Resolution, zone: tzinfo) -> datetime:
     """As exactly as it is known, in the scope's time zone: the day's midnight, the nearest hour or minute."""
-    local = moment.astimezone(known.zone)
+    local = moment.astimezone(zone)
     match resolution:
         case Resolution.DAYS:
             return local.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -94,7 +94,7 @@ def rounded(moment: datetime, resolution: Resolution, known: Known) -> datetime:
 def _paces(known: Known, recent: Recent) -> Paces:
     """From the points; the week's from the days where points do not reach so far."""
     paces = recent.paces
-    return paces if paces.week is not None else paces._replace(week=_pace_of_week(known, recent))
+    return paces if paces.week is not None else replace(paces, week=_pace_of_week(known, recent))
 
 
 def _pace_of_week(known: Known, recent: Recent) -> float | None:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
+from math import inf
 from statistics import median
 
-from exporter.forecast.model import Paces, Point
+from exporter.forecast.model import Paces
 from exporter.model import BillingPeriod
 
 QUARTER, HOUR, DAY, WEEK = 900.0, 3600.0, 86_400.0, 604_800.0
@@ -44,8 +45,8 @@ class Run:
 class Recent:
     """The points as one growing count. times: Unix seconds; totals: requests since the first point."""
 
-    def __init__(self, points: Sequence[Point], period: BillingPeriod | None) -> None:
-        self.times = [point.at.timestamp() for point in points]
+    def __init__(self, points: Sequence[tuple[float, float]], period: BillingPeriod | None) -> None:
+        self.times = [at for at, _ in points]
         self.totals = _totals(points, period)
         self.update_seconds = _update_seconds(self.times, self.totals)
 
@@ -137,14 +138,16 @@ class Recent:
         return min(1.0, max(0.0, (by_now + even * whole / days) / (whole + whole / days)))
 
 
-def _totals(points: Sequence[Point], period: BillingPeriod | None) -> list[float]:
+def _totals(points: Sequence[tuple[float, float]], period: BillingPeriod | None) -> list[float]:
     totals = [0.0] if points else []
-    for before, after in pairwise(points):
-        grown = after.requests - before.requests
-        rolled_over = period is not None and before.at < period.start <= after.at
-        if grown < 0 and (rolled_over or after.requests < _RESET_BELOW * before.requests):
-            grown = after.requests
-        totals.append(totals[-1] + grown)
+    start = inf if period is None else period.start.timestamp()
+    total = 0.0
+    for (at_before, before), (at, after) in pairwise(points):
+        grown = after - before
+        if grown < 0 and (at_before < start <= at or after < _RESET_BELOW * before):
+            grown = after
+        total += grown
+        totals.append(total)
     return totals
 
 

@@ -16,7 +16,7 @@ from exporter.forecast import Forecast
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
 from exporter.state.ledger import MOST_KEPT, Change, changes
-from exporter.state.outlooks import as_of, outlooks
+from exporter.state.outlooks import as_of, not_made, outlooks
 from exporter.state.points import Point
 from exporter.state.saved import Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
@@ -168,10 +168,10 @@ class OrganisationState:
             outlooks=outlooks(self.scopes, watched, self.target.time_zone),
         )
 
-    def outlook(self, scope: FetchedScope, now: datetime) -> Forecast | None:
-        """Whether its allowance lasts, as far as that is known at `now`; None just after a start."""
-        made = self.outlooks.get(scope.usage.name)
-        return None if made is None else as_of(made, scope, now, self._stale_after())
+    def outlook(self, scope: FetchedScope, now: datetime) -> Forecast:
+        """Whether its allowance lasts, as far as that is known at `now`."""
+        made = self.outlooks.get(scope.usage.name) or not_made(scope)
+        return as_of(made, scope, now, self._stale_after())
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import FailureReason, PollError, ResponseError, ServerError
+from exporter.forecast import Unknown
 from exporter.local.processes import eventually
 from exporter.model import BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
@@ -317,7 +318,7 @@ def test_after_a_restart_the_forecast_is_made_of_what_was_stored(tmp_path: Path,
         changed: list[OrganisationState] = []
         store.on_change(changed.extend)
         (scope,) = only(store).scopes
-        assert only(store).outlook(scope, clock.now()) is None
+        assert only(store).outlook(scope, clock.now()).unknown is Unknown.NOT_MADE
         store.start()
         eventually(lambda: only(store).outlooks == before)
         eventually(lambda: changed == [only(store)])
