@@ -1,5 +1,6 @@
 """Will it last: the forecast of one scope, from what is known of it at a poll. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -27,6 +28,8 @@ _A_DAY = timedelta(days=1)
 # Days are no yardstick for a period that is hardly longer than one.
 _SHORTEST_BY_DAYS = timedelta(hours=20)
 _SHORT = timedelta(days=2)
+# Three years; some vendors write the end of all time where there is none.
+_LONGEST = timedelta(days=1100)
 # Without days, what has passed of the period must be at least this part of it.
 _LEAST_ELAPSED = 0.1
 # Today counts once this part of its requests has usually come.
@@ -121,6 +124,8 @@ def _no_period(known: Known) -> Unknown | None:
         return Unknown.NO_PERIOD
     if known.now >= known.period.end:
         return Unknown.PERIOD_ENDED
+    if known.period.end - known.period.start > _LONGEST:
+        return Unknown.TOO_LONG
     return Unknown.NOT_BEGUN if known.now < known.period.start else None
 
 
@@ -207,7 +212,7 @@ class _Ahead:
 
     def spread(self, moment: datetime) -> Spread:
         """Requests until then."""
-        after = next(number for number, each in enumerate(self.moments) if each >= moment)
+        after = bisect_left(self.moments, moment)
         if after == 0:
             return Spread(())
         part = (moment - self.moments[after - 1]) / (self.moments[after] - self.moments[after - 1])

@@ -82,7 +82,7 @@ class LimitState(StrEnum):
 
     AHEAD = "ahead"
     REACHED = "reached"
-    NONE_ALLOWED = "none allowed"
+    NONE_ALLOWED = "none_allowed"
     UNLIMITED = "unlimited"
 
 
@@ -90,16 +90,18 @@ class Unknown(StrEnum):
     """Why there is no forecast yet.
 
     NO_PERIOD: without a billing period there is no end to look to. PERIOD_ENDED: the next poll brings the new one.
-    NOT_BEGUN: the period lies ahead. TOO_EARLY: neither a whole day nor enough of the period has been seen.
-    SUSPECT: the vendor's figures cannot be trusted now. NOT_MADE: after a start, what is stored is still read back.
+    NOT_BEGUN: the period lies ahead. TOO_LONG: it takes more than three years, of which 30 days say nothing.
+    TOO_EARLY: neither a whole day nor enough of the period has been seen. SUSPECT: the vendor's figures cannot be
+    trusted now. NOT_MADE: after a start, what is stored is still read back.
     """
 
-    NO_PERIOD = "no billing period"
-    PERIOD_ENDED = "the billing period has ended"
-    NOT_BEGUN = "the billing period has not begun"
-    TOO_EARLY = "too little seen yet"
-    SUSPECT = "the vendor's figures contradict themselves"
-    NOT_MADE = "the exporter has just started"
+    NO_PERIOD = "no_period"
+    PERIOD_ENDED = "period_ended"
+    NOT_BEGUN = "not_begun"
+    TOO_LONG = "too_long"
+    TOO_EARLY = "too_early"
+    SUSPECT = "suspect"
+    NOT_MADE = "not_made"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-from exporter.forecast import days_near_limit
+from exporter.forecast import Forecast, days_near_limit
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.state.ledger import Change, latest
 from exporter.state.saved import Failure
@@ -20,7 +20,6 @@ from exporter.thresholds import (
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_DAYS,
-    PROJECTION_MIN_ELAPSED_RATIO,
     RATE_LIMIT_HIGH_RATIO,
     Band,
     Bands,
@@ -30,19 +29,6 @@ from exporter.thresholds import (
 UNLIMITED: Literal["unlimited"] = "unlimited"
 
 _MINUTES_A_DAY = 24 * 60
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Where the period ends at the present pace: requests so far / the part of the period that has passed.
-
-    requests: at the period's end. used_ratio: of the limit; None when unlimited or with a limit of 0.
-    limit_reached_at: None where the limit holds until the period's end, or is reached already.
-    """
-
-    requests: float
-    used_ratio: float | None
-    limit_reached_at: datetime | None
 
 
 class AdviceKind(StrEnum):
@@ -68,7 +54,8 @@ class Card:
     used_ratio: requests / limit, finer than what is shown; None when unlimited, or over a limit of 0.
     used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
     band: the colour; None when unlimited.
-    projection: None without a period, too early in it, or after its end.
+    forecast: will it last, as of fetched_at.
+    days_near_limit: of the last 30; None without a limit or a period.
     near_limit: consistently so, as exporter.thresholds defines it.
     near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
     stale_since: when the data grew older than allowed; None while it is fresh.
@@ -89,7 +76,8 @@ class Card:
     rate_limit_per_minute: float | None
     rejected: float | None
     period: BillingPeriod | None
-    projection: Projection | None
+    forecast: Forecast
+    days_near_limit: int | None
     near_limit: bool
     near_rate_limit: bool
     daily_source: DailySource
@@ -137,7 +125,14 @@ def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) ->
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
         replace(
-            card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands),
+            card_of(
+                scope,
+                state.outlook(scope, now),
+                now,
+                stale_after=stale_after,
+                days=api.daily_history_days,
+                bands=bands,
+            ),
             **_doubts(state, scope.usage.name),
         )
         for scope in state.shown_scopes(now)
@@ -173,6 +168,7 @@ def _doubts(state: OrganisationState, scope: str) -> dict[str, Any]:
 
 def card_of(
     scope: FetchedScope,
+    forecast: Forecast,
     now: datetime,
     *,
     stale_after: timedelta,
@@ -182,6 +178,7 @@ def card_of(
     """The card of a scope. days: how many of the newest days it shows; the advice looks at all that are known."""
     usage = scope.usage
     ratio = usage.used_ratio
+    near = days_near_limit(usage)
     stale_since = scope.fetched_at + stale_after
     return Card(
         scope=usage.name,
@@ -196,8 +193,9 @@ def card_of(
         rate_limit_per_minute=usage.rate_limit_per_minute,
         rejected=usage.rejected,
         period=usage.period,
-        projection=project(usage, scope.fetched_at),
-        near_limit=near_limit(usage),
+        forecast=forecast,
+        days_near_limit=near,
+        near_limit=near is not None and near >= NEAR_LIMIT_DAYS,
         near_rate_limit=_near_rate_limit(usage),
         daily_source=usage.daily_source,
         daily=usage.last_days(days),
@@ -234,29 +232,6 @@ def days_shown(daily: Sequence[DailyUsage]) -> list[tuple[date, DailyUsage | Non
     newest = max(by_date)
     dates = (newest - timedelta(days=back) for back in reversed(range(HISTORY_DAYS)))
     return [(day, by_date.get(day)) for day in dates]
-
-
-def project(usage: ScopeUsage, at: datetime) -> Projection | None:
-    """Where the usage found at `at` is heading; None where that cannot be judged."""
-    period = usage.period
-    if period is None or at >= period.end:
-        return None
-    elapsed = (at - period.start) / (period.end - period.start)
-    if elapsed < PROJECTION_MIN_ELAPSED_RATIO:
-        return None
-    requests = usage.requests / elapsed
-    if not usage.limit:
-        return Projection(requests, None, None)
-    reached = None
-    if (usage.used_ratio or 0.0) < LIMIT_REACHED_RATIO < clean_ratio(requests / usage.limit):
-        reached = period.start + (period.end - period.start) * (usage.limit / requests)
-    return Projection(requests, clean_ratio(requests / usage.limit), reached)
-
-
-def near_limit(usage: ScopeUsage) -> bool:
-    """Whether enough of the last days, each on its own, would use up most of the limit in a whole period."""
-    days = days_near_limit(usage)
-    return days is not None and days >= NEAR_LIMIT_DAYS
 
 
 def _near_rate_limit(usage: ScopeUsage) -> bool:

@@ -13,7 +13,6 @@ from exporter.thresholds import (
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_DAYS,
     NEAR_LIMIT_RATIO,
-    PROJECTION_MIN_ELAPSED_RATIO,
     Band,
 )
 from exporter.view.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
@@ -126,29 +125,6 @@ def period(value: BillingPeriod, zone: ZoneInfo) -> str:
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day}–{day(last)}"
     return f"{f'{first.day} {first:%b}' if first.year == last.year else day(first)} – {day(last)}"
-
-
-def projection(card: Card, zone: ZoneInfo) -> str:
-    """Where the period ends at the present pace; why not, where that cannot be said."""
-    if card.period is None:
-        return "needs a billing period"
-    if card.projection is None:
-        judged = card.period.start + (card.period.end - card.period.start) * PROJECTION_MIN_ELAPSED_RATIO
-        return "with the next poll" if card.fetched_at >= judged else f"from {moment(judged, zone)} on"
-    requests = f"about {about(card.projection.requests)}"
-    ratio = card.projection.used_ratio
-    return requests if ratio is None else f"{requests} ({about(ratio * 100)}%)"
-
-
-def exhaustion(card: Card, now: datetime, zone: ZoneInfo) -> str:
-    """When the limit will be reached at the present pace; "" where it will not be."""
-    if card.projection is None or card.projection.limit_reached_at is None:
-        return ""
-    at = card.projection.limit_reached_at
-    if at <= now:
-        return f"Has probably reached the limit, on {moment(at, zone)}"
-    precise = at - now < timedelta(days=2)
-    return f"Reaches the limit on {moment(at, zone) if precise else day(at.astimezone(zone))}"
 
 
 def stale(card: Card, now: datetime, zone: ZoneInfo) -> str:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from exporter.clock import Clock
 from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
-from exporter.view import words
+from exporter.view import forecast_words, words
 from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
@@ -69,6 +69,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             fragment="fragment" in request.args,
             now=clock.now(),
             words=words,
+            will_last=forecast_words,
             history_days=HISTORY_DAYS,
             organisation_url=organisation_url,
             **{"refresh": _REFRESH_MOST, **context},

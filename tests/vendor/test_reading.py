@@ -21,10 +21,12 @@ from exporter.config.api import Api
 from exporter.config.expressions import compile_jmespath
 from exporter.config.load import load_preset
 from exporter.errors import ResponseError
+from exporter.forecast import forecast
 from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage, UsageSnapshot
+from exporter.state.outlooks import known
 from exporter.vendor.reading import map_answers
 from exporter.vendor.strict_json import parse_json
-from exporter.view import words
+from exporter.view import forecast_words, words
 from exporter.view.cards import Card, card_of
 from tests.support.asking import ask
 from tests.support.factories import STANDARD_SCOPE, answer, make_target
@@ -599,7 +601,10 @@ def test_what_enters_the_model_can_be_shown(
     with suppress(ResponseError):
         for scope in read(answer({"requests": requests, "limit": limit, "period": period}), time_zone=zone).scopes:
             fetched = FetchedScope(scope, NOW)
-            shown = card_of(fetched, NOW, stale_after=timedelta(hours=1))
+            made = forecast(known(fetched, None, ZoneInfo(zone)))
+            shown = card_of(fetched, made, NOW, stale_after=timedelta(hours=1))
             assert shown.period is not None
             words.period(shown.period, ZoneInfo(zone))
+            assert forecast_words.requests(shown)
+            forecast_words.limit(shown, NOW, ZoneInfo(zone))
             assert json.loads(TypeAdapter(Card).dump_json(shown))["requests"] == requests

@@ -205,7 +205,9 @@ def test_the_document_says_what_a_card_shows(url: str, watched: Watched) -> None
     assert (a["used_ratio"], a["used_percentage"], a["band"], a["limit"]) == (0.94, "94.00%", "critical", 1000)
     assert (b["used_ratio"], b["used_percentage"], b["band"], b["limit"]) == (None, None, None, "unlimited")
     assert (c["used_ratio"], c["used_percentage"], c["band"], c["limit"]) == (None, ">100%", "critical", 0)
-    assert a["projection"]["limit_reached_at"].startswith("2026-11-2")
+    assert a["forecast"]["requests"]["middle"] > 1000
+    assert a["forecast"]["reached"]["likely"].startswith("2026-11-2")
+    assert (a["forecast"]["limit_state"], b["forecast"]["limit_state"]) == ("ahead", "unlimited")
 
 
 def test_the_document_can_be_asked_for_in_parts(url: str) -> None:
