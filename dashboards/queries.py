@@ -1,17 +1,23 @@
 """What the dashboards ask, derived inline: right without recording rules, and with any number of replicas.
 
 Everything is worked out per target, where the exporter's series match one another label for label, and the replicas
-are aggregated away last. Values that are no numbers (unlimited, too early to say) are marks, which panels show as
+are aggregated away last. Values that are no numbers (unlimited, not known) are marks, which panels show as
 words: `Mark` is their one home.
 """
 
 from exporter.metrics import (
     DAILY,
     DATE,
+    DAYS_NEAR_LIMIT,
     DIRECTION,
+    ESTIMATE,
+    FORECAST_LIMIT_REACHED,
+    FORECAST_PROBABILITY,
+    FORECAST_REQUESTS,
     LAST_SUCCESS,
     LIMIT,
     LIMIT_CHANGED,
+    PACE,
     PERIOD_END,
     PERIOD_START,
     POLL_INTERVAL,
@@ -21,8 +27,10 @@ from exporter.metrics import (
     SCOPE,
     STALE,
     TERM,
+    WINDOW,
+    Metric,
 )
-from exporter.thresholds import NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, PROJECTION_MIN_ELAPSED_RATIO, RATIO_DECIMALS
+from exporter.thresholds import NEAR_LIMIT_DAYS, RATIO_DECIMALS
 
 from .promql import (
     DAY_KEYS,
@@ -30,6 +38,7 @@ from .promql import (
     SCOPE_KEYS,
     Selection,
     aggregate,
+    equal,
     first_of,
     mark,
     select,
@@ -48,7 +57,7 @@ class Mark:
     UNLIMITED = -1
     LIMIT_ZERO = -2
     NO_DATA = -3
-    TOO_EARLY = -4
+    NOT_KNOWN = -4
     NONE = -5
     # A percentage of a limit of 0 that has been used; so large that the bar is full.
     INFINITE = 1e9
@@ -56,7 +65,7 @@ class Mark:
     NOT_IN_PERIOD = 0
     REACHED = 1
     TIME_UNLIMITED = 2
-    TIME_TOO_EARLY = 3
+    TIME_NOT_KNOWN = 3
     TIME_LIMIT_ZERO = 4
 
 
@@ -122,55 +131,67 @@ def period_ends_at(where: Selection) -> str:
     return by_scope(f"1000 * {select(PERIOD_END, where)}")
 
 
-def _elapsed(where: Selection) -> str:
-    # Until the data was read, not until now: old data must not look like a slow pace.
-    return f"({select(LAST_SUCCESS, where)} - ignoring ({SCOPE}) group_right () {select(PERIOD_START, where)})"
-
-
 def _length(where: Selection) -> str:
     return f"({select(PERIOD_END, where)} - {select(PERIOD_START, where)})"
 
 
-def _elapsed_ratio(where: Selection) -> str:
-    return f"({_elapsed(where)} / {_length(where)})"
+def _estimate(metric: Metric, where: Selection, estimate: str) -> str:
+    return f"max without ({ESTIMATE}) ({select(metric, {**where, ESTIMATE: equal(estimate)})})"
 
 
-def _too_early(where: Selection, value: float) -> str:
-    return mark(f"{_elapsed_ratio(where)} < {PROJECTION_MIN_ELAPSED_RATIO:g}", value)
+def _not_known(where: Selection, *known: Metric) -> str:
+    """Scopes without any of these metrics."""
+    without = " or ".join(f"max without ({ESTIMATE}) ({select(metric, where)})" for metric in known)
+    return mark(f"{select(REQUESTS, where)} unless ({without})", Mark.NOT_KNOWN)
 
 
-def _projected(where: Selection) -> str:
-    return f"{select(REQUESTS, where)} / ({_elapsed_ratio(where)} >= {PROJECTION_MIN_ELAPSED_RATIO:g})"
+def forecast(where: Selection, estimate: str) -> str:
+    """Requests at the period's end; NOT_KNOWN."""
+    return by_scope(first_of(_estimate(FORECAST_REQUESTS, where, estimate), _not_known(where, FORECAST_REQUESTS)))
 
 
-def projected_within(where: Selection) -> str:
-    """Requests at the period's end at the present pace, where that is no more than the limit; TOO_EARLY."""
-    projected = _projected(where)
-    fits = f"{projected} <= {select(LIMIT, where)}"
-    boundless = f"{projected} unless {select(LIMIT, where)}"
-    return by_scope(first_of(fits, boundless, _too_early(where, Mark.TOO_EARLY)))
+def forecast_within(where: Selection) -> str:
+    """The likely requests at the period's end, where these are no more than the limit; NOT_KNOWN."""
+    middle = _estimate(FORECAST_REQUESTS, where, "middle")
+    fits, boundless = f"{middle} <= {select(LIMIT, where)}", f"{middle} unless {select(LIMIT, where)}"
+    return by_scope(first_of(fits, boundless, _not_known(where, FORECAST_REQUESTS)))
 
 
-def projected_over(where: Selection) -> str:
-    """As projected_within, where it is more than the limit."""
-    return by_scope(f"{_projected(where)} > {select(LIMIT, where)}")
+def forecast_over(where: Selection) -> str:
+    """As forecast_within, where they are more than the limit."""
+    return by_scope(f"{_estimate(FORECAST_REQUESTS, where, 'middle')} > {select(LIMIT, where)}")
 
 
-def exhausted_at(where: Selection) -> str:
-    """When the limit is reached at the present pace, in milliseconds, or a mark that stands for a time."""
-    used, most, end = select(REQUESTS, where), select(LIMIT, where), select(PERIOD_END, where)
-    at = f"{select(PERIOD_START, where)} + {_elapsed(where)} * {most} / {used}"
+def over_limit_percent(where: Selection) -> str:
+    """How likely the limit is reached before the period ends, in percent; UNLIMITED, LIMIT_ZERO, NOT_KNOWN."""
+    return by_scope(
+        first_of(
+            f"100 * {select(FORECAST_PROBABILITY, where)}",
+            _unlimited(where, Mark.UNLIMITED),
+            _limit_zero(where),
+            _not_known(where, FORECAST_PROBABILITY),
+        )
+    )
+
+
+def reached_at(where: Selection, estimate: str) -> str:
+    """When the limit is reached, in milliseconds, or a mark that stands for a time."""
+    used, most = select(REQUESTS, where), select(LIMIT, where)
     return by_scope(
         first_of(
             mark(f"{used} >= ({most} > 0)", Mark.REACHED),
             _unlimited(where, Mark.TIME_UNLIMITED),
             mark(f"{most} == 0", Mark.TIME_LIMIT_ZERO),
-            _too_early(where, Mark.TIME_TOO_EARLY),
-            f"1000 * ({at} <= {end})",
-            # What is left is later; asking for it in full would be a third of the whole query's work.
-            mark(end, Mark.NOT_IN_PERIOD),
+            f"1000 * {_estimate(FORECAST_LIMIT_REACHED, where, estimate)}",
+            mark(select(FORECAST_PROBABILITY, where), Mark.NOT_IN_PERIOD),
+            mark(used, Mark.TIME_NOT_KNOWN),
         )
     )
+
+
+def pace(where: Selection, window: str) -> str:
+    """Requests a minute over the window: recent, 1h, 1d, 7d."""
+    return by_scope(select(PACE, {**where, WINDOW: equal(window)}))
 
 
 def even_pace(where: Selection) -> str:
@@ -220,26 +241,22 @@ def average_day(where: Selection) -> str:
     return by_scope(f"avg without ({DATE}) ({select(DAILY, where)})")
 
 
-def _days_near(where: Selection) -> str:
-    share = _percent(select(DAILY, where), f"ignoring ({DATE}) group_left () ({_even_day(where)})")
-    return f"sum without ({DATE}) ({share} >= bool {100 * NEAR_LIMIT_RATIO:g})"
-
-
 def days_near(where: Selection) -> str:
-    """Of the days known, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
-    return by_scope(first_of(_days_near(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    """Of the last 30 days, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
+    known = select(DAYS_NEAR_LIMIT, where)
+    return by_scope(first_of(known, _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
 def scopes_near(where: Selection) -> str:
     """How many scopes of an organisation are consistently near their limits; absent without daily history."""
-    near = f"{by_scope(_days_near(where))} >= {NEAR_LIMIT_DAYS}"
+    near = f"{by_scope(select(DAYS_NEAR_LIMIT, where))} >= {NEAR_LIMIT_DAYS}"
     counted = aggregate("count", ORGANISATION_KEYS, near)
     return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(DAILY, where)), 0))
 
 
 def advice(where: Selection, whole_organisation: Selection) -> str:
     """By scope: 0 where its plan fits, else 1 for an add-on, 2 for part of a plan upgrade; UNLIMITED."""
-    near = f"({by_scope(_days_near(where))} >= bool {NEAR_LIMIT_DAYS})"
+    near = f"({by_scope(select(DAYS_NEAR_LIMIT, where))} >= bool {NEAR_LIMIT_DAYS})"
     keys = ", ".join(ORGANISATION_KEYS)
     several = f"clamp_max({scopes_near(whole_organisation)}, 2)"
     without = by_scope(first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))

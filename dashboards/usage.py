@@ -1,5 +1,7 @@
 """The vendor's usage page: one organisation, a card per scope, daily usage, limits, planning."""
 
+from string import ascii_uppercase
+
 from grafanalib.core import Dashboard
 
 from exporter.links import USAGE_DASHBOARD
@@ -49,6 +51,7 @@ from .theme import (
     PERCENT,
     PLAIN,
     RED,
+    likelihood_steps,
     one_colour,
     rate_steps,
     step,
@@ -91,7 +94,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
                 colour=AMBER,
             )
         ],
-        panels=[*_summary(bands), *_card(bands), *_daily(), *_period(bands), *_rate(), *_planning()],
+        panels=[*_summary(bands), *_card(bands), *_outlook(), *_daily(), *_period(bands), *_rate(), *_planning()],
     )
 
 
@@ -255,7 +258,7 @@ def _facts() -> list[Stat]:
             3,
             unit=FROM_NOW,
         ),
-        _projected(),
+        _forecast(),
         _fact(
             "Data",
             "Whether the numbers are current. Stale: no newer ones were read since then; "
@@ -270,28 +273,106 @@ def _facts() -> list[Stat]:
     ]
 
 
-def _projected() -> Stat:
+def _forecast() -> Stat:
     return Stat(
-        title="Projected",
+        title="Forecast",
         description=(
-            "Requests at the end of the billing period if they go on at the period's present pace. "
-            "Red where that is more than the limit. Not judged in the first tenth of the period."
+            "Requests at the end of the billing period, as likely more as less. Red where that is more than the "
+            "limit. The table below has the range, and when the limit is reached."
         ),
         width=3,
         height=CARD_HEIGHT,
         targets=[
-            instant(queries.projected_within(SCOPES_CHOSEN)),
-            instant(queries.projected_over(SCOPES_CHOSEN)),
+            instant(queries.forecast_within(SCOPES_CHOSEN)),
+            instant(queries.forecast_over(SCOPES_CHOSEN)),
         ],
         defaults={
             "unit": COUNT,
             "decimals": 0,
             "noValue": NO_DATA,
-            "mappings": [words({Mark.TOO_EARLY: "Too early"})],
+            "mappings": [words({Mark.NOT_KNOWN: "Not known"})],
             **fixed(PLAIN),
         },
         overrides=[for_query("B", **fixed(RED))],
         options={"text": {"valueSize": FACT_SIZE}},
+    )
+
+
+# --- will it last
+
+
+def _outlook() -> list[View | Section]:
+    return [section("Will it last"), _forecast_table()]
+
+
+def _forecast_table() -> Table:
+    where = SCOPES_CHOSEN
+    reached = {"Earliest": "earliest", "Likely": "likely", "Latest": "latest"}
+    paces = {"Last hour": "1h", "Last day": "1d", "Last 7 days": "7d"}
+    asked = {
+        "Over the limit": queries.over_limit_percent(where),
+        "Low": queries.forecast(where, "low"),
+        "Forecast": queries.forecast(where, "middle"),
+        "High": queries.forecast(where, "high"),
+        **{name: queries.reached_at(where, estimate) for name, estimate in reached.items()},
+        **{name: queries.pace(where, window) for name, window in paces.items()},
+    }
+    values = [f"Value #{letter}" for letter, _ in zip(ascii_uppercase, asked, strict=False)]
+    return Table(
+        title="Forecast and pace, by scope",
+        description=(
+            "Over the limit: how likely it is reached before the billing period ends. Low, forecast, high: requests "
+            "at its end; 10, 50 and 90 of 100 such periods end below. Earliest, likely, latest: by then the limit is "
+            "reached in 10, 50 and 90 of them. Last hour, day, 7 days: the pace; a dash where it is not known."
+        ),
+        width=24,
+        height=8,
+        targets=[table(query) for query in asked.values()],
+        transformations=[
+            merged(),
+            sorted_by(values[0], descending=True),
+            columns(
+                [SCOPE, *values],
+                {SCOPE: "Scope", **dict(zip(values, asked, strict=True))},
+                hidden=["Time", API, ORGANISATION],
+            ),
+        ],
+        defaults={"unit": COUNT, "decimals": 0, "noValue": "–", **fixed(PLAIN)},
+        overrides=[
+            for_field(
+                "Over the limit",
+                unit=PERCENT,
+                custom__displayMode="color-text",
+                custom__width=110,
+                mappings=[words({**BOUNDLESS, Mark.NOT_KNOWN: "Not known"}, MUTED)],
+                **thresholds(likelihood_steps()),
+            ),
+            *(
+                for_field(name, custom__width=90, mappings=[words({Mark.NOT_KNOWN: "–"}, MUTED)])
+                for name in ("Low", "Forecast", "High")
+            ),
+            *(
+                for_field(
+                    name,
+                    unit="time:ddd D[\u00a0]MMM HH:mm",
+                    custom__width=125,
+                    mappings=[
+                        words({Mark.REACHED: "Reached"}, RED),
+                        words(
+                            {
+                                Mark.NOT_IN_PERIOD: "Not in this period",
+                                Mark.TIME_UNLIMITED: "–",
+                                Mark.TIME_NOT_KNOWN: "Not known",
+                                Mark.TIME_LIMIT_ZERO: "–",
+                            },
+                            MUTED,
+                        ),
+                    ],
+                )
+                for name in reached
+            ),
+            *(for_field(name, unit=PER_MINUTE, decimals=2, custom__width=100) for name in paces),
+        ],
     )
 
 

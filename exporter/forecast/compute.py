@@ -328,7 +328,7 @@ def _when(
             high = middle
         if high - low < timedelta(seconds=30):
             break
-    return high
+    return max(now, high.replace(microsecond=0))
 
 
 def _resolution(reached: Reached, end: datetime, basis: Basis) -> Resolution | None:

@@ -68,7 +68,7 @@ def limit(card: Card, now: datetime, zone: ZoneInfo) -> str:
     if made.limit_state is not LimitState.AHEAD or probability is None:
         return ""
     if made.reached.earliest is None or made.resolution is None:
-        return f"Lasts: {chance(probability)} likely to reach the limit before"
+        return f"Lasts: {chance(probability)} likely to reach the limit"
     earliest = moment(made.reached.earliest, made.resolution, zone)
     if made.reached.likely is None:
         return f"{_first_upper(chance(probability))} likely to reach the limit, not before {_without_on(earliest)}"

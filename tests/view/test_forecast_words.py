@@ -37,8 +37,8 @@ def said(probability: float, reached: Reached, resolution: Resolution | None) ->
 @pytest.mark.parametrize(
     ("probability", "reached", "resolution", "text"),
     [
-        (0.04, Reached(), None, "Lasts: 4% likely to reach the limit before"),
-        (0.0, Reached(), None, "Lasts: under 1% likely to reach the limit before"),
+        (0.04, Reached(), None, "Lasts: 4% likely to reach the limit"),
+        (0.0, Reached(), None, "Lasts: under 1% likely to reach the limit"),
         (
             0.23,
             Reached(at(26)),
