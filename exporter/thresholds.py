@@ -82,6 +82,10 @@ PROJECTED_NEAR_RATIO = 0.20
 PROJECTED_CLEARED_PROBABILITY = 0.50
 PROJECTED_FOR_SECONDS = 3600
 
+# A job fits if it is this likely that it and the usual use stay within the limit until it has to be done, and if the
+# limit is then not more likely than not (PROJECTED_CLEARED_PROBABILITY) reached before the period ends.
+FITS_PROBABILITY = 0.90
+
 # Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
 PAGING_MIN_PERIOD_SECONDS = 86_400
 

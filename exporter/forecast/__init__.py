@@ -1,11 +1,12 @@
 """Will it last: what a scope will have used at its period's end, how likely it reaches its limit before, and when.
 
-    known -> recent (paces), days (what days bring) -> compute -> forecast -> alert
+    known -> recent (paces), days (what days bring) -> compute -> forecast -> alert, fits
 
 Pure, and of the standard library only. How it works and what it is worth: docs/forecast.md.
 """
 
 from exporter.forecast.compute import forecast, limit_state, rounded
+from exporter.forecast.fits import Answer, Fit, Why, fits
 from exporter.forecast.model import (
     NO_PACES,
     Basis,
@@ -22,8 +23,10 @@ from exporter.forecast.near_limit import days_near_limit
 
 __all__ = [
     "NO_PACES",
+    "Answer",
     "Basis",
     "Estimates",
+    "Fit",
     "Forecast",
     "Known",
     "LimitState",
@@ -31,7 +34,9 @@ __all__ = [
     "Reached",
     "Resolution",
     "Unknown",
+    "Why",
     "days_near_limit",
+    "fits",
     "forecast",
     "limit_state",
     "rounded",

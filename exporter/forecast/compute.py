@@ -52,26 +52,48 @@ _STEPS = 10_000
 
 def forecast(known: Known) -> Forecast:
     """Whether the allowance lasts until the period's end; Forecast.unknown says why that cannot be said."""
+    blank, ahead = _prepared(known)
+    if ahead is None or known.period is None:
+        return blank
+    if blank.limit_state is not LimitState.AHEAD or known.limit is None:
+        certain = 1.0 if blank.limit_state is LimitState.REACHED else None
+        requests = _estimates(known.requests, ahead.spread(known.period.end))
+        return replace(blank, requests=requests, over_limit_probability=certain)
+    return _against_limit(_Race(known, known.limit - known.requests, ahead), blank)
+
+
+def reached_by(known: Known, moment: datetime) -> float | None:
+    """The probability that the limit is reached by a moment of the period; None where that is not known.
+
+    ValueError without a limit.
+    """
+    if known.limit is None:
+        raise ValueError("without a limit there is nothing to reach")
+    blank, ahead = _prepared(known)
+    if ahead is None:
+        return None
+    if blank.limit_state is LimitState.REACHED:
+        return 1.0
+    return _probability(_Race(known, known.limit - known.requests, ahead).by(min(moment, ahead.end)))
+
+
+def _prepared(known: Known) -> tuple[Forecast, "_Ahead | None"]:
+    """What can be said without looking at the limit, and what comes; None where the one says why it is not known."""
     state = limit_state(known.requests, known.limit)
     if known.suspect:
-        return Forecast(state, Basis(), unknown=Unknown.SUSPECT)
+        return Forecast(state, Basis(), unknown=Unknown.SUSPECT), None
     recent = Recent(known.points, known.period)
     basis = Basis(update_seconds=recent.update_seconds)
     blank = Forecast(state, basis, _paces(known, recent))
     unknown = _no_period(known)
     if known.period is None or unknown is not None:
-        return replace(blank, unknown=unknown)
+        return replace(blank, unknown=unknown), None
     seen = _days(known, known.period, recent)
     basis = replace(basis, days=_whole(seen), weekdays=len({day.weekday for day in seen if day.exact}))
     expected = _expected(known, known.period, seen)
     if expected is None:
-        return replace(blank, basis=basis, unknown=Unknown.TOO_EARLY)
-    ahead = _Ahead(known, known.period, expected, recent)
-    if state is not LimitState.AHEAD or known.limit is None:
-        certain = 1.0 if state is LimitState.REACHED else None
-        requests = _estimates(known.requests, ahead.spread(known.period.end))
-        return replace(blank, basis=basis, requests=requests, over_limit_probability=certain)
-    return _against_limit(known, known.limit, ahead, recent, replace(blank, basis=basis))
+        return replace(blank, basis=basis, unknown=Unknown.TOO_EARLY), None
+    return replace(blank, basis=basis), _Ahead(known, known.period, expected, recent)
 
 
 def limit_state(requests: float, limit: float | None) -> LimitState:
@@ -188,7 +210,7 @@ class _Ahead:
     """
 
     def __init__(self, known: Known, period: BillingPeriod, expected: Outlook, recent: Recent) -> None:
-        self.expected = expected
+        self.expected, self.recent = expected, recent
         self.start, self.end = known.now, period.end
         part = recent.part_of_day(known.now, known.zone)
         if _a_day_behind(known, recent):
@@ -260,24 +282,34 @@ def _lead(rest: float, recent: Recent) -> _Lead | None:
     return None
 
 
-def _against_limit(known: Known, limit: float, ahead: _Ahead, recent: Recent, blank: Forecast) -> Forecast:
-    rest = limit - known.requests
-    lead = _lead(rest, recent)
-    if lead is not None and known.now + timedelta(minutes=lead.minutes) >= ahead.end:
-        lead = None
-    spread = ahead.spread(ahead.end)
-    requests = _estimates(
-        known.requests, spread if lead is None else _after_lead(spread, lead, rest, ahead.end - known.now)
-    )
+class _Race:
+    """Usage on its way through the rest of the limit."""
 
-    def reached_by(moment: datetime) -> float:
-        by_days = ahead.spread(moment).at_least(rest)
-        if lead is None:
+    def __init__(self, known: Known, rest: float, ahead: _Ahead) -> None:
+        self.known, self.rest, self.ahead = known, rest, ahead
+        lead = _lead(rest, ahead.recent)
+        ends_before = lead is not None and known.now + timedelta(minutes=lead.minutes) < ahead.end
+        self.lead = lead if ends_before else None
+
+    def by(self, moment: datetime) -> float:
+        """The probability that the rest is used up by then."""
+        by_days = self.ahead.spread(moment).at_least(self.rest)
+        if self.lead is None:
             return by_days
-        by_pace = lead.exhausted_by((moment - known.now).total_seconds() / 60)
-        return lead.believed * by_pace + (1 - lead.believed) * by_days
+        by_pace = self.lead.exhausted_by((moment - self.known.now).total_seconds() / 60)
+        return self.lead.believed * by_pace + (1 - self.lead.believed) * by_days
 
-    reached = Reached(*(_when(reached_by, part, known.now, ahead.moments) for part in _QUANTILES))
+    def requests(self) -> Estimates:
+        """At the period's end."""
+        spread = self.ahead.spread(self.ahead.end)
+        if self.lead is not None:
+            spread = _after_lead(spread, self.lead, self.rest, self.ahead.end - self.known.now)
+        return _estimates(self.known.requests, spread)
+
+
+def _against_limit(race: _Race, blank: Forecast) -> Forecast:
+    lead, end = race.lead, race.ahead.end
+    reached = Reached(*(_when(race.by, part, race.known.now, race.ahead.moments) for part in _QUANTILES))
     basis = replace(
         blank.basis,
         last_hour=lead is not None and lead.by_hour,
@@ -286,10 +318,10 @@ def _against_limit(known: Known, limit: float, ahead: _Ahead, recent: Recent, bl
     return replace(
         blank,
         basis=basis,
-        requests=requests,
-        over_limit_probability=_probability(reached_by(ahead.end)),
+        requests=race.requests(),
+        over_limit_probability=_probability(race.by(end)),
         reached=reached,
-        resolution=_resolution(reached, ahead.end, basis),
+        resolution=_resolution(reached, end, basis),
     )
 
 
@@ -314,15 +346,15 @@ def _after_lead(spread: Spread, lead: _Lead, rest: float, left: timedelta) -> Sp
 
 
 def _when(
-    reached_by: Callable[[datetime], float], part: float, now: datetime, moments: Sequence[datetime]
+    by: Callable[[datetime], float], part: float, now: datetime, moments: Sequence[datetime]
 ) -> datetime | None:
     """When the limit is reached with this probability; None where it is not until the last of the moments."""
-    if reached_by(moments[-1]) < part:
+    if by(moments[-1]) < part:
         return None
     low, high = now, moments[-1]
     for _ in range(_HALVINGS):
         middle = low + (high - low) / 2
-        if reached_by(middle) < part:
+        if by(middle) < part:
             low = middle
         else:
             high = middle

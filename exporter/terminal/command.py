@@ -5,8 +5,6 @@ import os
 import sys
 from enum import IntEnum
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import urlsplit
 
 import click
 import requests
@@ -19,12 +17,9 @@ from exporter.errors import ConfigError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
+from exporter.terminal.running import DEFAULT_URL, Unavailable, ask, foreign, refused, without_credentials
 from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.view.usage_json import UsageDocument, from_json, to_json
-
-DEFAULT_URL = "http://localhost:10190"  # where an exporter serves by default
-# An exporter answers at once or, with very many scopes, within seconds.
-_TIMEOUT_SECONDS = 15
 
 EXAMPLE = """\b
 Examples:
@@ -42,10 +37,6 @@ class ExitCode(IntEnum):
     WARNING = 1
     CRITICAL = 2
     UNKNOWN = 3
-
-
-class _Unavailable(Exception):  # noqa: N818 - the message is for the user
-    """There is nothing to show; the message says why."""
 
 
 @click.command(epilog=EXAMPLE)
@@ -109,7 +100,7 @@ def usage(
             document, troubles = _polled(config_file or config_file_of_group(context), organisations)
         else:
             document = _asked(url, organisations)
-    except (ConfigError, _Unavailable) as error:
+    except (ConfigError, Unavailable) as error:
         click.echo(str(error), err=True)
         sys.exit(ExitCode.UNKNOWN if with_exit_code else 1)
     _show(document, troubles, output)
@@ -170,34 +161,24 @@ def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDoc
 
 
 def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:
-    where = _without_credentials(url)
-    try:
-        response = requests.get(
-            f"{url.rstrip('/')}/api/v1/usage", params={"organisation": organisations}, timeout=_TIMEOUT_SECONDS
-        )
-    except requests.RequestException:
-        raise _Unavailable(f"no exporter answers at {where}; --url names another, --once polls without one") from None
+    response = ask(
+        url,
+        "/api/v1/usage",
+        {"organisation": organisations},
+        otherwise="--url names another, --once polls without one",
+    )
     if response.status_code != requests.codes.ok:
-        raise _Unavailable(f"{where} answered {response.status_code} {response.reason}")
+        raise refused(url, response)
     try:
         document = from_json(response.content)
     except ValueError as error:
-        raise _Unavailable(f"{where} is no api-usage-exporter of this version: {error}") from None
+        raise foreign(url, error) from None
     known = {name for found in document.organisations for name in (found.organisation, found.organisation_id)}
-    _refuse_unknown(organisations, known, f"watched at {where}")
+    _refuse_unknown(organisations, known, f"watched at {without_credentials(url)}")
     return document
 
 
 def _refuse_unknown(organisations: tuple[str, ...], known: set[str], where: str) -> None:
     for organisation in organisations:
         if organisation not in known:
-            _unavailable(f"no organisation called {organisation!r} is {where}")
-
-
-def _unavailable(message: str) -> NoReturn:
-    raise _Unavailable(message)
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            raise Unavailable(f"no organisation called {organisation!r} is {where}")
