@@ -17,7 +17,7 @@ from exporter.errors import ConfigError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
-from exporter.terminal.running import DEFAULT_URL, Unavailable, ask, foreign, refused, without_credentials
+from exporter.terminal.running import Unavailable, ask, foreign, refused, url_option, without_credentials
 from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.view.usage_json import UsageDocument, from_json, to_json
 
@@ -40,13 +40,7 @@ class ExitCode(IntEnum):
 
 
 @click.command(epilog=EXAMPLE)
-@click.option(
-    "--url",
-    default=DEFAULT_URL,
-    show_default=True,
-    show_envvar=True,
-    help="The running exporter to ask; may hold USER:PASSWORD@.",
-)
+@url_option
 @click.option(
     "--config.file",
     "config_file",

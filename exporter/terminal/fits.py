@@ -8,7 +8,7 @@ import requests
 
 from exporter.forecast import Answer
 from exporter.terminal.draw import safe
-from exporter.terminal.running import DEFAULT_URL, Unavailable, ask, foreign, refused
+from exporter.terminal.running import Unavailable, ask, foreign, refused, url_option
 from exporter.thresholds import FITS_PROBABILITY, PROJECTED_CLEARED_PROBABILITY
 from exporter.view import fits_words
 from exporter.view.fits import from_json
@@ -52,13 +52,7 @@ _EXIT_CODES = {Answer.YES: ExitCode.YES, Answer.NO: ExitCode.NO, Answer.NOT_KNOW
 )
 @click.option("--organisation", default="", help="Whose scope it is, by name or id, where several have one.")
 @click.option("--api", default="", help="Which api's scope it is, where several have one.")
-@click.option(
-    "--url",
-    default=DEFAULT_URL,
-    show_default=True,
-    show_envvar=True,
-    help="The running exporter to ask; may hold USER:PASSWORD@.",
-)
+@url_option
 @click.option(
     "--output",
     type=click.Choice(["text", "json"]),

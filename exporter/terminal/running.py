@@ -3,9 +3,20 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+import click
 import requests
 
-DEFAULT_URL = "http://localhost:10190"  # where an exporter serves by default
+# Where an exporter serves by default.
+_DEFAULT_URL = "http://localhost:10190"
+# One for all commands that ask.
+url_option = click.option(
+    "--url",
+    envvar="API_USAGE_EXPORTER_URL",
+    default=_DEFAULT_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The running exporter to ask; may hold USER:PASSWORD@.",
+)
 # An exporter answers at once or, with very many scopes, within seconds.
 _TIMEOUT_SECONDS = 15
 

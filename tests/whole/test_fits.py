@@ -114,6 +114,13 @@ def test_a_scope_that_may_still_be_read_is_not_known(url: str, watched: Watched,
     assert (done.exit_code, done.stderr) == (3, "no scope 'Maps' is known, but nothing current is known of Late\n")
 
 
+def test_the_exporter_may_come_from_the_environment(url: str) -> None:
+    variable = {"API_USAGE_EXPORTER_URL": url}
+    done = CliRunner().invoke(main, ["fits", "--scope=Maps", "--requests=500"], env=variable)
+    assert done.exit_code == 0
+    assert "Acme (vendor)" in CliRunner().invoke(main, ["usage"], env=variable).output
+
+
 def test_without_an_exporter_it_is_not_known() -> None:
     done = run("http://user:secret@127.0.0.1:9", "--scope=Maps", "--requests=1")
     assert done.exit_code == 3
