@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import exp, floor, log
 
 from exporter.forecast.days import WEEK as _WEEK
-from exporter.forecast.days import Day, Level, Outlook, outlook
+from exporter.forecast.days import NOTHING, Day, Level, Outlook, outlook
 from exporter.forecast.model import (
     Basis,
     Estimates,
@@ -195,7 +195,7 @@ def _expected(known: Known, period: BillingPeriod, days: Sequence[Day]) -> Outlo
         return outlook(days)
     if elapsed < _LEAST_ELAPSED * length or length >= _SHORT:
         return None
-    if not known.requests:
+    if known.requests < NOTHING:
         return Outlook((1.0,) * 7, (), 0.0)
     # The less has passed, the less it says of the rest; and few requests come by chance.
     noise = _UNSEEN_NOISE * (length / elapsed) + 1 / known.requests

@@ -24,7 +24,7 @@ from exporter.forecast import (
 from exporter.forecast.alert import Ticket, ticket_after
 from exporter.forecast.days import Day, week_shape
 from exporter.forecast.recent import Recent
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage
+from exporter.model import LARGEST_COUNT, LEAST_LIMIT, BillingPeriod, DailyUsage, ScopeUsage
 from exporter.thresholds import NEAR_LIMIT_RATIO, PROJECTED_FOR_SECONDS
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -405,6 +405,10 @@ def knowns(draw: st.DrawFn) -> Known:
     return Known(now, zone, requests, limit, NOVEMBER, days, points)
 
 
+counts = st.floats(0, LARGEST_COUNT) | st.floats(0, 1e-10) | st.integers(0, 1000).map(float)
+limits = st.none() | st.just(0.0) | st.floats(LEAST_LIMIT, LARGEST_COUNT) | st.integers(1, 1000).map(float)
+
+
 class TestAlways:
     @given(knowns())
     def test_it_is_in_order_and_contradicts_itself_nowhere(self, known: Known) -> None:
@@ -421,6 +425,18 @@ class TestAlways:
         if found.limit_state is LimitState.AHEAD and probability is not None:
             said = [moment is not None for moment in astuple(found.reached)]
             assert said == [probability >= part for part in (0.1, 0.5, 0.9)]
+
+    @given(knowns(), counts, limits, st.integers(1, 10**8), st.integers(1, 10**8))
+    def test_no_count_and_no_period_is_too_large_or_too_small(
+        self, known: Known, requests: float, limit: float | None, passed: int, left: int
+    ) -> None:
+        """A forecast that fails would cost the poll."""
+        period = BillingPeriod(known.now - timedelta(seconds=passed), known.now + timedelta(seconds=left))
+        days = tuple(replace(day, requests=day.requests * requests % LARGEST_COUNT) for day in known.days)
+        found = forecast(replace(known, requests=requests, limit=limit, period=period, days=days))
+        assert (found.requests is None) == (found.unknown is not None)
+        if found.requests is not None:
+            assert requests <= found.requests.low <= found.requests.middle <= found.requests.high
 
     @given(knowns(), st.floats(1.01, 10))
     def test_a_higher_limit_is_never_likelier_reached(self, known: Known, factor: float) -> None:
