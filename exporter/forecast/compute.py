@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import exp, floor, log
 
-from exporter.forecast.days import WEEK as _WEEK
 from exporter.forecast.days import NOTHING, Day, Level, Outlook, outlook
+from exporter.forecast.days import WEEK as _WEEK
 from exporter.forecast.model import (
     Basis,
     Estimates,
