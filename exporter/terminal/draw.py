@@ -157,6 +157,7 @@ def _facts(card: Card, now: datetime, zone: ZoneInfo) -> Iterator[str]:
     refused = words.rejected(card)
     yield f"Rate limit {words.rate_limit(card)}{f', {refused}' if refused else ''}"
     yield f"{words.time_left(card.period, now)}{f' ({words.period(card.period, zone)})' if card.period else ''}"
+    yield f"Pace: {forecast_words.pace(card)}"
     yield f"Forecast: {forecast_words.requests(card)}"
 
 

@@ -44,7 +44,7 @@ def _why(document: FitDocument) -> str:
     if fit.why is Why.LIKELY:
         return f"{fits} likely to fit beside the usual use."
     if fit.why is Why.TOO_UNSURE:
-        return f"only {fits} likely to fit beside the usual use; {FITS_PROBABILITY:.0%} is wanted."
+        return f"{fits} likely to fit beside the usual use; {FITS_PROBABILITY:.0%} is wanted."
     if fit.why is Why.OLD:
         return f"the data is too old, read {ago(document.fetched_at, document.time)}."
     return _WHY[fit.why]

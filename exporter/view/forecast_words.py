@@ -148,7 +148,7 @@ def _windows(paces: Paces) -> dict[str, float | None]:
 def basis(card: Card) -> str:
     """On what the forecast rests; "" where there is none."""
     made = card.forecast
-    if made.unknown is not None:
+    if made.unknown is not None or made.limit_state is LimitState.NONE_ALLOWED or card.requests == card.limit:
         return ""
     rests = [f"{made.basis.days} whole day{'' if made.basis.days == 1 else 's'}" if made.basis.days else ""]
     if made.basis.last_hour or made.basis.last_day:
