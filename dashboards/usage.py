@@ -348,19 +348,19 @@ def _forecast_table() -> Table:
                 **thresholds(likelihood_steps()),
             ),
             *(
-                for_field(name, custom__width=90, mappings=[words({Mark.NOT_KNOWN: "–"}, MUTED)])
+                for_field(name, custom__width=80, mappings=[words({Mark.NOT_KNOWN: "–"}, MUTED)])
                 for name in ("Low", "Forecast", "High")
             ),
             *(
                 for_field(
                     name,
-                    unit="time:ddd D[\u00a0]MMM HH:mm",
-                    custom__width=125,
+                    unit="time:D[\u00a0]MMM HH:mm",
+                    custom__width=110,
                     mappings=[
                         words({Mark.REACHED: "Reached"}, RED),
                         words(
                             {
-                                Mark.NOT_IN_PERIOD: "Not in this period",
+                                Mark.NOT_IN_PERIOD: "Not in period",
                                 Mark.TIME_UNLIMITED: "–",
                                 Mark.TIME_NOT_KNOWN: "Not known",
                                 Mark.TIME_LIMIT_ZERO: "–",
@@ -371,7 +371,7 @@ def _forecast_table() -> Table:
                 )
                 for name in reached
             ),
-            *(for_field(name, unit=PER_MINUTE, decimals=2, custom__width=100) for name in paces),
+            *(for_field(name, unit=PER_MINUTE, decimals=2, custom__width=90) for name in paces),
         ],
     )
 
