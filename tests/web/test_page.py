@@ -23,6 +23,7 @@ PAGES = (
     "/?organisation=nobody",
     "/metrics",
     "/api/v1/usage",
+    "/api/v1/fits?scope=Maps&requests=1",
     "/api/v1/status/config",
     "/-/healthy",
     "/-/ready",
