@@ -136,13 +136,22 @@ def pace(card: Card) -> str:
     unit, minutes = next(
         ((name, size) for name, size in (("a minute", 1), ("an hour", 60)) if most * size >= 1), ("a day", 1440)
     )
-    texts = [f"{about(value * minutes)} {name}" for name, value in known.items()]
-    texts[0] = texts[0].replace(" in ", f" {unit} in ", 1)
+    (first, value), *others = known.items()
+    texts = [
+        f"{about(value * minutes)} {unit} {first}",
+        *(f"{about(each * minutes)} {name}" for name, each in others),
+    ]
     return ", ".join(texts) + (f"; {seldom}" if seldom else "")
 
 
 def _windows(paces: Paces) -> dict[str, float | None]:
-    return {"in the last hour": paces.hour, "in the last day": paces.day, "in the last 7 days": paces.week}
+    lately = paces.recent if paces.hour is None else None
+    return {
+        "lately": lately,
+        "in the last hour": paces.hour,
+        "in the last day": paces.day,
+        "in the last 7 days": paces.week,
+    }
 
 
 def basis(card: Card) -> str:

@@ -131,6 +131,7 @@ def test_every_reason_has_words(reason: Unknown) -> None:
     ("paces", "updates", "text"),
     [
         (Paces(31, 30, 28, 25.25), None, "30 a minute in the last hour, 28 in the last day, 25.2 in the last 7 days"),
+        (Paces(recent=120, week=0.25), None, "120 a minute lately, 0.2 in the last 7 days"),
         (Paces(day=0.5, week=0.25), None, "30 an hour in the last day, 15 in the last 7 days"),
         (Paces(0, 0, 0, 0), None, "0 a day in the last hour, 0 in the last day, 0 in the last 7 days"),
         (Paces(day=2), 2700.0, "2 a minute in the last day; the vendor updates its figures about every 45 minutes"),
