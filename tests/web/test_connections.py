@@ -1,19 +1,21 @@
 """Connections that do not behave: each is bounded in time and size, and none is in the way of others."""
 
+import asyncio
 import contextlib
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 import requests
+import uvloop
 
 from exporter.web import asgi
-from exporter.web.asgi import Receive, Scope, Send
+from exporter.web.asgi import Message, Receive, Scope, Send
 from exporter.web.connections import Bounds
 from tests.support.asgi import serve_asgi
 from tests.support.watched import Watched, days, scope, targets_of
@@ -28,7 +30,7 @@ GET_LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
 async def app(scope: Scope, _: Receive, send: Send) -> None:
     if scope["path"] == "/large":
         await asgi.start(send, HTTPStatus.OK, len(LARGE), ())
-        await asgi.send_whole(send, LARGE)
+        await asgi.send_whole(scope, send, LARGE)
     else:
         await asgi.answer(send, HTTPStatus.OK, b"small")
 
@@ -81,6 +83,24 @@ def _is_open(ours: int, theirs: int) -> bool:
         (int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16)) == (theirs, ours) and row[3] in ("01", "08")
         for row in rows
     )
+
+
+@pytest.mark.parametrize(
+    ("loop", "scheme", "writes"),
+    [(uvloop.new_event_loop, "http", 1), (uvloop.new_event_loop, "https", 62), (asyncio.new_event_loop, "http", 62)],
+)
+def test_a_large_body_is_one_write_where_nothing_copies_what_a_client_is_slow_to_take(
+    loop: Callable[[], asyncio.AbstractEventLoop], scheme: str, writes: int
+) -> None:
+    bodies: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        bodies.append(message["body"])
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asgi.send_whole({"scheme": scheme}, send, LARGE))
+    assert b"".join(bodies) == LARGE
+    assert len(bodies) == writes
 
 
 @pytest.mark.parametrize(
