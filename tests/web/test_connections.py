@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -151,6 +152,19 @@ def test_who_leaves_while_several_requests_are_answered_is_no_error(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+def test_an_answer_that_the_server_s_end_cuts_off_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    asked = threading.Event()
+
+    async def never(_: Scope, __: Receive, ___: Send) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    with serve_asgi(never) as url, connect(address_of(url)) as client:
+        client.sendall(GET_SMALL)
+        assert asked.wait(10)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_who_sends_no_more_is_answered(address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=10) as client:
         client.sendall(GET_SMALL + GET_LARGE)
@@ -203,6 +217,27 @@ def test_requests_without_end_are_refused(address: tuple[str, int], sent: bytes)
         with contextlib.suppress(ConnectionError):
             client.sendall(sent)
         assert seconds_until_closed(client, address) < 0.9
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 5_000_000])
+def test_a_body_that_is_too_large_is_answered_so(size: int) -> None:
+    with serve_asgi(app, bounds=Bounds(exchange=10)) as url:
+        answer = requests.post(f"{url}/small", data=b"a" * size, timeout=10)
+    assert (answer.status_code, answer.text) == (413, "The request is too large.\r\n")
+
+
+def test_chunks_that_become_too_large_leave_an_answer(address: tuple[str, int]) -> None:
+    head = b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%s\r\n" % (50_000, b"a" * 50_000)
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(head + chunk * 3)
+        client.sendall(chunk * 30)
+        answer = b"".join(iter(partial(client.recv, 65_536), b""))
+    # Which of the two depends on how much of it came at once; one, and whole.
+    assert re.fullmatch(
+        rb"HTTP/1.1 (200 OK\r\n.*\r\nsmall|413 .*\r\n\r\nThe request is too large.\r\n)", answer, re.DOTALL
+    )
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_length_and_chunks_together_close_the_connection(address: tuple[str, int]) -> None:
