@@ -35,6 +35,7 @@ class Bounds:
 
 
 _MOST_IN_ADVANCE = 16
+_MOST_PASSED_OVER = 16 * 1024 * 1024
 # An answer's beginning waits for the body, to be written with it; of anything larger it is known when it was taken.
 _UNWRITTEN_BYTES = 1024
 
@@ -150,7 +151,11 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
-            return  # the rest of what it was sending: unread, it would take the answer with it
+            # The rest of what it was sending: unread, it would take the answer with it.
+            self._received += len(data)
+            if self._received > _MOST_PASSED_OVER:
+                self.transport.abort()
+            return
         if not self._in_exchange:
             self._progress(in_exchange=True)
         self._received += len(data)

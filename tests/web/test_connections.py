@@ -226,6 +226,15 @@ def test_a_body_that_is_too_large_is_answered_so(size: int) -> None:
     assert (answer.status_code, answer.text) == (413, "The request is too large.\r\n")
 
 
+def test_a_body_without_end_is_cut_off() -> None:
+    """Long before its time is up."""
+    head = b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n"
+    with serve_asgi(app) as url, socket.create_connection(address_of(url), timeout=10) as client:
+        client.sendall(head)
+        with pytest.raises(ConnectionError):
+            client.sendall(bytes(100_000_000))
+
+
 def test_chunks_that_become_too_large_leave_an_answer(address: tuple[str, int]) -> None:
     head = b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n%s\r\n" % (50_000, b"a" * 50_000)
