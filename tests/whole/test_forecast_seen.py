@@ -94,10 +94,10 @@ def an_ended_period(watched: Watched) -> None:
 @pytest.mark.parametrize(
     ("happens", "expected", "limit", "pace"),
     [
-        (steady, r"about 3,0\d0 \(2,9\d\d to 3,0\d0\), 10\d% of the limit|about 3,0\d0 needed", "likely to reach", "4.2 an hour in the last 7 days"),
+        (steady, r"about 3,0\d0 \(2,9\d\d to 3,0\d0\), 10\d% of the limit|about 3,0\d0 needed", "likely to reach", "4 an hour lately, 4.2 in the last 7 days"),
         (unlimited, r"about 3,0\d0 \(2,9\d0 to 3,0\d0\)", "", "last 7 days"),
         (without_a_period, "not known: the vendor reports no billing period", "", "last 7 days"),
-        (an_hours_quota, r"about 47 \(\d\d to \d\d\), 46.9% of the limit", "Lasts: 1% likely", "not known yet"),
+        (an_hours_quota, r"about 47 \(\d\d to \d\d\), 46.9% of the limit", "Lasts: 1% likely", "12 an hour lately"),
         (a_first_day, "not known yet: too little has been seen", "", "not known yet"),
         (a_gap, r"about 3,0\d0", "likely to reach the limit", "4.4 an hour in the last day"),
         (a_suspect_value, "not known: the vendor's newest count contradicts those before", "", "not known yet"),
