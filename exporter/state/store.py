@@ -21,6 +21,7 @@ from exporter.state.points import Point
 from exporter.state.saved import Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
+from exporter.turns import COMPUTING
 
 Key = tuple[str, str]
 
@@ -336,11 +337,12 @@ class Store:
         )
 
     def _points_read(self, account: Account, points: Mapping[str, Sequence[Point]]) -> None:
-        self._change(
-            account[:2],
-            lambda state: state.with_points(points) if state.target.account == account else None,
-            save=False,
-        )
+        with COMPUTING:
+            self._change(
+                account[:2],
+                lambda state: state.with_points(points) if state.target.account == account else None,
+                save=False,
+            )
 
     def _changed(self, states: Sequence[OrganisationState]) -> None:
         for listener in self._listeners:
