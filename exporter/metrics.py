@@ -106,6 +106,12 @@ LIMIT_CHANGED = Metric(
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
 )
+SCOPE_MISSING = Metric(
+    name="api_usage_scope_missing",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="1 while good answers lack this scope although its period goes on, else 0; its last values stay published.",
+)
 READ_TIME = Metric(
     name="api_usage_read_timestamp_seconds",
     kind="gauge",
@@ -278,6 +284,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SUSPECT,
     LIMIT_CHANGED,
     READ_TIME,
+    SCOPE_MISSING,
     UP,
     POLL_FAILING,
     STALE,
