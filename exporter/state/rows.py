@@ -139,8 +139,8 @@ class Rows:
         written = self._written.get(account) or self._known(connection, account)
         failure = saved.failure
         connection.execute(
-            "UPDATE accounts SET time_zone = ?, terms = ?, listing = ?, last_success = ?, failure_reason = ?, failure_message = ?,"
-            " failure_at = ? WHERE id = ?",
+            "UPDATE accounts SET time_zone = ?, terms = ?, listing = ?, last_success = ?, failure_reason = ?,"
+            " failure_message = ?, failure_at = ? WHERE id = ?",
             (
                 saved.time_zone,
                 saved.terms,
@@ -175,7 +175,8 @@ class Rows:
         usage = scope.usage
         period = usage.period
         connection.execute(
-            "UPDATE scopes SET reported = 1, absent_since = ?, absent_answers = ?, read_at = ?, requests = ?, request_limit = ?, scope_id = ?, plan = ?,"
+            "UPDATE scopes SET reported = 1, absent_since = ?, absent_answers = ?,"
+            " read_at = ?, requests = ?, request_limit = ?, scope_id = ?, plan = ?,"
             " unit = ?, rate_limit_per_minute = ?, rejected = ?, period_start = ?, period_end = ?,"
             " period_configured = ?, daily_source = ?, trust = ? WHERE id = ?",
             (
@@ -308,7 +309,8 @@ class Rows:
 
 
 _SCOPES = """
-SELECT id, name, reported, absent_since, absent_answers, read_at, requests, request_limit, scope_id, plan, unit, rate_limit_per_minute, rejected,
+SELECT id, name, reported, absent_since, absent_answers,
+    read_at, requests, request_limit, scope_id, plan, unit, rate_limit_per_minute, rejected,
     period_start, period_end, period_configured, daily_source, trust
 FROM scopes WHERE account = ? ORDER BY id"""
 _OF_ACCOUNT = "scope IN (SELECT id FROM scopes WHERE account = ?)"

@@ -40,8 +40,8 @@ class Saved:
     """An organisation's state. watched, ledger: by scope; also of scopes that are not reported now.
 
     ledger: the newest changes, ascending by time. time_zone: IANA name, of its days.
-    terms: digest of how limits and plans were read. absences: by name, of the scopes that the last good answer lacked.
-    listing: digest of how the last good answer's scopes were listed.
+    terms: digest of how limits and plans were read.
+    absences: by name, of the scopes that the last good answer lacked. listing: digest of how its scopes were listed.
     """
 
     last_success: datetime | None
