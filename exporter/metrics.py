@@ -26,6 +26,7 @@ ROUTE = "route"
 CODE = "code"
 SHARD = "shard"
 SHARDS = "shards"
+INDEX = "index"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -275,6 +276,12 @@ SHARD_INFO = Metric(
     labels=(SHARD, SHARDS),
     help="Always 1: which part of the organisations this exporter watches, counted from 0, and of how many parts.",
 )
+SHARD_EXPECTED = Metric(
+    name="api_usage_exporter_shard_expected",
+    kind="gauge",
+    labels=(INDEX, SHARDS),
+    help="Always 1: each shard that there ought to be, by this exporter's --shard.",
+)
 WEB_CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_web_config_last_reload_successful",
     kind="gauge",
@@ -348,6 +355,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SAVED_TIME,
     BUILD_INFO,
     SHARD_INFO,
+    SHARD_EXPECTED,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,
     CERTIFICATE_EXPIRY,
