@@ -215,8 +215,10 @@ def test_a_usage_alert_does_not_end_before_it_is_said_that_the_exporter_is_down(
             series(metrics.REQUESTS): gone.replace("1", "97"),
             series(metrics.LIMIT): gone.replace("1", "100"),
             series(metrics.READ_TIME): gone,
-            **{name: scraped(value, "stale") for name, value in
-               ((series(metrics.PERIOD_START), "0"), (series(metrics.PERIOD_END), str(30 * DAY)))},
+            **{
+                name: scraped(value, "stale")
+                for name, value in ((series(metrics.PERIOD_START), "0"), (series(metrics.PERIOD_END), str(30 * DAY)))
+            },
         },
         samples={
             (
