@@ -20,8 +20,13 @@ DAILY_SOURCE = "daily_source"
 TERM = "term"
 DIRECTION = "direction"
 PREVIOUS = "previous"
+ESTIMATE = "estimate"
+WINDOW = "window"
 ROUTE = "route"
 CODE = "code"
+SHARD = "shard"
+SHARDS = "shards"
+INDEX = "index"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -103,6 +108,51 @@ LIMIT_CHANGED = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
+)
+SCOPE_MISSING = Metric(
+    name="api_usage_scope_missing",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="1 while good answers lack this scope although its period goes on, else 0; its last values stay published.",
+)
+FORECAST_REQUESTS = Metric(
+    name="api_usage_forecast_requests",
+    kind="gauge",
+    labels=(*OF_SCOPE, ESTIMATE),
+    help="Requests at the billing period's end: low, middle, high (10, 50, 90 of 100 such periods end below).",
+)
+FORECAST_LIMIT_REACHED = Metric(
+    name="api_usage_forecast_limit_reached_timestamp_seconds",
+    kind="gauge",
+    labels=(*OF_SCOPE, ESTIMATE),
+    help="When the limit is reached, in Unix time: earliest, likely, latest (by then it is in 10, 50, 90 of 100 such "
+    "periods); absent where it is not reached before the period ends, or is already.",
+)
+FORECAST_PROBABILITY = Metric(
+    name="api_usage_forecast_over_limit_probability",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="How likely the limit is reached before the billing period ends, 0 to 1; 1 once it is; absent if unknown.",
+)
+PACE = Metric(
+    name="api_usage_pace_requests_per_minute",
+    kind="gauge",
+    labels=(*OF_SCOPE, WINDOW),
+    help="Requests a minute over the last 1h, 1d, 7d, and recent (15 minutes, or two polls where these are rarer); "
+    "each absent where it is not known, as where the vendor updates its figures too seldom.",
+)
+DAYS_NEAR_LIMIT = Metric(
+    name="api_usage_days_near_limit",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="Of the last 30 days, those that would use 75 % of the limit or more if the whole billing period were like "
+    "them; absent without a limit or a period.",
+)
+READ_TIME = Metric(
+    name="api_usage_read_timestamp_seconds",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="When this scope was last read, in Unix time; its own, whatever becomes of the organisation's others.",
 )
 UP = Metric(name="api_usage_up", kind="gauge", labels=OF_ORGANISATION, help="1 if the last poll worked, 0 if not.")
 POLL_FAILING = Metric(
@@ -220,6 +270,18 @@ BUILD_INFO = Metric(
     labels=("version", "pythonversion"),
     help="Always 1: the exporter's version and the Python it runs on.",
 )
+SHARD_INFO = Metric(
+    name="api_usage_exporter_shard_info",
+    kind="gauge",
+    labels=(SHARD, SHARDS),
+    help="Always 1: which part of the organisations this exporter watches, counted from 0, and of how many parts.",
+)
+SHARD_EXPECTED = Metric(
+    name="api_usage_exporter_shard_expected",
+    kind="gauge",
+    labels=(INDEX, SHARDS),
+    help="Always 1: each shard that there ought to be, by this exporter's --shard.",
+)
 WEB_CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_web_config_last_reload_successful",
     kind="gauge",
@@ -263,6 +325,13 @@ CATALOGUE: tuple[Metric, ...] = (
     SCOPE_INFO,
     SUSPECT,
     LIMIT_CHANGED,
+    FORECAST_REQUESTS,
+    FORECAST_LIMIT_REACHED,
+    FORECAST_PROBABILITY,
+    PACE,
+    DAYS_NEAR_LIMIT,
+    READ_TIME,
+    SCOPE_MISSING,
     UP,
     POLL_FAILING,
     STALE,
@@ -285,6 +354,8 @@ CATALOGUE: tuple[Metric, ...] = (
     SAVE_FAILURES,
     SAVED_TIME,
     BUILD_INFO,
+    SHARD_INFO,
+    SHARD_EXPECTED,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,
     CERTIFICATE_EXPIRY,

@@ -12,8 +12,9 @@ from prometheus_client.utils import floatToGoString
 
 from exporter import metrics
 from exporter.errors import REASONS
+from exporter.forecast import Forecast, days_near_limit
 from exporter.metrics import Metric
-from exporter.model import FetchedScope
+from exporter.model import FetchedScope, ScopeUsage
 from exporter.state.ledger import latest
 from exporter.state.store import OrganisationState
 from exporter.state.trust import Suspicion
@@ -44,8 +45,17 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
     own = {name: value for name, value in sorted(state.target.organisation.labels.items()) if value}
     labels = _labels({metrics.API: api, metrics.ORGANISATION: organisation, **own})
     yield from _poll_samples(state, labels, now)
-    for scope in state.shown_scopes(now):
+    shown = state.shown_scopes(now)
+    for scope in shown:
         yield from _scope_samples(state, scope, labels)
+        of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
+        yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
+    names = {scope.usage.name for scope in shown}
+    for scope in state.scopes:
+        is_missing = state.missing_since(scope, now) is not None
+        # Its usage may be too old to be shown; that it is missing is not.
+        if is_missing or scope.usage.name in names:
+            yield from _presence_samples(scope, labels, is_missing=is_missing)
 
 
 def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Iterator[Sample]:
@@ -97,6 +107,37 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
         metrics.DAILY_SOURCE: usage.daily_source,
     }
     yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
+
+
+def _presence_samples(scope: FetchedScope, labels: str, *, is_missing: bool) -> Iterator[Sample]:
+    labels = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
+    yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
+    yield metrics.SCOPE_MISSING, labels, is_missing
+
+
+_ESTIMATES, _MOMENTS, _WINDOWS = (
+    ("low", "middle", "high"),
+    ("earliest", "likely", "latest"),
+    ("recent", "1h", "1d", "7d"),
+)
+
+
+def _outlook_samples(usage: ScopeUsage, made: Forecast | None, labels: str) -> Iterator[Sample]:
+    near = days_near_limit(usage)
+    if near is not None:
+        yield metrics.DAYS_NEAR_LIMIT, labels, near
+    if made is None:
+        return
+    for estimate, requests in zip(_ESTIMATES, made.requests or (), strict=False):
+        yield metrics.FORECAST_REQUESTS, f'{labels},{metrics.ESTIMATE}="{estimate}"', requests
+    for estimate, moment in zip(_MOMENTS, made.reached, strict=True):
+        if moment is not None:
+            yield metrics.FORECAST_LIMIT_REACHED, f'{labels},{metrics.ESTIMATE}="{estimate}"', moment.timestamp()
+    if made.over_limit_probability is not None:
+        yield metrics.FORECAST_PROBABILITY, labels, made.over_limit_probability
+    for window, pace in zip(_WINDOWS, made.paces, strict=True):
+        if pace is not None:
+            yield metrics.PACE, f'{labels},{metrics.WINDOW}="{window}"', pace
 
 
 _ESCAPES = MappingProxyType(str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""}))

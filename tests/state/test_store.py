@@ -137,8 +137,8 @@ def test_series_go_away_at_drop_after_or_at_the_period_s_end(
     assert shown(store, clock) == {}
 
 
-def test_a_scope_that_is_no_longer_told_goes_away(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock)
+def test_a_scope_that_was_retired_and_is_no_longer_reported_goes_away(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock, retired_scopes=["Search"])
     record(store, snapshot(clock, MAPS, replace(MAPS, name="Search")))
     record(store, snapshot(clock, MAPS))
     assert shown(store, clock) == {"Maps": 750}
@@ -181,7 +181,7 @@ def test_no_part_of_an_answer_outlives_its_poll(tmp_path: Path, clock: FakeClock
 
 
 def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock)
+    store = store_of(tmp_path, clock, retired_scopes=["Maps"])
     for requests in (750, 760):
         record(store, snapshot(clock, replace(OBSERVED, requests=requests)))
         clock.advance(minutes=5)
@@ -264,6 +264,7 @@ def test_values_and_history_come_back_after_a_restart_with_their_true_age(tmp_pa
         assert (state.scopes, state.last_success) == (before.scopes, before.last_success)
         assert state.watched["Maps"].known == before.watched["Maps"].known
         assert state.is_stale(clock.now())
+        assert state.scopes[0].fetched_at == clock.now() - timedelta(minutes=30)
         assert state.last_poll is None
         record(restarted, snapshot(clock, replace(scope, requests=775)))
         (after,) = only(restarted).shown_scopes(clock.now())
@@ -298,6 +299,28 @@ def test_points_from_before_a_restart_come_back_after_it(tmp_path: Path, clock: 
         store.start()
         eventually(lambda: len(only(store).watched["Maps"].points) == 4)
         assert list(only(store).watched["Maps"].points) == [*before, (int(clock.now().timestamp()), 780)]
+
+
+def test_after_a_restart_the_forecast_is_made_of_what_was_stored(tmp_path: Path, clock: FakeClock) -> None:
+    period = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+    days = tuple(DailyUsage(date(2026, 11, day), 30) for day in range(1, 22))
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        for requests in range(650, 670):
+            record(store, snapshot(clock, replace(MAPS, requests=requests, period=period, daily=days)))
+            clock.advance(minutes=5)
+        before = only(store).outlooks
+    assert before["Maps"].requests is not None
+    assert before["Maps"].paces.hour == pytest.approx(0.2)
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        changed: list[OrganisationState] = []
+        store.on_change(changed.extend)
+        (scope,) = only(store).scopes
+        assert only(store).outlook(scope, clock.now()) is None
+        store.start()
+        eventually(lambda: only(store).outlooks == before)
+        eventually(lambda: changed == [only(store)])
 
 
 def test_a_suspect_count_is_not_published(tmp_path: Path, clock: FakeClock) -> None:
