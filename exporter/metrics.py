@@ -131,8 +131,8 @@ PACE = Metric(
     name="api_usage_pace_requests_per_minute",
     kind="gauge",
     labels=(*OF_SCOPE, WINDOW),
-    help="Requests a minute over the last 1h, 1d, 7d, and recent (15 minutes, or two polls where these are rarer); "
-    "each absent where it is not known, as where the vendor updates its figures too seldom.",
+    help="Requests a minute over the last 1h, 1d, 7d, and recent: twice 5 minutes, or two polls where these are "
+    "rarer; the slower half counts. Absent where it is not known, as where the vendor updates its figures too seldom.",
 )
 DAYS_NEAR_LIMIT = Metric(
     name="api_usage_days_near_limit",
@@ -140,6 +140,12 @@ DAYS_NEAR_LIMIT = Metric(
     labels=OF_SCOPE,
     help="Of the last 30 days, those that would use 75 % of the limit or more if the whole billing period were like "
     "them; absent without a limit or a period.",
+)
+PREVIOUS_PERIOD = Metric(
+    name="api_usage_previous_period_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="Requests made in the billing period before the current one, as last read in it; absent if nobody watched.",
 )
 READ_TIME = Metric(
     name="api_usage_read_timestamp_seconds",
@@ -317,6 +323,7 @@ CATALOGUE: tuple[Metric, ...] = (
     FORECAST_PROBABILITY,
     PACE,
     DAYS_NEAR_LIMIT,
+    PREVIOUS_PERIOD,
     READ_TIME,
     UP,
     POLL_FAILING,

@@ -82,6 +82,18 @@ PROJECTED_NEAR_RATIO = 0.20
 PROJECTED_CLEARED_PROBABILITY = 0.50
 PROJECTED_FOR_SECONDS = 3600
 
+# A page before it is too late: at the pace of the last minutes the rest is used up within so many seconds, and before
+# the period ends; at that of the last hour it would be within so many times as long: ten minutes after a runaway
+# began, when it has to page, the hour's average has risen to a sixth of its pace. Not where the forecast holds it for
+# less likely than this, as at the start of a batch that ended soon on other nights: what leads the forecast, it
+# believes by a half, and by half of that where the limit and the period's end come together.
+RUNS_OUT_WITHIN_SECONDS = 86_400
+RUNS_OUT_HOUR_TIMES = 6
+RUNS_OUT_LIKELY_PROBABILITY = 0.25
+# A day that uses so many times the day's share of the limit is no working day of a scope with quiet weekends (1.4),
+# and leaves a third of the period at most.
+BURNING_FAST_TIMES = 3
+
 # Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
 PAGING_MIN_PERIOD_SECONDS = 86_400
 

@@ -49,6 +49,9 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
         yield from _scope_samples(state, scope, labels)
         of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
         yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
+        before = state.requests_before(scope.usage)
+        if before is not None:
+            yield metrics.PREVIOUS_PERIOD, of_scope, before
 
 
 def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Iterator[Sample]:

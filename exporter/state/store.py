@@ -28,6 +28,7 @@ Key = tuple[str, str]
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
 # Vendors' clocks and the way to them differ by seconds from poll to poll; two periods begin further apart.
 _SAME_PERIOD = timedelta(minutes=1)
+_RESET_SLACK = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,16 @@ class OrganisationState:
         """Whether its allowance lasts, as far as that is known at `now`; None just after a start."""
         made = self.outlooks.get(scope.usage.name)
         return None if made is None else as_of(made, scope, now, self._stale_after())
+
+    def requests_before(self, usage: ScopeUsage) -> float | None:
+        """Requests of the billing period before the scope's present one; None where its end was not watched."""
+        watched = self.watched.get(usage.name)
+        if watched is None or usage.period is None or not watched.known.past:
+            return None
+        last = watched.known.past[-1]
+        # Vendors reset their counts some hours before or after the moment that they name.
+        slack = min(_RESET_SLACK, (usage.period.end - usage.period.start) / 4)
+        return last.requests if abs(last.end - usage.period.start.timestamp()) <= slack.total_seconds() else None
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""

@@ -268,8 +268,8 @@ class TestTheLastHours:
     def test_points_that_are_too_short_have_no_pace(self) -> None:
         known = watched(steady(1440), at(20, 12))
         bare = replace(known, days=())
-        assert forecast(replace(bare, points=known.points[-4:])).paces == Paces(recent=1)
-        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces()
+        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces(recent=1)
+        assert forecast(replace(bare, points=known.points[-2:])).paces == Paces()
         assert forecast(replace(bare, points=())).paces == Paces()
         assert Recent((), None).paces == Paces()
 

@@ -1,0 +1,94 @@
+"""Days and moments in words, in the template language of Prometheus and of vmalert.
+
+An annotation that names a moment begins with DEFINITIONS, of which it then uses the templates: REACHED where $scope
+holds a scope's matchers, and `moment` of seconds. Prometheus' toTime would be shorter, but older vmalert lack it.
+Times are in UTC.
+"""
+
+from calendar import day_name, month_name
+
+from exporter.metrics import FORECAST_LIMIT_REACHED, PACE
+
+from .promql import last
+from .texts import lines, printed, sentence
+
+# Seconds from the earliest moment to the likely one up to which minutes, or hours, mean something: as the exporter's
+# own pages round it.
+_MINUTES_MEAN, _HOURS_MEAN = 1800, 43_200
+
+
+def _define(name: str, *parts: str) -> str:
+    return lines(f'{{{{- define "{name}" -}}}}', *parts, "{{- end -}}")
+
+
+def _reached(estimate: str) -> str:
+    matchers = f"$of,estimate='{estimate}'"
+    return f"max({last(FORECAST_LIMIT_REACHED, matchers)})"
+
+
+def _pace(window: str) -> str:
+    matchers = f"$of,window='{window}'"
+    return last(PACE, matchers)
+
+
+def _replaced(replacements: dict[str, str]) -> str:
+    return " | ".join(f'reReplaceAll "{pattern}" "{text}"' for pattern, text in replacements.items())
+
+
+_MONTHS = _replaced({f" {number:02}$": f" {month_name[number]}" for number in range(1, 13)})
+_WEEKDAYS = _replaced({f"^{since_sunday}$": day_name[since_sunday - 1] for since_sunday in range(7)})
+_ORDINALS = _replaced({"^([23]?)1th$": "${1}1st", "^(2?)2th$": "${1}2nd", "^(2?)3th$": "${1}3rd"})
+_DAY = 'humanizeTimestamp | reReplaceAll " .*" ""'
+_MONTH = 'humanizeTimestamp | reReplaceAll "-.. .*" ""'
+_FOUND = ". | first | value"
+_EARLIEST, _LIKELY, _LATEST = _reached("earliest"), _reached("likely"), _reached("latest")
+_WIDTH = f"{_LIKELY} - {_EARLIEST}"
+# Where the vendor updates its figures seldom, nobody knows the minute, or the hour.
+_BY_MINUTES = f"round({_LIKELY}, 60) and {_WIDTH} <= {_MINUTES_MEAN} and on () {_pace('recent')}"
+_BY_HOURS = f"round({_LIKELY}, 3600) and {_WIDTH} <= {_HOURS_MEAN} and on () {_pace('1d')}"
+
+DEFINITIONS = lines(
+    # Of seconds: 27 November.
+    _define("date", f'{{{{ humanizeTimestamp . | reReplaceAll "^.{{5}}(..)-0?([0-9]+) .*" "$2 $1" | {_MONTHS} }}}}'),
+    # Thursday 27 November.
+    _define(
+        "day",
+        '{{ with printf "day_of_week(vector(%f))" . | query }}'
+        f'{{{{ {_FOUND} | printf "%.0f" | {_WEEKDAYS} }}}}{{{{ end }}}}',
+        '{{ template "date" . }}',
+    ),
+    # 27th.
+    _define("nth", f'{{{{ humanizeTimestamp . | reReplaceAll "^.{{8}}0?([0-9]+) .*" "${{1}}th" | {_ORDINALS} }}}}'),
+    # Thursday 27 November at 14:05 UTC.
+    _define("moment", '{{ template "day" . }} at {{ humanizeTimestamp . | reReplaceAll "^.{11}(.{5}).*" "$1 UTC" }}'),
+    # Of a scope's matchers: on Thursday 27 November (between the 26th and the 29th).
+    _define(
+        "reached",
+        "{{- $of := . -}}",
+        f"{{{{- with {printed(f'{_LIKELY} <= time()')} | query -}}}}",
+        "by now",
+        f"{{{{- else }}}}{{{{ with {printed(_BY_MINUTES)} | query -}}}}",
+        'on {{ template "moment" (. | first | value) }}',
+        f"{{{{- else }}}}{{{{ with {printed(_BY_HOURS)} | query -}}}}",
+        'on {{ template "day" (. | first | value) }} about',
+        '{{ . | first | value | humanizeTimestamp | reReplaceAll "^.{11}(.{5}).*" "$1 UTC" }}',
+        f"{{{{- else }}}}{{{{ with {printed(_LIKELY)} | query -}}}}",
+        "{{- $likely := . | first | value -}}",
+        'on {{ template "day" $likely }}',
+        f"{{{{- with {printed(_EARLIEST)} | query -}}}}",
+        "{{- $first := . | first | value -}}",
+        f"{{{{- with {printed(_LATEST)} | query -}}}}",
+        "{{- $last := . | first | value -}}",
+        f"{{{{- if ne ($first | {_MONTH}) ($last | {_MONTH}) }}}}",
+        '(between {{ template "date" $first }} and {{ template "date" $last }})',
+        f"{{{{- else if ne ($first | {_DAY}) ($last | {_DAY}) }}}}",
+        '(between the {{ template "nth" $first }} and the {{ template "nth" $last }})',
+        "{{- end -}}",
+        f"{{{{- else }}}}{{{{ if ne ($first | {_DAY}) ($likely | {_DAY}) }}}}",
+        '(on {{ template "date" $first }} at the earliest)',
+        "{{- end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end -}}",
+    ),
+)
+REACHED = '{{ template "reached" $scope }}'
+# The same as a sentence of its own; nothing where nobody knows.
+LIKELY_REACHED = sentence(_LIKELY.replace("$of", "$scope"), f"The limit is likely to be reached {REACHED}.")
