@@ -42,7 +42,7 @@ from exporter.state.saved import Saved
 from exporter.state.sharding import Shard
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
-from tests.support.watched import Watched, scope, targets_of
+from tests.support.watched import NOVEMBER, Watched, scope, targets_of
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",
@@ -166,6 +166,22 @@ def test_time_alone_makes_stale_and_drops(exporter: Exporter) -> None:
     exporter.clock.advance(hours=24)
     assert exporter.value(metrics.REQUESTS) is None
     assert exporter.value(metrics.STALE) == 1
+
+
+def test_the_period_before_is_published_once_its_end_was_watched(exporter: Exporter) -> None:
+    december = BillingPeriod(NOVEMBER.end, NOVEMBER.end + timedelta(days=31))
+    exporter.poll(scope(HOSTILE, 600))
+    exporter.clock.advance(days=8, hours=11, minutes=58)
+    exporter.poll(scope(HOSTILE, 700))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) is None
+    exporter.clock.advance(minutes=5)
+    exporter.poll(scope(HOSTILE, 3, period=december))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) == 700
+    # A period before that is not the one before.
+    exporter.clock.advance(minutes=5)
+    later = BillingPeriod(december.start + timedelta(days=9), december.end + timedelta(days=9))
+    exporter.poll(scope(HOSTILE, 4, period=later))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) is None
 
 
 class TestForecast:
