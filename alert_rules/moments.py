@@ -7,7 +7,7 @@ Times are in UTC.
 
 from calendar import day_name, month_name
 
-from exporter.metrics import FORECAST_LIMIT_REACHED, PACE
+from exporter.metrics import FORECAST_LIMIT_REACHED, PACE, READ_TIME
 
 from .promql import last
 from .texts import lines, printed, sentence
@@ -22,8 +22,11 @@ def _define(name: str, *parts: str) -> str:
 
 
 def _reached(estimate: str) -> str:
+    """As the replica that read last has it."""
     matchers = f"$of,estimate='{estimate}'"
-    return f"max({last(FORECAST_LIMIT_REACHED, matchers)})"
+    read = last(READ_TIME, "$of")
+    reader = f"and ignoring (estimate) {read} == scalar(max({read}))"
+    return f"max({last(FORECAST_LIMIT_REACHED, matchers)} {reader})"
 
 
 def _pace(window: str) -> str:

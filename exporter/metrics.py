@@ -132,7 +132,7 @@ PACE = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, WINDOW),
     help="Requests a minute over the last 1h, 1d, 7d, and recent: twice 5 minutes, or two polls where these are "
-    "rarer; the slower half counts. Absent where it is not known, as where the vendor updates its figures too seldom.",
+    "rarer; the slower half counts. Absent where it is not known, as where the vendor updates too seldom.",
 )
 DAYS_NEAR_LIMIT = Metric(
     name="api_usage_days_near_limit",
