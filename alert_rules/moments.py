@@ -1,8 +1,8 @@
 """Days and moments in words, in the template language of Prometheus and of vmalert.
 
-An annotation that names a moment begins with DEFINITIONS, of which it then uses the templates: REACHED where $scope
-holds a scope's matchers, and `moment` of seconds. Prometheus' toTime would be shorter, but older vmalert lack it.
-Times are in UTC.
+An annotation begins with the definitions that it uses: MOMENT_DEFINED for the template `moment` of seconds, or
+REACHED_DEFINED for REACHED, where $scope holds a scope's matchers. Prometheus' toTime would be shorter, but older
+vmalert lack it. Times are in UTC.
 """
 
 from calendar import day_name, month_name
@@ -45,12 +45,19 @@ _DAY = 'humanizeTimestamp | reReplaceAll " .*" ""'
 _MONTH = 'humanizeTimestamp | reReplaceAll "-.. .*" ""'
 _FOUND = ". | first | value"
 _EARLIEST, _LIKELY, _LATEST = _reached("earliest"), _reached("likely"), _reached("latest")
-_WIDTH = f"{_LIKELY} - {_EARLIEST}"
-# Where the vendor updates its figures seldom, nobody knows the minute, or the hour.
-_BY_MINUTES = f"round({_LIKELY}, 60) and {_WIDTH} <= {_MINUTES_MEAN} and on () {_pace('recent')}"
-_BY_HOURS = f"round({_LIKELY}, 3600) and {_WIDTH} <= {_HOURS_MEAN} and on () {_pace('1d')}"
+_WIDTH = "vector(%f - %f)"
 
-DEFINITIONS = lines(
+
+def _when_within(seconds: int, window: str) -> str:
+    """Whether the earliest and the likely moment are so near; where the vendor counts seldom, nobody knows that."""
+    return f'printf "{_WIDTH} <= {seconds} and on () {_pace(window).replace("$of", "%s")}" $likely $first $of | query'
+
+
+def _rounded(seconds: int) -> str:
+    return f'printf "round(vector(%f), {seconds})" $likely | query'
+
+
+MOMENT_DEFINED = lines(
     # Of seconds: 27 November.
     _define("date", f'{{{{ humanizeTimestamp . | reReplaceAll "^.{{5}}(..)-0?([0-9]+) .*" "$2 $1" | {_MONTHS} }}}}'),
     # Thursday 27 November.
@@ -60,26 +67,34 @@ DEFINITIONS = lines(
         f'{{{{ {_FOUND} | printf "%.0f" | {_WEEKDAYS} }}}}{{{{ end }}}}',
         '{{ template "date" . }}',
     ),
-    # 27th.
-    _define("nth", f'{{{{ humanizeTimestamp . | reReplaceAll "^.{{8}}0?([0-9]+) .*" "${{1}}th" | {_ORDINALS} }}}}'),
     # Thursday 27 November at 14:05 UTC.
     _define("moment", '{{ template "day" . }} at {{ humanizeTimestamp . | reReplaceAll "^.{11}(.{5}).*" "$1 UTC" }}'),
+)
+REACHED_DEFINED = lines(
+    MOMENT_DEFINED,
+    # 27th.
+    _define("nth", f'{{{{ humanizeTimestamp . | reReplaceAll "^.{{8}}0?([0-9]+) .*" "${{1}}th" | {_ORDINALS} }}}}'),
     # Of a scope's matchers: on Thursday 27 November (between the 26th and the 29th).
     _define(
         "reached",
         "{{- $of := . -}}",
-        f"{{{{- with {printed(f'{_LIKELY} <= time()')} | query -}}}}",
+        f"{{{{- with {printed(_LIKELY)} | query -}}}}",
+        "{{- $likely := . | first | value -}}",
+        '{{- if printf "vector(%f) <= time()" $likely | query -}}',
         "by now",
-        f"{{{{- else }}}}{{{{ with {printed(_BY_MINUTES)} | query -}}}}",
+        f"{{{{- else }}}}{{{{ with {printed(_EARLIEST)} | query -}}}}",
+        "{{- $first := . | first | value -}}",
+        f"{{{{- if {_when_within(_MINUTES_MEAN, 'recent')} -}}}}",
+        f"{{{{- with {_rounded(60)} -}}}}",
         'on {{ template "moment" (. | first | value) }}',
-        f"{{{{- else }}}}{{{{ with {printed(_BY_HOURS)} | query -}}}}",
+        "{{- end -}}",
+        f"{{{{- else if {_when_within(_HOURS_MEAN, '1d')} -}}}}",
+        f"{{{{- with {_rounded(3600)} -}}}}",
         'on {{ template "day" (. | first | value) }} about',
         '{{ . | first | value | humanizeTimestamp | reReplaceAll "^.{11}(.{5}).*" "$1 UTC" }}',
-        f"{{{{- else }}}}{{{{ with {printed(_LIKELY)} | query -}}}}",
-        "{{- $likely := . | first | value -}}",
+        "{{- end -}}",
+        "{{- else -}}",
         'on {{ template "day" $likely }}',
-        f"{{{{- with {printed(_EARLIEST)} | query -}}}}",
-        "{{- $first := . | first | value -}}",
         f"{{{{- with {printed(_LATEST)} | query -}}}}",
         "{{- $last := . | first | value -}}",
         f"{{{{- if ne ($first | {_MONTH}) ($last | {_MONTH}) }}}}",
@@ -89,7 +104,7 @@ DEFINITIONS = lines(
         "{{- end -}}",
         f"{{{{- else }}}}{{{{ if ne ($first | {_DAY}) ($likely | {_DAY}) }}}}",
         '(on {{ template "date" $first }} at the earliest)',
-        "{{- end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end -}}",
+        "{{- end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end -}}",
     ),
 )
 REACHED = '{{ template "reached" $scope }}'

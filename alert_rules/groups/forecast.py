@@ -23,7 +23,7 @@ from exporter.thresholds import (
     RUNS_OUT_WITHIN_SECONDS,
 )
 
-from ..moments import DEFINITIONS, REACHED
+from ..moments import MOMENT_DEFINED, REACHED, REACHED_DEFINED
 from ..promql import MAX_OF_REPLICAS, MIN_OF_REPLICAS, last, of_last_reader
 from ..recording import PERIOD, RATIO
 from ..rules import Alert, Group
@@ -108,13 +108,13 @@ _PROJECTED = Alert(
     about="scope",
     summary=lines(
         OF_SCOPE,
-        DEFINITIONS,
+        REACHED_DEFINED,
         f"{ORGANISATION}: the limit of {SCOPE} ({API}) is likely to be reached",
         REACHED,
     ),
     description=lines(
         OF_WORST_REPLICA,
-        DEFINITIONS,
+        REACHED_DEFINED,
         f"With a probability of {VALUE_PERCENT} {ORGANISATION} reaches its limit of {SCOPE} at {API} before the",
         f"billing period ends; likely {REACHED}.",
         _SO_FAR,
@@ -175,7 +175,7 @@ _RUNS_OUT_SOON = Alert(
     ),
     description=lines(
         OF_WORST_REPLICA,
-        DEFINITIONS,
+        MOMENT_DEFINED,
         f"{{{{- with {printed(_RECENT)} | query -}}}}",
         f"{ORGANISATION} made\n{DECIMAL}\n{UNIT_OF_SCOPE} a minute of {SCOPE} at {API} in the last minutes.",
         "{{- else -}}",

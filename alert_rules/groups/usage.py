@@ -3,7 +3,7 @@
 from exporter.metrics import LIMIT, REQUESTS
 from exporter.thresholds import LIMIT_REACHED_RATIO, PAGING_MIN_PERIOD_SECONDS, Bands
 
-from ..moments import DEFINITIONS, LIKELY_REACHED
+from ..moments import LIKELY_REACHED, REACHED_DEFINED
 from ..promql import MAX_OF_REPLICAS, last
 from ..recording import PERIOD, RATIO
 from ..rules import Alert, Group
@@ -71,7 +71,7 @@ def group(bands: Bands) -> Group:
         summary=f"{ORGANISATION}: {VALUE_PERCENT} of {SCOPE} ({API}) used",
         description=lines(
             OF_WORST_REPLICA,
-            DEFINITIONS,
+            REACHED_DEFINED,
             USED,
             PERIOD_LEFT,
             STALE_FIGURES,
