@@ -6,7 +6,7 @@ which it fires and is silent, a row in docs/alerts.md and README.md; then `make 
 
 from exporter.thresholds import Bands
 
-from .groups import exporter, forecast, planning, rate_limits, terms, usage
+from .groups import exporter, forecast, inventory, planning, rate_limits, terms, usage
 from .rules import Group
 
 
@@ -18,5 +18,6 @@ def groups(bands: Bands) -> tuple[Group, ...]:
         rate_limits.GROUP,
         terms.GROUP,
         planning.group(bands),
+        inventory.GROUP,
         exporter.GROUP,
     )
