@@ -25,6 +25,7 @@ from exporter.thresholds import Bands, OrganisationBands
 # The fields of a mapping that say what is counted, and whose.
 _COUNTED_BY = (
     "scopes",
+    "scope",
     "organisations",
     "organisation_id",
     "joins",
@@ -34,10 +35,8 @@ _COUNTED_BY = (
     "remaining",
     "scale",
 )
-
-
 # The fields of a mapping that say which scopes there are, and what they are called.
-_LISTED_BY = ("scopes", "organisations", "organisation_id", "filter", "name")
+_LISTED_BY = ("scopes", "scope", "organisations", "organisation_id", "filter", "name")
 
 
 @dataclass(frozen=True)
