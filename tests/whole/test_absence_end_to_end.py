@@ -18,7 +18,9 @@ PERIOD = {
     name: (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
     for name, days in (("start", -10), ("end", 20))
 }
-TILES, ROUTES = ({"name": name, "requests": count, "period": PERIOD} for name, count in (("Tiles", 970), ("Routes", 1)))
+TILES, ROUTES = (
+    {"name": name, "requests": count, "period": PERIOD} for name, count in (("Tiles", 970), ("Routes", 1))
+)
 
 
 def firing(prometheus: str) -> set[tuple[str, str]]:
@@ -26,9 +28,7 @@ def firing(prometheus: str) -> set[tuple[str, str]]:
     return {(one["metric"]["alertname"], one["metric"]["scope"]) for one in found}
 
 
-def test_a_scope_that_vanishes_alerts_and_its_usage_alert_stands(
-    tmp_path: Path, vendor: Vendor
-) -> None:
+def test_a_scope_that_vanishes_alerts_and_its_usage_alert_stands(tmp_path: Path, vendor: Vendor) -> None:
     answers = [TILES, ROUTES]
     vendor.answer = lambda _: Response(json.dumps(answer(*answers)))
     config = write_config(tmp_path / "config.yaml", {"url": vendor.url, "poll_interval": "1s"})
