@@ -1,25 +1,12 @@
 """The recording rules: ratios and rates of API usage, per target first, over the replicas last."""
 
-from exporter.metrics import (
-    DAILY,
-    LAST_SUCCESS,
-    LIMIT,
-    PERIOD_END,
-    PERIOD_START,
-    POLL_INTERVAL,
-    RATE_LIMIT,
-    REQUESTS,
-)
-from exporter.thresholds import (
-    HISTORY_DAYS,
-    LIMIT_REACHED_RATIO,
-    NEAR_LIMIT_RATIO,
-    PROJECTION_MIN_ELAPSED_RATIO,
-    RATIO_DECIMALS,
-)
+from exporter.metrics import LIMIT, PACE, PERIOD_END, PERIOD_START, RATE_LIMIT, REQUESTS
+from exporter.thresholds import RATIO_DECIMALS
 
-from .promql import DAY_SECONDS, MAX_OF_REPLICAS, MIN_OF_REPLICAS, last
+from .promql import MAX_OF_REPLICAS, last, of_last_reader
 from .rules import Recorded
+
+_PACE = last(PACE, 'window="1h"')
 
 TARGET_RATIO = Recorded(
     record="instance_scope:api_usage_requests_per_limit:ratio",
@@ -50,126 +37,32 @@ PERIOD = Recorded(
     comment="Length of the billing period, in seconds.",
 )
 
-TARGET_ELAPSED = Recorded(
-    record="instance_scope:api_usage_billing_period_elapsed:ratio",
-    expr=f"""
-        clamp(
-          (
-            {last(LAST_SUCCESS)}
-              - ignoring (scope) group_right ()
-            {last(PERIOD_START)}
-          )
-          / (
-            {last(PERIOD_END)}
-              - {last(PERIOD_START)}
-          ),
-          0, 1
-        )
-    """,
-    comment="""
-        Part of the billing period that had passed when the usage was read, 0 to 1. By the data's time, not by now:
-        while the vendor is down usage stands still, and a projection by now would sink and resolve its alert.
-    """,
-)
-ELAPSED = Recorded(
-    record="scope:api_usage_billing_period_elapsed:ratio",
-    expr=f"{MAX_OF_REPLICAS} ({TARGET_ELAPSED})",
-)
-
-PROJECTED_RATIO = Recorded(
-    record="scope:api_usage_requests_per_limit:ratio_projected",
-    expr=f"""
-        {MAX_OF_REPLICAS} (
-          round(
-            1e{RATIO_DECIMALS} * {TARGET_RATIO}
-              / ({TARGET_ELAPSED} >= {PROJECTION_MIN_ELAPSED_RATIO:g})
-          ) / 1e{RATIO_DECIMALS}
-        )
-    """,
-    comment="""
-        Used part of the limit at the period's end, if the rest of it goes on as the part that has passed. Not before
-        a tenth of the period has passed: a few busy minutes would project to anything.
-    """,
-)
-LIMIT_REACHED_AT = Recorded(
-    record="scope:api_usage_limit_reached_projected:timestamp_seconds",
-    expr=f"""
-        {MIN_OF_REPLICAS} (
-          {last(PERIOD_START)}
-            + (
-              {last(PERIOD_END)}
-                - {last(PERIOD_START)}
-            )
-            / (
-              round(
-                1e{RATIO_DECIMALS} * {TARGET_RATIO}
-                  / ({TARGET_ELAPSED} >= {PROJECTION_MIN_ELAPSED_RATIO:g})
-              ) / 1e{RATIO_DECIMALS}
-              > {LIMIT_REACHED_RATIO:g}
-            )
-        )
-    """,
-    comment="When that pace meets the limit, in Unix time; only where it does before the period ends.",
-)
-
-TARGET_RATE = Recorded(
-    record="instance_scope:api_usage_requests_per_minute:rate1h",
-    expr=f"""
-        60 * clamp_min(delta({REQUESTS.name}[1h]), 0)
-          / ignoring (scope) group_left ()
-        (delta({LAST_SUCCESS.name}[1h]) >= 60)
-        unless changes({PERIOD_START.name}[1h]) > 0
-        and ignoring (scope) {last(POLL_INTERVAL)} <= 1200
-    """,
-    comment="""
-        Requests per minute over the last hour: what usage grew by, over the time between the polls that saw it. Both
-        deltas span the same samples, so that an outage of the polls is averaged over its length; a vendor's
-        correction lowers it, never below 0 (rate() would take it for a counter's reset and show a spike). Left out in
-        the hour after a period began, while the polls seen span less than a minute, and where polls are more than
-        20 minutes apart. An average: bursts within a minute do not show.
-    """,
-)
 RATE = Recorded(
     record="scope:api_usage_requests_per_minute:rate1h",
-    expr=f"{MAX_OF_REPLICAS} ({TARGET_RATE})",
+    expr=f"""
+        {MAX_OF_REPLICAS} (
+          sum without (window) ({_PACE})
+          {of_last_reader()}
+        )
+    """,
+    comment="""
+        Requests per minute over the last hour, as the exporter sees them: right through a vendor's correction and a
+        new period, and absent where an hour is not known, as where the vendor updates its figures too seldom. An
+        average: bursts within a minute do not show.
+    """,
 )
 RATE_RATIO = Recorded(
     record="scope:api_usage_requests_per_rate_limit:ratio_rate1h",
     expr=f"""
         {MAX_OF_REPLICAS} (
           round(
-            1e{RATIO_DECIMALS} * {TARGET_RATE}
-              / ({last(RATE_LIMIT)} > 0)
+            1e{RATIO_DECIMALS} * {_PACE}
+              / ignoring (window) ({last(RATE_LIMIT)} > 0)
           ) / 1e{RATIO_DECIMALS}
+          {of_last_reader()}
         )
     """,
     comment="The same as a part of the rate limit.",
-)
-
-DAYS_NEAR_LIMIT = Recorded(
-    record="scope:api_usage_days_near_limit:count30d",
-    expr=f"""
-        {MAX_OF_REPLICAS} (
-          count without (date) (
-            round(
-              1e{RATIO_DECIMALS} * {last(DAILY)}
-                / ignoring (date) group_left ()
-              (
-                ({last(LIMIT)} > 0) * {DAY_SECONDS}
-                  / (
-                    {last(PERIOD_END)}
-                      - {last(PERIOD_START)}
-                  )
-              )
-            ) / 1e{RATIO_DECIMALS} >= {NEAR_LIMIT_RATIO:g}
-          )
-        )
-    """,
-    comment=f"""
-        On how many of the last {HISTORY_DAYS} days the day's requests were
-        {NEAR_LIMIT_RATIO * 100:g} % or more of limit / days in the period. From the daily series, which reaches back
-        to before Prometheus knew the scope; absent where there was no such day.
-    """,
 )
 
 # In the order of recording.yaml: each after those that it reads.
@@ -177,12 +70,6 @@ RULES = (
     TARGET_RATIO,
     RATIO,
     PERIOD,
-    TARGET_ELAPSED,
-    ELAPSED,
-    PROJECTED_RATIO,
-    LIMIT_REACHED_AT,
-    TARGET_RATE,
     RATE,
     RATE_RATIO,
-    DAYS_NEAR_LIMIT,
 )

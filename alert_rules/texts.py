@@ -18,7 +18,7 @@ from exporter.metrics import (
 )
 
 from .promql import last
-from .recording import LIMIT_REACHED_AT, TARGET_RATIO
+from .recording import TARGET_RATIO
 
 _VARIABLE = re.compile(r"\$\w+")
 
@@ -35,7 +35,6 @@ VALUE_COUNT = '{{ $value | printf "%.0f" }}'
 COUNT = '{{ . | first | value | printf "%.0f" }}'
 DECIMAL = '{{ . | first | value | printf "%.1f" }}'
 PERCENT = "{{ . | first | value | humanizePercentage }}"
-DATE = '{{ . | first | value | humanizeTimestamp | reReplaceAll " .*" "" }}'
 TIME = '{{ . | first | value | humanizeTimestamp | reReplaceAll ":[0-9.]+ .*" " UTC" }}'
 DURATION = "{{ . | first | value | humanizeDuration }}"
 # Without what nobody needs of a long one: the seconds, and of days or hours left the minutes.
@@ -87,8 +86,6 @@ def _lines(promql: str, text: str, otherwise: str, end: str) -> str:
 
 # Parts that need OF_SCOPE.
 UNIT_OF_SCOPE = inline(last(SCOPE_INFO, "$scope"), f'{{{{ . | first | label "{UNIT}" }}}}', "requests")
-REACHED_AT = f"{LIMIT_REACHED_AT}{{$scope}}"
-PROJECTION = sentence(f"{REACHED_AT} > time()", f"At this period's pace the limit is reached on {DATE} (UTC).")
 PERIOD_ENDS_AT = f"max({last(PERIOD_END, '$scope')})"
 _REMAINDER = inline(f"clamp_min({PERIOD_ENDS_AT} - time(), 0)", REMAINDER)
 PERIOD_LEFT = sentence(PERIOD_ENDS_AT, f"The billing period ends on {TIME}:\n{_REMAINDER} left.")

@@ -27,6 +27,7 @@ CODE = "code"
 SHARD = "shard"
 SHARDS = "shards"
 INDEX = "index"
+SEVERITY = "severity"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -109,6 +110,13 @@ LIMIT_CHANGED = Metric(
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
 )
+THRESHOLD_RATIO = Metric(
+    name="api_usage_threshold_ratio",
+    kind="gauge",
+    labels=(*OF_SCOPE, SEVERITY),
+    help="Used part of the limit from which the usage counts as warning, and over which as critical, by the config; "
+    "absent when unlimited.",
+)
 SCOPE_MISSING = Metric(
     name="api_usage_scope_missing",
     kind="gauge",
@@ -138,8 +146,8 @@ PACE = Metric(
     name="api_usage_pace_requests_per_minute",
     kind="gauge",
     labels=(*OF_SCOPE, WINDOW),
-    help="Requests a minute over the last 1h, 1d, 7d, and recent (15 minutes, or two polls where these are rarer); "
-    "each absent where it is not known, as where the vendor updates its figures too seldom.",
+    help="Requests a minute over the last 1h, 1d, 7d, and recent: twice 5 minutes, or two polls where these are "
+    "rarer; the slower half counts. Absent where it is not known, as where the vendor updates too seldom.",
 )
 DAYS_NEAR_LIMIT = Metric(
     name="api_usage_days_near_limit",
@@ -147,6 +155,12 @@ DAYS_NEAR_LIMIT = Metric(
     labels=OF_SCOPE,
     help="Of the last 30 days, those that would use 75 % of the limit or more if the whole billing period were like "
     "them; absent without a limit or a period.",
+)
+PREVIOUS_PERIOD = Metric(
+    name="api_usage_previous_period_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="Requests made in the billing period before the current one, as last read in it; absent if nobody watched.",
 )
 READ_TIME = Metric(
     name="api_usage_read_timestamp_seconds",
@@ -330,6 +344,8 @@ CATALOGUE: tuple[Metric, ...] = (
     FORECAST_PROBABILITY,
     PACE,
     DAYS_NEAR_LIMIT,
+    PREVIOUS_PERIOD,
+    THRESHOLD_RATIO,
     READ_TIME,
     SCOPE_MISSING,
     UP,

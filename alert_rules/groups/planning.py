@@ -1,10 +1,10 @@
-"""Scopes that are near their limits most days."""
+"""Scopes that need more than they have, in one billing period after the other."""
 
-from exporter.metrics import LIMIT
-from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO
+from exporter.metrics import FORECAST_REQUESTS, LIMIT, PREVIOUS_PERIOD, REQUESTS
+from exporter.thresholds import PAGING_MIN_PERIOD_SECONDS, RATIO_DECIMALS, Bands
 
-from ..promql import DAY_SECONDS, last
-from ..recording import DAYS_NEAR_LIMIT, PERIOD
+from ..promql import MAX_OF_REPLICAS, last, of_last_reader
+from ..recording import PERIOD
 from ..rules import Alert, Group
 from ..texts import (
     API,
@@ -15,59 +15,94 @@ from ..texts import (
     SCOPE,
     UNIT_OF_SCOPE,
     VALUE_COUNT,
-    clause,
+    inline,
     lines,
     printed,
 )
 
-_NEAR_LIMIT = f"{DAYS_NEAR_LIMIT} >= {NEAR_LIMIT_DAYS}"
-_DAY_SHARE = f"{NEAR_LIMIT_RATIO * 100:g}% or more of a day's share"
-_SCOPES_NEAR_LIMIT = printed(f"{DAYS_NEAR_LIMIT}{{$organisation}} >= {NEAR_LIMIT_DAYS}")
 
-GROUP = Group(
-    name="api-usage-planning",
-    alerts=(
-        Alert(
-            name="ApiUsageAddOnAdvised",
-            expr=f"""
-                {_NEAR_LIMIT}
-                and ignoring (scope)
-                count without (scope) ({_NEAR_LIMIT}) == 1
-            """,
-            for_="1h",
-            severity="info",
-            about="scope",
-            summary=f"{ORGANISATION}: {SCOPE} ({API}) is near its limit most days; an add-on would help",
-            description=lines(
-                OF_SCOPE,
-                f"On {VALUE_COUNT} of the last {HISTORY_DAYS} days {ORGANISATION} used {_DAY_SHARE}",
-                f"of {SCOPE} at {API}",
-                clause(
-                    f"max({last(LIMIT, '$scope')}) / max({PERIOD}{{$scope}}) * {DAY_SECONDS}",
-                    f"({COUNT}\n{UNIT_OF_SCOPE} a day)",
-                ),
-                ". It is the only scope of this plan that does: an add-on for it is likely to be enough.",
-            ),
+def _this_period(where: str = "") -> str:
+    """Requests that are likely by the period's end; those so far where nobody knows."""
+    forecast = ",".join(filter(None, (where, "estimate='middle'")))
+    return f"(sum without (estimate) ({last(FORECAST_REQUESTS, forecast)}) or {last(REQUESTS, where)})"
+
+
+def _missing(warning: float, where: str = "") -> str:
+    """By how much the limit is too small for the usage to stay below the warning: in this period, as it is likely to
+    end, if it is reached in the one before as well. Of each target that read last."""
+    limit = f"({last(LIMIT, where)} > 0)"
+
+    def reached(requests: str) -> str:
+        return f"round(1e{RATIO_DECIMALS} * {requests} / {limit}) / 1e{RATIO_DECIMALS} >= {warning:g}"
+
+    now = _this_period(where)
+    return f"""{MAX_OF_REPLICAS} (
+              ({now} / {warning:g} - {limit})
+              and {reached(now)}
+              and {reached(last(PREVIOUS_PERIOD, where))}
+              {of_last_reader()}
+            )
+            unless {PERIOD} < {PAGING_MIN_PERIOD_SECONDS}"""
+
+
+def group(bands: Bands) -> Group:
+    warning = bands.thresholds[0]
+    missing = _missing(warning.ratio)
+    of_organisation = " ".join(_missing(warning.ratio, "$organisation").split())
+    add_on = Alert(
+        name="ApiUsageAddOnAdvised",
+        comment="""
+            By what is needed, in this period and the last: a scope that is busy on working days and quiet on weekends
+            has enough. The value is by how much the limit falls short.
+        """,
+        expr=f"""
+            {missing}
+            and ignoring (scope)
+            count without (scope) (
+            {missing}
+            ) == 1
+        """,
+        for_="6h",
+        severity="info",
+        about="scope",
+        summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) is small for what is used; an add-on would help",
+        description=lines(
+            OF_SCOPE,
+            f"{ORGANISATION} is likely to use",
+            inline(f"max({_this_period('$scope')})", COUNT),
+            UNIT_OF_SCOPE,
+            f"of {SCOPE} at {API} in this billing period, and used",
+            inline(f"max({last(PREVIOUS_PERIOD, '$scope')})", COUNT),
+            "in the last; its limit is",
+            inline(f"max({last(LIMIT, '$scope')})", f"{COUNT}."),
+            f"To stay below {warning.percent:g}% of it takes {VALUE_COUNT} more. It is the only scope of this plan",
+            "that needs more: an add-on for it is likely to be enough.",
         ),
-        Alert(
-            name="ApiUsagePlanUpgradeAdvised",
-            expr=f"count without (scope) ({_NEAR_LIMIT}) >= 2",
-            for_="1h",
-            severity="info",
-            about="organisation",
-            summary=(
-                f"{ORGANISATION}: {{{{ $value }}}} scopes of {API} are near their limits most days; "
-                "consider a larger plan"
-            ),
-            description=lines(
-                OF_ORGANISATION,
-                f"Of the last {HISTORY_DAYS} days, {ORGANISATION} used {_DAY_SHARE} on",
-                f'{{{{- range $index, $scope := {_SCOPES_NEAR_LIMIT} | query | sortByLabel "scope" -}}}}',
-                """{{ if $index }},{{ end }} {{ $scope.Value | printf "%.0f" }} days for {{ $scope.Labels.scope }}""",
-                "{{- end -}}",
-                f". With several scopes of {API} so near their limits, a larger plan is likely to cost less than an",
-                "add-on for each.",
-            ),
+    )
+    upgrade = Alert(
+        name="ApiUsagePlanUpgradeAdvised",
+        expr=f"""
+            count without (scope) (
+            {missing}
+            ) >= 2
+        """,
+        for_="6h",
+        severity="info",
+        about="organisation",
+        summary=(
+            f"{ORGANISATION}: the limits of {{{{ $value }}}} scopes of {API} are small for what is used; "
+            "consider a larger plan"
         ),
-    ),
-)
+        description=lines(
+            OF_ORGANISATION,
+            f"To stay below {warning.percent:g}% of its limits, {ORGANISATION} needs more at {API} in this billing",
+            "period, as in the last:",
+            f'{{{{- range $index, $scope := {printed(of_organisation)} | query | sortByLabel "scope" -}}}}',
+            "{{ if $index }},{{ end }}",
+            '{{ $scope.Value | printf "%.0f" }} for {{ $scope.Labels.scope }}',
+            "{{- end -}}",
+            f". With several scopes of {API} short of it, a larger plan is likely to cost less than an add-on for",
+            "each.",
+        ),
+    )
+    return Group(name="api-usage-planning", alerts=(add_on, upgrade))

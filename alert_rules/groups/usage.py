@@ -1,30 +1,23 @@
-"""The ladder: high, critical, limit reached; and what is to come."""
+"""The ladder: high, critical, limit reached."""
 
 from exporter.metrics import LIMIT, REQUESTS
 from exporter.thresholds import LIMIT_REACHED_RATIO, PAGING_MIN_PERIOD_SECONDS, Bands
 
+from ..moments import LIKELY_REACHED, REACHED_DEFINED
 from ..promql import MAX_OF_REPLICAS, last
-from ..recording import PERIOD, PROJECTED_RATIO, RATIO
+from ..recording import PERIOD, RATIO
 from ..rules import Alert, Group
 from ..texts import (
     API,
-    DATE,
-    OF_SCOPE,
     OF_WORST_REPLICA,
     ORGANISATION,
-    PERCENT,
     PERIOD_LEFT,
-    PROJECTION,
-    REACHED_AT,
-    REQUESTS_OF_LIMIT,
     SCOPE,
     STALE_FIGURES,
     USED,
     VALUE_COUNT,
     VALUE_PERCENT,
-    clause,
     lines,
-    sentence,
 )
 
 # An hourly window is over before anybody is awake.
@@ -78,10 +71,11 @@ def group(bands: Bands) -> Group:
         summary=f"{ORGANISATION}: {VALUE_PERCENT} of {SCOPE} ({API}) used",
         description=lines(
             OF_WORST_REPLICA,
+            REACHED_DEFINED,
             USED,
             PERIOD_LEFT,
             STALE_FIGURES,
-            PROJECTION,
+            LIKELY_REACHED,
             "At the limit the vendor refuses requests, or bills them extra. Stop what can wait (batch jobs,",
             "crawlers, prefetching), cache answers, and ask the owner of the plan to raise the limit now.",
         ),
@@ -105,34 +99,6 @@ def group(bands: Bands) -> Group:
             "fewer requests or a higher limit.",
         ),
     )
-    projected = Alert(
-        name="ApiUsageProjectedOverLimit",
-        expr=f"""
-            {PROJECTED_RATIO} > {LIMIT_REACHED_RATIO:g}
-            {_UNLESS_SHORT}
-        """,
-        for_="30m",
-        severity="warning",
-        about="scope",
-        summary=lines(
-            OF_SCOPE,
-            f"{ORGANISATION}: at this pace the limit of {SCOPE} ({API}) is reached",
-            sentence(REACHED_AT, f"on {DATE}"),
-        ),
-        description=lines(
-            OF_WORST_REPLICA,
-            f"If the rest of the billing period goes on as the part that has passed, {ORGANISATION} needs",
-            f"{VALUE_PERCENT} of its limit of {SCOPE} at {API}",
-            clause(REACHED_AT, f", and reaches it on {DATE} (UTC)"),
-            ". So far it has used",
-            REQUESTS_OF_LIMIT,
-            clause(f"{RATIO}{{$scope}}", f", {PERCENT}"),
-            ".",
-            PERIOD_LEFT,
-            STALE_FIGURES,
-            "Slow down what can wait, or have the limit raised before that day.",
-        ),
-    )
     return Group(
         name="api-usage",
         comment="""
@@ -142,5 +108,5 @@ def group(bands: Bands) -> Group:
             band stands first: its alert is sent a moment before those that it inhibits.
             Billing periods under a day do not page: an hourly window is over before anybody is awake.
         """,
-        alerts=(limit_reached, critical_used, high, projected),
+        alerts=(limit_reached, critical_used, high),
     )

@@ -50,6 +50,9 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
         yield from _scope_samples(state, scope, labels)
         of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
         yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
+        before = state.requests_before(scope.usage)
+        if before is not None:
+            yield metrics.PREVIOUS_PERIOD, of_scope, before
     names = {scope.usage.name for scope in shown}
     for scope in state.scopes:
         is_missing = state.missing_since(scope, now) is not None
@@ -86,6 +89,9 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     ):
         if value is not None:
             yield metric, labels, value
+    if usage.limit is not None:
+        for threshold in state.target.bands.of(usage.name).thresholds:
+            yield metrics.THRESHOLD_RATIO, f'{labels},{metrics.SEVERITY}="{threshold.band.value}"', threshold.ratio
     watched = state.watched.get(usage.name)
     held = watched.held if watched is not None else None
     for suspicion in Suspicion:

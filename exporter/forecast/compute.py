@@ -19,7 +19,7 @@ from exporter.forecast.model import (
     Resolution,
     Unknown,
 )
-from exporter.forecast.recent import Recent, significant
+from exporter.forecast.recent import HOUR, Recent, significant
 from exporter.forecast.spread import Part, Spread
 from exporter.model import BillingPeriod
 
@@ -40,6 +40,8 @@ _UPDATES_BY_THE_DAY = 6 * 3600.0
 _LEADS_WITHIN = 24 * 60.0
 # The pace of an hour is so much off, as a part of it; and one that is under this part of a day's has stopped.
 _PACE_OFF = 0.1
+# What has lasted this many times as long as ever before is not expected to end as it did then.
+_OUTLASTS = 1.5
 _STOPPED = 0.25
 # As noisy as a scope is at first, where no day says.
 _UNSEEN_NOISE, _UNSEEN_FORGETS = 0.06**2, 0.37
@@ -267,19 +269,32 @@ class _Lead:
 
 def _lead(rest: float, recent: Recent) -> _Lead | None:
     paces = recent.paces
-    if paces.hour and recent.still_going and rest / paces.hour <= _LEADS_WITHIN:
-        minutes = rest / paces.hour
-        run = recent.run(paces.hour)
-        if not run.longest_before:
-            # What has lasted for so long, nobody knows for how long, lasts as long again in half of all cases.
-            return _Lead(minutes, 0.5 + 0.5 * run.hours / (run.hours + minutes / 60), by_hour=True)
-        if run.hours + minutes / 60 <= run.longest_before:
-            return _Lead(minutes, 0.9, by_hour=True)
+    by_hour = _lead_of(rest, paces.hour, HOUR, recent) if recent.still_going else None
+    # What has just begun is not in the hour's average yet.
+    begun = (paces.recent or 0.0) > (paces.hour or 0.0) and recent.minutes < HOUR
+    lead = by_hour or (_lead_of(rest, paces.recent, recent.minutes, recent) if begun else None)
+    if lead is not None:
+        return lead
     stopped = paces.hour is not None and paces.day is not None and paces.hour < _STOPPED * paces.day
     if paces.day and not stopped and rest / paces.day <= _LEADS_WITHIN:
         minutes = rest / paces.day
         return _Lead(minutes, 0.5 + 0.5 * 24 / (24 + minutes / 60), by_hour=False)
     return None
+
+
+def _lead_of(rest: float, pace: float | None, window: float, recent: Recent) -> _Lead | None:
+    """Of a pace over the last `window` seconds; None where that does not exhaust the rest within 24 hours, or is
+    expected to end before, as a batch that ended on other days."""
+    if not pace or rest / pace > _LEADS_WITHIN:
+        return None
+    minutes = rest / pace
+    run = recent.run(pace, window)
+    if run.hours + minutes / 60 <= run.longest_before:
+        return _Lead(minutes, 0.9, by_hour=True)
+    if run.longest_before and run.hours <= _OUTLASTS * run.longest_before:
+        return None
+    # What has lasted for so long, nobody knows for how long, lasts as long again in half of all cases.
+    return _Lead(minutes, 0.5 + 0.5 * run.hours / (run.hours + minutes / 60), by_hour=True)
 
 
 class _Race:

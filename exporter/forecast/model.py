@@ -51,9 +51,10 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Paces:
-    """Requests a minute over the last quarter of an hour, hour, day and week; None where that is not known.
+    """Requests a minute over the last minutes, hour, day and week; None where that is not known.
 
-    recent: over the last two updates where polls are rarer than a quarter of an hour allows.
+    recent: of the last two stretches of 5 minutes, or of a poll where these are rarer, the slower one's; over the
+        last two updates of a vendor that makes them seldom.
     """
 
     recent: float | None = None

@@ -20,7 +20,7 @@ from exporter.state.outlooks import as_of, not_made, outlooks
 from exporter.state.points import Point
 from exporter.state.saved import Absence, Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
-from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
+from exporter.thresholds import HISTORY_DAYS
 from exporter.turns import COMPUTING
 
 Key = tuple[str, str]
@@ -29,6 +29,7 @@ Key = tuple[str, str]
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
 # Vendors' clocks and the way to them differ by seconds from poll to poll; two periods begin further apart.
 _SAME_PERIOD = timedelta(minutes=1)
+_RESET_SLACK = timedelta(days=1)
 # A period that a vendor begins by the calendar of another time zone begins this much early at most, or nearly so.
 _EARLY = timedelta(days=1)
 
@@ -219,6 +220,16 @@ class OrganisationState:
         made = self.outlooks.get(scope.usage.name) or not_made(scope)
         return as_of(made, scope, now, self._stale_after())
 
+    def requests_before(self, usage: ScopeUsage) -> float | None:
+        """Requests of the billing period before the scope's present one; None where its end was not watched."""
+        watched = self.watched.get(usage.name)
+        if watched is None or usage.period is None or not watched.known.past:
+            return None
+        last = watched.known.past[-1]
+        # Vendors reset their counts some hours before or after the moment that they name.
+        slack = min(_RESET_SLACK, (usage.period.end - usage.period.start) / 4)
+        return last.requests if abs(last.end - usage.period.start.timestamp()) <= slack.total_seconds() else None
+
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""
         return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
@@ -320,7 +331,7 @@ Listener = Callable[[Sequence[OrganisationState]], None]
 
 
 class Store:
-    """All organisations' states, in the config's order, and where their cards change colour. Thread-safe.
+    """All organisations' states, in the config's order. Thread-safe.
 
     Listeners are called after every change, with the states that are new.
     """
@@ -330,7 +341,6 @@ class Store:
         self._database = database
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
-        self._bands = DEFAULT_BANDS
         self._listeners: list[Listener] = []
 
     def start(self) -> None:
@@ -341,13 +351,12 @@ class Store:
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def set_targets(self, targets: Iterable[Target], bands: Bands = DEFAULT_BANDS) -> None:
+    def set_targets(self, targets: Iterable[Target]) -> None:
         """Take over a config: organisations that stay keep their data, new ones begin, others go.
 
-        bands: in force from now on, for what was read before as well; a change of these needs no poll.
+        Their bands are in force from now on, for what was read before as well; a change of these needs no poll.
         """
         with self._lock:
-            self._bands = bands
             known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
             changed = [state for key, state in self._states.items() if state is not known.get(key)]
         self._changed(changed)
@@ -387,14 +396,11 @@ class Store:
         with self._lock:
             return tuple(self._states.values())
 
-    def bands(self) -> Bands:
-        with self._lock:
-            return self._bands
-
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
         if known is not None and known.target.account == target.account:
-            return known if known.target == target else replace(known, target=target)
+            same = (known.target, known.target.bands) == (target, target.bands)
+            return known if same else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
         saved = self._database.load(target.account) if self._database is not None else None
         if saved is None:

@@ -53,7 +53,7 @@ class Card:
 
     used_ratio: requests / limit, finer than what is shown; None when unlimited, or over a limit of 0.
     used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
-    band: the colour; None when unlimited.
+    band: the colour; None when unlimited. thresholds: the used parts of the limit where it changes.
     forecast: will it last, as of fetched_at.
     days_near_limit: of the last 30; None without a limit or a period.
     near_limit: consistently so, as exporter.thresholds defines it.
@@ -85,6 +85,7 @@ class Card:
     daily: tuple[DailyUsage, ...]
     fetched_at: datetime
     stale_since: datetime | None
+    thresholds: Bands = DEFAULT_BANDS
     missing_since: datetime | None = None
     suspect: Suspicion | None = None
     suspect_since: datetime | None = None
@@ -122,7 +123,7 @@ class OrganisationCards:
     scopes: tuple[Card, ...]
 
 
-def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) -> OrganisationCards:
+def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationCards:
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
@@ -133,7 +134,7 @@ def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) ->
                 now,
                 stale_after=stale_after,
                 days=api.daily_history_days,
-                bands=bands,
+                bands=state.target.bands.of(scope.usage.name),
             ),
             **_doubts(state, scope.usage.name),
             missing_since=state.missing_since(scope, now),
@@ -193,6 +194,7 @@ def card_of(
         used_ratio=None if ratio == float("inf") else ratio,
         used_percentage=None if ratio is None else percentage(ratio, bands),
         band=None if ratio is None else bands.band_of(ratio),
+        thresholds=bands,
         rate_limit_per_minute=usage.rate_limit_per_minute,
         rejected=usage.rejected,
         period=usage.period,

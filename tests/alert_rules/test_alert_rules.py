@@ -29,6 +29,7 @@ from exporter.metrics import CATALOGUE
 from exporter.thresholds import CRITICAL, WARNING, Band, Threshold
 from exporter.vendor.next_poll import next_delay
 from exporter.vendor.poller import Poller
+from tests.support.alerting import amtool
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
 from tests.support.programs import ROOT
@@ -148,13 +149,11 @@ def test_periods_under_a_day_do_not_page(length: int, pages: bool, tmp_path: Pat
 @pytest.mark.parametrize(("percent", "fires"), [(89, False), (91, True)])
 def test_the_rate_alert_begins_at_its_ratio_and_after_its_for(percent: int, fires: bool, tmp_path: Path) -> None:
     rate = {
-        series(metrics.REQUESTS): f"0+{percent}x120",
+        series(metrics.READ_TIME): "0+60x120",
+        series(metrics.PACE, window="1h"): f"{percent}x120",
         series(metrics.RATE_LIMIT): "100x120",
-        series(metrics.LAST_SUCCESS): "0+60x120",
-        series(metrics.POLL_INTERVAL): "60x120",
     }
-    begins = 60  # a minute of polls has been seen
-    wait = begins + parse_duration(ALERTS["ApiRateLimitHigh"]["for"])
+    wait = parse_duration(ALERTS["ApiRateLimitHigh"]["for"])
     samples: dict[tuple[str, str], dict[str, float]] = {
         firing("ApiRateLimitHigh", f"{wait - 60:g}s"): {},
         firing("ApiRateLimitHigh", f"{wait:g}s"): {"{}": 1} if fires else {},
@@ -163,26 +162,32 @@ def test_the_rate_alert_begins_at_its_ratio_and_after_its_for(percent: int, fire
 
 
 @pytest.mark.parametrize(
-    ("limit", "days", "per_day", "advised"),
+    ("limit", "now", "before", "advised"),
     [
-        ("3000", thresholds.NEAR_LIMIT_DAYS, 75, True),
-        ("3000", thresholds.NEAR_LIMIT_DAYS - 1, 75, False),
-        ("3000", thresholds.HISTORY_DAYS, 74.99, False),
-        ("0", thresholds.HISTORY_DAYS, 75, False),
-        (None, thresholds.HISTORY_DAYS, 75, False),
+        ("1000", 750, 750, True),
+        ("1000", 749.9, 750, False),
+        ("1000", 750, 749.9, False),
+        ("0.1", 0.07500000000000001, 0.075, True),
+        ("0", 750, 750, False),
+        (None, 750, 750, False),
     ],
-    ids=["at both boundaries", "a day too few", "days just below", "limit 0", "unlimited"],
+    ids=["at the warning", "below it", "below it before", "as floats", "limit 0", "unlimited"],
 )
-def test_an_add_on_is_advised_from_the_daily_series(
-    limit: str | None, days: int, per_day: float, advised: bool, tmp_path: Path
+def test_an_add_on_is_advised_from_the_warning_on(
+    limit: str | None, now: float, before: float, advised: bool, tmp_path: Path
 ) -> None:
-    daily = {series(metrics.DAILY, date=f"1969-12-{day:02}"): f"{per_day}x120" for day in range(1, days + 1)}
-    limits = {series(metrics.LIMIT): f"{limit}x120"} if limit is not None else {}
+    used = {
+        series(metrics.READ_TIME): "0+60x400",
+        series(metrics.REQUESTS): "0x400",
+        series(metrics.FORECAST_REQUESTS, estimate="middle"): f"{now}x400",
+        series(metrics.PREVIOUS_PERIOD): f"{before}x400",
+    }
+    limits = {series(metrics.LIMIT): f"{limit}x400"} if limit is not None else {}
     expected: dict[str, float] = {"{}": 1} if advised else {}
     run_rules_test(
         tmp_path,
-        {**daily, **limits, **period(0, 30 * DAY)},
-        samples={firing("ApiUsageAddOnAdvised", "59m"): {}, firing("ApiUsageAddOnAdvised", "1h"): expected},
+        {**used, **limits},
+        samples={firing("ApiUsageAddOnAdvised", "359m"): {}, firing("ApiUsageAddOnAdvised", "360m"): expected},
     )
 
 
@@ -231,6 +236,35 @@ def test_a_usage_alert_does_not_end_before_it_is_said_that_the_exporter_is_down(
     )
 
 
+# The example beside them
+
+
+def test_failed_notifications_and_a_watchdog(tmp_path: Path) -> None:
+    failed = selector("alertmanager_notifications_failed_total", instance="am", integration="slack", reason="other")
+    fine = selector("alertmanager_notifications_failed_total", instance="am", integration="email", reason="other")
+    alerts_at = 'ALERTS{alertstate="firing"}'
+    failing = '{__name__="ALERTS",alertname="AlertmanagerNotificationsFailing",alertstate="firing",instance="am",'
+    watchdog = '{__name__="ALERTS",alertname="Watchdog",alertstate="firing",severity="info"}'
+    run_rules_test(
+        tmp_path,
+        {failed: "0x9 1x60", fine: "5x70"},
+        samples={
+            (alerts_at, "0m"): {watchdog: 1},
+            (alerts_at, "16m"): {watchdog: 1, f'{failing}integration="slack",severity="critical"}}': 1},
+            (alerts_at, "60m"): {watchdog: 1},
+        },
+        files=[RULES / "examples/watching.yaml"],
+    )
+
+
+def test_the_route_to_a_dead_man_s_switch_is_one(tmp_path: Path) -> None:
+    (config,) = re.findall(r"```yaml\n(route:.*?)```", (ROOT / "docs/alerts.md").read_text("utf-8"), re.DOTALL)
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(config, encoding="utf-8")
+    for alert, receiver in (("Watchdog", "dead-mans-switch"), ("ApiUsageHigh", "ticket")):
+        assert amtool("config", "routes", "test", f"--config.file={file}", f"alertname={alert}").strip() == receiver
+
+
 # The rules and the rest of the project
 
 _COMMENT = re.compile(r"#.*")
@@ -247,12 +281,33 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageHigh": [WARNING.ratio, NO_PAGING],
     "ApiUsageCritical": [CRITICAL.ratio, NO_PAGING],
     "ApiUsageLimitReached": [0, 0, thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
-    "ApiUsageProjectedOverLimit": [thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
+    "ApiUsageRunsOutSoon": [
+        0,
+        0,
+        0,
+        thresholds.RUNS_OUT_LIKELY_PROBABILITY,
+        1,
+        thresholds.RUNS_OUT_HOUR_TIMES,
+        60,
+        60,
+        thresholds.RUNS_OUT_WITHIN_SECONDS,
+        thresholds.RUNS_OUT_WITHIN_SECONDS,
+        thresholds.RUNS_OUT_WITHIN_SECONDS,
+        NO_PAGING,
+    ],
+    "ApiUsageBurningFast": [0, 0, 0, 1, thresholds.BURNING_FAST_TIMES, 60, 60, 60, NO_PAGING],
+    "ApiUsageProjectedOverLimit": [
+        thresholds.PROJECTED_NEAR_RATIO,
+        thresholds.PROJECTED_CLEARED_PROBABILITY,
+        thresholds.PROJECTED_LIKELY_PROBABILITY,
+        thresholds.LIMIT_REACHED_RATIO,
+        NO_PAGING,
+    ],
     "ApiRateLimitHigh": [thresholds.RATE_LIMIT_HIGH_RATIO],
     "ApiRequestsRejected": [0],
     "ApiUsageLimitLowered": [DAY],
-    "ApiUsageAddOnAdvised": [1, thresholds.NEAR_LIMIT_DAYS, thresholds.NEAR_LIMIT_DAYS],
-    "ApiUsagePlanUpgradeAdvised": [2, thresholds.NEAR_LIMIT_DAYS],
+    "ApiUsageAddOnAdvised": [*[0] * 6, *[WARNING.ratio] * 6, 1, NO_PAGING, NO_PAGING],
+    "ApiUsagePlanUpgradeAdvised": [*[0] * 3, *[WARNING.ratio] * 3, 2, NO_PAGING],
     "ApiUsagePollFailing": [1],
     "ApiUsageAuthFailing": [1],
     "ApiUsageStale": [1],
@@ -266,18 +321,8 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "instance_scope:api_usage_requests_per_limit:ratio": [0],
     "scope:api_usage_requests_per_limit:ratio": [],
     "scope:api_usage_billing_period:seconds": [],
-    "instance_scope:api_usage_billing_period_elapsed:ratio": [0, 1],
-    "scope:api_usage_billing_period_elapsed:ratio": [],
-    "scope:api_usage_requests_per_limit:ratio_projected": [thresholds.PROJECTION_MIN_ELAPSED_RATIO],
-    "scope:api_usage_limit_reached_projected:timestamp_seconds": [
-        thresholds.PROJECTION_MIN_ELAPSED_RATIO,
-        thresholds.LIMIT_REACHED_RATIO,
-    ],
-    # Seconds in a minute, the least span that tells a rate per minute, and the longest poll interval that does.
-    "instance_scope:api_usage_requests_per_minute:rate1h": [0, 0, 60, 60, 1200],
     "scope:api_usage_requests_per_minute:rate1h": [],
     "scope:api_usage_requests_per_rate_limit:ratio_rate1h": [0],
-    "scope:api_usage_days_near_limit:count30d": [0, thresholds.NEAR_LIMIT_RATIO, DAY],
 }
 
 
@@ -297,16 +342,14 @@ def test_the_boundary_falls_on_the_side_that_the_thresholds_say(alert: str, thre
 def test_percentages_in_texts_and_runbooks_are_the_thresholds() -> None:
     texts = [text for alert in ALERTS.values() for text in alert["annotations"].values()]
     assert set(re.findall(r"\b\d+(?= ?%(?:[ .,]))", " ".join(texts))) == {f"{WARNING.ratio * 100:g}"}
-    assert set(re.findall(r"of the last (\d+) days|Of the last (\d+) days", " ".join(texts))) == {
-        (str(thresholds.HISTORY_DAYS), ""),
-        ("", str(thresholds.HISTORY_DAYS)),
-    }
     runbooks = {
         "ApiUsageHigh": f"{WARNING.ratio * 100:g} % or more",
         "ApiUsageCritical": f"More than {CRITICAL.ratio * 100:g} %",
         "ApiRateLimitHigh": f"{thresholds.RATE_LIMIT_HIGH_RATIO * 100:g} % or more",
-        "ApiUsageAddOnAdvised": f"at least {thresholds.NEAR_LIMIT_DAYS} of the last {thresholds.HISTORY_DAYS} days",
-        "ApiUsagePlanUpgradeAdvised": f"at least {thresholds.NEAR_LIMIT_DAYS} of the last {thresholds.HISTORY_DAYS}",
+        "ApiUsageAddOnAdvised": f"{WARNING.ratio * 100:g} % or more of its limit",
+        "ApiUsagePlanUpgradeAdvised": f"{WARNING.ratio * 100:g} % or more of the limit",
+        "ApiUsageProjectedOverLimit": f"{thresholds.PROJECTED_LIKELY_PROBABILITY * 100:g} % likely or more",
+        "ApiUsageRunsOutSoon": f"within {thresholds.RUNS_OUT_WITHIN_SECONDS / 3600:g} hours",
     }
     for name, words in runbooks.items():
         assert words in (RULES / "runbooks" / f"{name}.md").read_text("utf-8"), name
@@ -317,7 +360,8 @@ TARGET_LABELS = {
     *("job", "instance", "pod", "container", "endpoint", "service", "namespace", "cluster"),
     "exported_shard",  # where the target has a label `shard` of its own
 }
-LABELS = {label for metric in CATALOGUE for label in metric.labels} | TARGET_LABELS
+LABELS_OF_ALERTS = {"alertname", "alertstate", "severity"}
+LABELS = {label for metric in CATALOGUE for label in metric.labels} | TARGET_LABELS | LABELS_OF_ALERTS
 
 
 def promql_texts() -> Iterator[str]:
@@ -336,12 +380,10 @@ def test_every_metric_recorded_series_and_label_exists() -> None:
         assert set(re.findall(r"\$labels\.(\w+)", text)) <= LABELS, text
 
 
-def test_every_recorded_series_is_used_or_named_for_dashboards() -> None:
+def test_every_recorded_series_is_used() -> None:
     used = " ".join(promql_texts())
     for name in RECORDED:
-        assert re.search(rf"{re.escape(name)}(?![\w:])", used) or name in (
-            "scope:api_usage_billing_period_elapsed:ratio",
-        ), name
+        assert re.search(rf"{re.escape(name)}(?![\w:])", used), name
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -97,7 +97,8 @@ def test_a_prometheus_with_these_rules_and_then_others(processes: Processes, fol
 
         # The layout of an expression is no difference; whatever else is changed in the files, is.
         alerts = yaml.safe_load((rules / "alerts.yaml").read_text())
-        first, second, third, fourth = alerts["groups"][0]["rules"][:4]
+        first, second, third = alerts["groups"][0]["rules"][:3]
+        fourth = alerts["groups"][1]["rules"][0]
         first["expr"] = " ".join(first["expr"].split())
         second["for"] = "1h"
         third["annotations"]["summary"] = "Mine"
@@ -110,13 +111,13 @@ def test_a_prometheus_with_these_rules_and_then_others(processes: Processes, fol
         )
         requests.post(f"{url}/-/reload", timeout=10).raise_for_status()
         output = check(flag, "--only=rules").output
-        group = alerts["groups"][0]["name"]
+        group, another = (each["name"] for each in alerts["groups"][:2])
         assert f"  {group}: {first['alert']}\n" not in output
         assert f"  {group}: {second['alert']}\n    for: 1h, in the bundle " in output
         assert "    labels.severity:\n      - info\n      + " in output
         assert "    annotations.summary:\n      - Mine\n      + " in output
-        assert f"  {group}: {name} is not loaded\n" in output
-        assert f"  {group}: ApiUsageOfMine is loaded, and not in the bundle\n" in output
+        assert f"  {another}: {name} is not loaded\n" in output
+        assert f"  {another}: ApiUsageOfMine is loaded, and not in the bundle\n" in output
         assert f"  ApiUsageHigh is loaded in the group mine as well\n    {rules}/more.yaml\n" in output
 
         # The same rules from two files.

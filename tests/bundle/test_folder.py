@@ -390,7 +390,7 @@ def _umask() -> int:
 
 def test_a_run_that_fails_half_way_is_taken_up_by_the_next(folder: Path) -> None:
     """As on a disk that is full: nothing larger than the rules can be written."""
-    largest = max(len(content) for path, content in STOCK.items() if part_of(path) == "rules") + 1_000
+    largest = max(len(content) for path, content in STOCK.items() if part_of(path) == "rules") + 100
     assert largest < len(STOCK[DASHBOARD])
     command = [sys.executable, "-c", _LIMITED, str(largest), "bundle", f"--output={folder}", "--warning=0.6"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -44,7 +44,7 @@ from exporter.state.sharding import Shard
 from exporter.turns import COMPUTING
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
-from tests.support.watched import Watched, scope, targets_of
+from tests.support.watched import NOVEMBER, Watched, scope, targets_of
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",
@@ -168,6 +168,22 @@ def test_time_alone_makes_stale_and_drops(exporter: Exporter) -> None:
     exporter.clock.advance(hours=24)
     assert exporter.value(metrics.REQUESTS) is None
     assert exporter.value(metrics.STALE) == 1
+
+
+def test_the_period_before_is_published_once_its_end_was_watched(exporter: Exporter) -> None:
+    december = BillingPeriod(NOVEMBER.end, NOVEMBER.end + timedelta(days=31))
+    exporter.poll(scope(HOSTILE, 600))
+    exporter.clock.advance(days=8, hours=11, minutes=58)
+    exporter.poll(scope(HOSTILE, 700))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) is None
+    exporter.clock.advance(minutes=5)
+    exporter.poll(scope(HOSTILE, 3, period=december))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) == 700
+    # A period before that is not the one before.
+    exporter.clock.advance(minutes=5)
+    later = BillingPeriod(december.start + timedelta(days=9), december.end + timedelta(days=9))
+    exporter.poll(scope(HOSTILE, 4, period=later))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) is None
 
 
 class TestForecast:
@@ -303,10 +319,13 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(
     exporter: Exporter, tmp_path: Path
 ) -> None:
-    exporter.poll(MAPS)
+    now = exporter.clock.now()
+    hour = BillingPeriod(now - timedelta(minutes=50), now + timedelta(minutes=10))
+    exporter.poll(MAPS, scope("Hourly", 10, period=hour))
     for requests in (755, 760):
         exporter.clock.advance(minutes=15)
-        exporter.poll(replace(MAPS, requests=requests, limit=800))
+        hourly = scope("Hourly", requests - 754, period=BillingPeriod(hour.end, hour.end + timedelta(hours=1)))
+        exporter.poll(replace(MAPS, requests=requests, limit=800), hourly)
     database = Database(tmp_path / "data")
     database.save(("a", "o", "i", "u"), Saved(None, ()))
     database.close()

@@ -220,6 +220,39 @@ class TestTheLastHours:
         # At the batch's pace it were the same morning; it takes the next night's.
         assert found.reached.likely > at(25)
 
+    def test_ten_minutes_of_a_pace_lead_before_the_hour_s_average_does(self) -> None:
+        def rate(moment: datetime) -> float:
+            return 30 if moment >= at(24, 20, 30) else 1
+
+        found = forecast(with_limit(watched(rate, at(24, 20, 45)), 20_000))
+        assert found.paces.recent == pytest.approx(30)
+        assert found.paces.hour == pytest.approx(1 + 29 / 4)
+        assert found.basis.last_hour
+        assert found.reached.earliest is not None
+        assert found.reached.earliest < at(25, 8)
+
+    def test_a_batch_that_lasts_longer_than_ever_leads(self) -> None:
+        def rate(moment: datetime) -> float:
+            return 100 if moment.hour == 2 or (moment.day == 24 and 2 <= moment.hour < 5) else 0.5
+
+        assert not forecast(with_limit(watched(rate, at(24, 3, 10)), 9000)).basis.last_hour
+        assert forecast(with_limit(watched(rate, at(24, 4, 10)), 9000)).basis.last_hour
+
+    @pytest.mark.parametrize("returned", [0, 1], ids=["in the newer half", "in the older half"])
+    def test_what_comes_at_once_is_no_pace_of_the_last_minutes(self, returned: int) -> None:
+        known = watched(steady(1440), at(20, 12))
+        points = [
+            replace_requests(point, point.requests + 5000 * (number >= len(known.points) - 1 - returned))
+            for number, point in enumerate(known.points)
+        ]
+        assert forecast(replace(known, points=tuple(points))).paces.recent == pytest.approx(1)
+
+    def test_usage_that_has_just_begun_is_no_staircase(self) -> None:
+        def rate(moment: datetime) -> float:
+            return 30 if moment >= at(24, 20, 30) else 1 if moment.minute < 15 and moment.hour % 2 else 0
+
+        assert forecast(watched(rate, at(24, 20, 40))).paces.recent == pytest.approx(30)
+
     def test_a_days_pace_leads_where_it_exhausts_the_rest(self) -> None:
         def rate(moment: datetime) -> float:
             return 30 if moment >= at(23, 12) else 1
@@ -267,8 +300,8 @@ class TestTheLastHours:
     def test_points_that_are_too_short_have_no_pace(self) -> None:
         known = watched(steady(1440), at(20, 12))
         bare = replace(known, days=())
-        assert forecast(replace(bare, points=known.points[-4:])).paces == Paces(recent=1)
-        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces()
+        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces(recent=1)
+        assert forecast(replace(bare, points=known.points[-2:])).paces == Paces()
         assert forecast(replace(bare, points=())).paces == Paces()
         assert Recent((), None).paces == Paces()
 

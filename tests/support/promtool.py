@@ -72,5 +72,5 @@ def run_rules_test(
 
 def promtool(*arguments: str) -> None:
     """Run promtool; fails the test with its output unless it succeeds."""
-    ran = subprocess.run([required("promtool"), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([required("promtool"), *arguments], capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
