@@ -318,11 +318,3 @@ class ConfigFile(Frozen):
     )
     thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour.")
     apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
-
-
-class Preset(Frozen):
-    """A preset file: a vendor's API as data."""
-
-    description: Text
-    documentation: Text = Field(description="Where the vendor or the project documents the answer.")
-    api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")

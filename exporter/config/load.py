@@ -1,20 +1,19 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.config.api import Api, ConfigFile, Organisation, Preset
+from exporter.config.api import Api, ConfigFile, Organisation
 from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
 from exporter.config.layers import merged
+from exporter.config.preset import NO_DOCUMENTATION, Documentation, documentation, preset_document, preset_names
 from exporter.config.secrets import Secret
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
@@ -40,10 +39,12 @@ class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
 
     api: without its organisations, so that a new one among them does not make the others look changed.
+    documentation: the documented answers of the api's preset.
     """
 
     api: Api
     organisation: Organisation
+    documentation: Documentation = field(default=NO_DOCUMENTATION, repr=False, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -109,9 +110,9 @@ class Config:
     bands: Bands
 
     @property
-    def apis(self) -> frozenset[str]:
-        """The apis' names."""
-        return frozenset(target.api.name for target in self.targets)
+    def keys(self) -> frozenset[tuple[str, str]]:
+        """(api, organisation) of each target."""
+        return frozenset(target.key for target in self.targets)
 
 
 def load_config(file: Path) -> Config:
@@ -128,9 +129,10 @@ def load_config(file: Path) -> Config:
 
 def _targets(config: ConfigFile) -> Iterator[Target]:
     for api in config.apis:
+        documented = documentation(api.preset, config.preset_folders) if api.preset else NO_DOCUMENTATION
         bare = api.model_copy(update={"organisations": ()})
         for organisation in api.organisations:
-            yield Target(bare, organisation)
+            yield Target(bare, organisation, documented)
 
 
 def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
@@ -157,41 +159,14 @@ def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
             apis.append(api)
             continue
         try:
-            preset = _preset_document(name, paths)
+            preset = preset_document(name, paths)
         except LookupError:
             message = f"unknown preset {name!r}{suggestion(name, preset_names(paths))}"
             problems.append(document.problem(("apis", index, "preset"), message))
-            preset = _preset_document("standard")
+            preset = preset_document("standard")
         except ConfigError as error:
             problems += error.problems
-            preset = _preset_document("standard")
+            preset = preset_document("standard")
         below["apis", index] = (preset, ("api",))
         apis.append(merged(preset.data["api"], api, Api))
     return document.with_data({**data, "apis": apis}, below), problems
-
-
-def preset_names(folders: Iterable[Path] = ()) -> list[str]:
-    """The presets in these folders and the built-in ones."""
-    names = {file.name for folder in _folders(folders) for file in folder.iterdir()}
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
-    """A preset that `preset_names` lists; the first folder that has it counts. Raises ConfigError if it is wrong."""
-    return _preset_document(name, folders).validate(Preset)
-
-
-def _preset_document(name: str, folders: Iterable[Path] = ()) -> Document:
-    """The preset's file, whose shape is right. Raises LookupError where there is none, ConfigError if it is wrong."""
-    for folder in _folders(folders):
-        file = folder / f"{name}.yaml"
-        if file.is_file():
-            document = Document.read(file, needs="description, documentation, api")
-            document.validate(Preset)
-            return document
-    raise LookupError(name)
-
-
-def _folders(own: Iterable[Path]) -> Iterator[Traversable]:
-    yield from (folder for folder in own if folder.is_dir())
-    yield files("exporter.config.presets")

@@ -4,7 +4,7 @@ When to poll is the business of exporter.vendor.poller.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 
@@ -16,6 +16,7 @@ from exporter.errors import PollError, ResponseError
 from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact
 from exporter.vendor.client import VendorClient
+from exporter.vendor.drift import Drift, expectation, held_back
 from exporter.vendor.reading import map_answers
 
 log = structlog.get_logger()
@@ -33,9 +34,21 @@ def poll(target: Target, client: VendorClient, clock: Clock) -> Outcome:
     return outcome
 
 
-def poll_all(targets: tuple[Target, ...], client: VendorClient, clock: Clock) -> list[tuple[Target, Outcome]]:
+def _nobody(_: tuple[Drift, ...]) -> None:
+    pass
+
+
+def poll_all(
+    targets: tuple[Target, ...],
+    client: VendorClient,
+    clock: Clock,
+    answered: Callable[[tuple[Drift, ...]], None] = _nobody,
+) -> list[tuple[Target, Outcome]]:
     """Ask once, for all organisations that the answer holds. Never raises: a failure is an outcome, and so is a fault
-    of our own, since an organisation must not go unwatched for it."""
+    of our own, since an organisation must not go unwatched for it.
+
+    answered: called once an answer came, with where it is not as the api's preset expects.
+    """
     try:
         answers = client.fetch()
         now = clock.now()
@@ -43,12 +56,34 @@ def poll_all(targets: tuple[Target, ...], client: VendorClient, clock: Clock) ->
         failure = _failure(targets[0], error)
         return [(target, failure) for target in targets]
     with _READING:
-        return [(target, _read(target, answers, now)) for target in targets]
+        drifts = _drifts(targets[0], answers)
+        answered(drifts)
+        return [(target, _read(target, answers, now, drifts)) for target in targets]
 
 
-def _read(target: Target, answers: Mapping[str, Answer], now: datetime) -> Outcome:
+def _drifts(target: Target, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
     try:
-        snapshot = map_answers(answers, api=target.api, organisation=target.organisation.id, now=now)
+        expected = expectation(target)
+        drifts = expected.drifts(answers) if expected is not None else ()
+    except Exception as error:  # an expectation must not cost what can be read without it
+        log.error("an answer could not be held against the documented ones", api=target.api.name, exc_info=error)
+        return ()
+    for drift in drifts:
+        _warn_once(target.api.name, drift.name, redact(drift.message))
+    return drifts
+
+
+@lru_cache(maxsize=4096)
+def _warn_once(api: str, field: str, message: str) -> None:
+    log.warning("an answer is not as it is documented", api=api, field=field, message=message)
+
+
+def _read(target: Target, answers: Mapping[str, Answer], now: datetime, drifts: tuple[Drift, ...]) -> Outcome:
+    api, organisation = target.api, target.organisation.id
+    try:
+        snapshot = map_answers(answers, api=api, organisation=organisation, now=now)
+        if drifts:
+            snapshot = held_back(snapshot, drifts, answers, api=api, organisation=organisation, now=now)
     except Exception as error:
         return _failure(target, error)
     for remark in snapshot.remarks:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config.load import load_preset, preset_names
+from exporter.config.preset import load_preset, preset_names
 from tests.support.factories import load
 from tests.support.refusals import URL, problem_of
 

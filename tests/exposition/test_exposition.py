@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter import metrics
 from exporter.config.api import Api, Organisation
-from exporter.config.load import Target, load_preset
+from exporter.config.load import Target
+from exporter.config.preset import load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.samples import family_header
@@ -175,7 +176,7 @@ def test_fewer_days_where_the_config_says_so(tmp_path: Path, days: int, expected
 
 def polled(exporter: Exporter) -> None:
     """Let the process's own metrics have something of every kind to show."""
-    exporter.process.config_loaded(exporter.clock.now(), ["demo"])
+    exporter.process.config_loaded(exporter.clock.now(), [("demo", "acme")])
     exporter.process.watch_polls(lambda: {"demo": PollCounts(waiting=3, running=2, late=1)})
     exporter.process.poll_ended("demo", 0.2)
     exporter.process.poll_put_off("demo")

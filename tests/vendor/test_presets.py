@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from werkzeug.wrappers import Request, Response
 
 from exporter.clock import SystemClock
-from exporter.config.load import Target, preset_names
+from exporter.config.load import Target
+from exporter.config.preset import preset_names
 from exporter.errors import PollError
 from exporter.local.processes import Processes, eventually
 from exporter.local.prometheus import query, start_prometheus

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 
 from exporter.config.api import Api
 from exporter.config.expressions import compile_jmespath
-from exporter.config.load import load_preset
+from exporter.config.preset import load_preset
 from exporter.errors import ResponseError
 from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.vendor.reading import map_answers

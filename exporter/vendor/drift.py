@@ -1,0 +1,418 @@
+"""Whether an answer still has the shape of the documented ones, in what the mapping reads of it. Pure.
+
+A field that goes, or changes its type, is often no error for a mapping: JMESPath reads null of it, and null may mean
+unlimited; a sum leaves out what lacks the field. So what a preset expects is learnt once, by reading its documented
+answers and looking which of their fields are read, and each answer is held against that before its numbers count.
+Fields that nothing reads may come and go.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from exporter.config.api import MAIN_REQUEST, Api
+from exporter.config.expressions import Expression
+from exporter.config.load import Target
+from exporter.config.mapping import UsageMapping
+from exporter.config.preset import DocumentedAnswer
+from exporter.errors import ResponseError
+from exporter.model import Answer, Misfit, ScopeUsage, UsageSnapshot
+from exporter.vendor.documented import answers_of, read
+from exporter.vendor.strict_json import shown
+
+# Of an answer that changed altogether, that many places say enough.
+_MOST_PLACES = 20
+# Documented values kept of a field, to see what depends on it.
+_SAMPLES = 3
+# Apis with presets whose expectations are kept; a reload may bring others.
+_MOST_KNOWN = 500
+
+_NUMBER, _TEXT, _NUMERIC, _TRUTH, _NULL, _LIST, _OBJECT = (
+    "a number",
+    "a text",
+    "a number in a text",
+    "true or false",
+    "null",
+    "a list",
+    "an object",
+)
+_NUMERAL = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
+_KINDS: dict[type, str] = {
+    int: _NUMBER,
+    float: _NUMBER,
+    bool: _TRUTH,
+    type(None): _NULL,
+    list: _LIST,
+    dict: _OBJECT,
+}
+
+Path = tuple[str | int, ...]
+_EACH = "*"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A place where an answer is no longer as it is documented.
+
+    name: the field's path, with [] for each of a list and * for each of an object, as in `data.limits[].used`.
+    message: one sentence that names the field, what was met and what is documented.
+    """
+
+    name: str
+    message: str
+    part: "_Part" = field(repr=False)
+    path: Path = field(repr=False)
+    samples: tuple[Any, ...] = field(repr=False)
+
+
+@dataclass
+class _Expected:
+    """What is documented of one place: kinds of values, and what is read of an object or a list.
+
+    lacking: whether it may be absent. least: of its numbers.
+    """
+
+    kinds: set[str] = field(default_factory=set)
+    samples: list[Any] = field(default_factory=list)
+    least: float = 0.0
+    lacking: bool = False
+    members: dict[str, "_Expected"] = field(default_factory=dict)
+    each: "_Expected | None" = None
+
+    def learn(self, value: Any, reads: "_Reads") -> None:
+        self.kinds.add(_kind(value))
+        if len(self.samples) < _SAMPLES and value not in self.samples:
+            self.samples.append(value)
+        if _is_number(value):
+            self.least = min(self.least, value)
+        if isinstance(value, dict):
+            for name, below in reads.members.items():
+                self._learn_member(name, value, below)
+        if reads.each is not None and isinstance(value, dict | list):
+            self.each = self.each or _Expected()
+            for one in value.values() if isinstance(value, dict) else value:
+                self.each.learn(one, reads.each)
+
+    def _learn_member(self, name: str, value: dict[str, Any], reads: "_Reads") -> None:
+        member = self.members.setdefault(name, _Expected())
+        if name in value:
+            member.learn(value[name], reads)
+        else:
+            member.lacking = True
+
+    def fits(self, value: Any) -> bool:
+        """Whether `drifts` finds nothing: at every poll, so without a word on what and where."""
+        kind = _KINDS.get(type(value)) or _kind(value)
+        if kind not in self.kinds:
+            return not self.kinds or (kind == _NUMERIC and _TEXT in self.kinds)
+        if kind == _OBJECT:
+            for name, member in self.members.items():
+                if name not in value:
+                    if not member.lacking:
+                        return False
+                elif not member.fits(value[name]):
+                    return False
+            return self.each is None or all(map(self.each.fits, value.values()))
+        if kind == _LIST:
+            return self.each is None or all(map(self.each.fits, value))
+        return kind != _NUMBER or value >= self.least
+
+    def drifts(self, value: Any, path: Path, pattern: str, part: "_Part") -> Iterator[Drift]:
+        kind = _kind(value)
+        if not self.kinds:  # it is read, and no documented answer has it
+            return
+        if kind not in self.kinds and not (kind == _NUMERIC and _TEXT in self.kinds):
+            yield self._drift(path, pattern, part, f"is {_met(value, kind)}")
+        elif kind == _NUMBER and value < self.least:
+            yield self._drift(path, pattern, part, f"is {shown(value)}, less than {self.least:g}")
+        elif kind == _OBJECT:
+            yield from self._drifts_of_object(value, path, pattern, part)
+        elif kind == _LIST and self.each is not None:
+            for index, one in enumerate(value):
+                yield from self.each.drifts(one, (*path, index), f"{pattern}[]", part)
+
+    def _drifts_of_object(self, value: Mapping[str, Any], path: Path, pattern: str, part: "_Part") -> Iterator[Drift]:
+        for name, member in self.members.items():
+            where = f"{pattern}.{name}" if pattern else name
+            if name in value:
+                yield from member.drifts(value[name], (*path, name), where, part)
+            elif not member.lacking:
+                yield member._drift((*path, name), where, part, "is missing")
+        if self.each is not None:
+            where = f"{pattern}.{_EACH}" if pattern else _EACH
+            for name, one in value.items():
+                yield from self.each.drifts(one, (*path, name), where, part)
+
+    def _drift(self, path: Path, pattern: str, part: "_Part", what: str) -> Drift:
+        documented = " or ".join(sorted(self.kinds))
+        where = f"{pattern or 'the answer'}{part.suffix}"
+        return Drift(where, f"{where} {what}; documented is {documented}", part, path, tuple(self.samples))
+
+    def without_optional(self, required: "_Expected | None") -> "_Expected":
+        """With every member that `required` does not have allowed to be absent or null."""
+        for name, member in self.members.items():
+            other = None if required is None else required.members.get(name)
+            if other is None:
+                member.lacking = True
+                member.kinds.add(_NULL)
+            member.without_optional(other)
+        if self.each is not None:
+            self.each.without_optional(None if required is None else required.each)
+        return self
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return _NUMERIC if _is_numeric(value) else _TEXT
+    return next((_KINDS[kind] for kind in type(value).__mro__ if kind in _KINDS), _OBJECT)
+
+
+def _is_numeric(text: str) -> bool:
+    return _NUMERAL.fullmatch(text) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _met(value: Any, kind: str) -> str:
+    return kind if kind in (_NULL, _LIST, _OBJECT) else f"{kind}, {shown(value)}"
+
+
+# Which fields are read: an answer made of objects and lists that note it.
+
+
+@dataclass
+class _Reads:
+    """What is read of a place. members: by name; each: of every member of a list, or of an object gone through."""
+
+    members: dict[str, "_Reads"] = field(default_factory=dict)
+    each: "_Reads | None" = None
+
+    def member(self, name: str) -> "_Reads":
+        return self.members.setdefault(name, _Reads())
+
+    def any(self) -> "_Reads":
+        self.each = self.each or _Reads()
+        return self.each
+
+
+class _ReadObject(dict[str, Any]):
+    """An object that notes what is read of it."""
+
+    def __init__(self, value: Mapping[str, Any], reads: _Reads) -> None:
+        super().__init__(value)
+        self._reads = reads
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return _noting(super().get(name, default), self._reads.member(name))
+
+    def __getitem__(self, name: str) -> Any:
+        return _noting(super().__getitem__(name), self._reads.member(name))
+
+    def __contains__(self, name: object) -> bool:
+        self._reads.member(str(name))
+        return super().__contains__(name)
+
+    def items(self) -> Any:
+        return [(name, _noting(value, self._reads.any())) for name, value in super().items()]
+
+    def values(self) -> Any:
+        return [value for _, value in self.items()]
+
+
+class _ReadList(list[Any]):
+    """A list whose members note what is read of them."""
+
+
+# JMESPath's functions know types by their names.
+_ReadObject.__name__, _ReadList.__name__ = "dict", "list"
+
+
+def _noting(value: Any, reads: _Reads) -> Any:
+    if isinstance(value, dict):
+        return _ReadObject(value, reads)
+    if isinstance(value, list):
+        each = reads.any()
+        return _ReadList([_noting(one, each) for one in value])
+    return value
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A request's body, or its headers. suffix: what a field of it is called by beyond its path."""
+
+    request: str
+    is_body: bool
+
+    @property
+    def suffix(self) -> str:
+        of = "" if self.request == MAIN_REQUEST else f" of request {self.request}"
+        return of if self.is_body else f" header{of}"
+
+    def of(self, answers: Mapping[str, Answer]) -> Any:
+        answer = answers[self.request]
+        return answer.body if self.is_body else answer.headers
+
+    def put(self, answers: Mapping[str, Answer], path: Path, value: Any) -> dict[str, Answer]:
+        """The answers with the value in this part at the path."""
+        changed = _put(self.of(answers), path, value)
+        answer = answers[self.request]
+        answer = replace(answer, body=changed) if self.is_body else replace(answer, headers=changed)
+        return {**answers, self.request: answer}
+
+
+class Expectation:
+    """What an api's preset expects of each request's answer."""
+
+    def __init__(self, documented: Iterable[DocumentedAnswer], api: Api) -> None:
+        """documented: answers that usage can be read from. Those that the api's mapping does not fit do not count,
+        since it is then another endpoint that is asked."""
+        known = [(one, answers) for one in documented if (answers := _known(one, api)) is not None]
+        required = _learnt(known, _without_optional(api))
+        self._expected = {
+            part: expected.without_optional(required[part]) for part, expected in _learnt(known, api).items()
+        }
+
+    def drifts(self, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
+        """Where the answers differ from what is expected; of very many places the first."""
+        found = (
+            drift
+            for part, expected in self._expected.items()
+            if not expected.fits(part.of(answers))
+            for drift in expected.drifts(part.of(answers), (), "", part)
+        )
+        return tuple(islice(found, _MOST_PLACES))
+
+
+def _known(documented: DocumentedAnswer, api: Api) -> dict[str, Answer] | None:
+    answers = answers_of(documented, api)
+    if answers is None:
+        return None
+    snapshot = read(answers, api, documented.organisation, documented.at)
+    fits = isinstance(snapshot, UsageSnapshot) and not snapshot.misfits
+    return answers if fits else None
+
+
+def _learnt(known: Iterable[tuple[DocumentedAnswer, Mapping[str, Answer]]], api: Api) -> dict[_Part, _Expected]:
+    known = list(known)
+    # What limits from headers are made of is this project's own form, which cannot drift.
+    parts = [
+        _Part(name, is_body)
+        for name, request in api.all_requests.items()
+        for is_body in (True, False)
+        if request.read == "body"
+    ]
+    reads = {part: _Reads() for part in parts}
+    for documented, answers in known:
+        noting = dict(answers)
+        for part in parts:
+            noting = part.put(noting, (), _noting(part.of(noting), reads[part]))
+        read(noting, api, documented.organisation, documented.at)
+    expected = {part: _Expected() for part in parts}
+    for _, answers in known:
+        for part in parts:
+            expected[part].learn(part.of(answers), reads[part])
+    return expected
+
+
+def _without_optional(api: Api) -> Api:
+    """The api without what the vendor need not report, to see what it must."""
+    mapping = api.mapping
+    left_out: dict[str, Any] = {
+        name: None
+        for name in UsageMapping.model_fields
+        if isinstance(expression := getattr(mapping, name), Expression) and expression.optional
+    }
+    period, daily = mapping.period, mapping.daily
+    if period is not None and any(one and one.optional for one in (period.start, period.end, period.ends_in)):
+        left_out["period"] = None
+    if daily is not None and daily.entries.optional:
+        left_out["daily"] = None
+    static = api.static
+    if "limit" in left_out and static.limit is None:
+        static = static.model_copy(update={"limit": "unlimited"})
+    return api.model_copy(update={"mapping": mapping.model_copy(update=left_out), "static": static})
+
+
+_known_expectations: dict[tuple[str, str], Expectation] = {}
+
+
+def expectation(target: Target) -> Expectation | None:
+    """What is expected of a target's answers; None where nothing is documented. Alike targets share one."""
+    if not target.documentation.answers:
+        return None
+    key = (target.documentation.digest, target.terms_digest)
+    known = _known_expectations.get(key)
+    if known is None:
+        if len(_known_expectations) >= _MOST_KNOWN:
+            _known_expectations.clear()
+        known = Expectation(target.documentation.good.values(), target.api)
+        _known_expectations[key] = known
+    return known
+
+
+# What depends on a field that drifted.
+
+
+def held_back(
+    snapshot: UsageSnapshot,
+    drifts: tuple[Drift, ...],
+    answers: Mapping[str, Answer],
+    *,
+    api: Api,
+    organisation: str,
+    now: datetime,
+) -> UsageSnapshot:
+    """The snapshot without the scopes whose numbers depend on what drifted; each becomes a misfit.
+
+    To see that, documented values are put where the answer drifted: a scope that comes out otherwise depends on them.
+    Raises ResponseError where no scope is left.
+    """
+    if all(scope.period is None for scope in snapshot.scopes):
+        # A documented period is long past; one that is not published does no harm.
+        api = api.model_copy(update={"mapping": api.mapping.model_copy(update={"period": None})})
+    because: dict[str, Drift] = {}
+    for drift in drifts:
+        for sample in drift.samples:
+            put = read(drift.part.put(answers, drift.path, sample), api, organisation, now)
+            others = {scope.name: scope for scope in put.scopes} if isinstance(put, UsageSnapshot) else {}
+            for scope in snapshot.scopes:
+                if _differs(scope, others.get(scope.name)):
+                    because.setdefault(scope.name, drift)
+    if not because:
+        return snapshot
+    misfits = tuple(
+        Misfit(f"scope {name!r}: {drift.message}", drift.part.of(answers)) for name, drift in because.items()
+    )
+    left = tuple(scope for scope in snapshot.scopes if scope.name not in because)
+    if not left:
+        raise ResponseError("; ".join(misfit.message for misfit in misfits[:3]), misfits=misfits)
+    return replace(snapshot, scopes=left, misfits=(*snapshot.misfits, *misfits))
+
+
+def _differs(scope: ScopeUsage, other: ScopeUsage | None) -> bool:
+    """Whether what is published of a scope would be another number; what is not published is no wrong one."""
+    if other is None or (scope.requests, scope.limit) != (other.requests, other.limit):
+        return True
+    optional = (
+        (scope.rate_limit_per_minute, other.rate_limit_per_minute),
+        (scope.rejected, other.rejected),
+        (scope.period, other.period),
+        (scope.daily, other.daily),
+    )
+    return any(ours is not None and ours != theirs for ours, theirs in optional)
+
+
+def _put(body: Any, path: Path, value: Any) -> Any:
+    """A copy of the body with the value at the path."""
+    if not path:
+        return value
+    if isinstance(body, dict):
+        return {**body, path[0]: _put(body.get(path[0]), path[1:], value)}
+    if isinstance(body, list) and isinstance(path[0], int):
+        return [_put(one, path[1:], value) if index == path[0] else one for index, one in enumerate(body)]
+    return body
