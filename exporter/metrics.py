@@ -23,6 +23,8 @@ PREVIOUS = "previous"
 FIELD = "field"
 ROUTE = "route"
 CODE = "code"
+SHARD = "shard"
+SHARDS = "shards"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -104,6 +106,12 @@ LIMIT_CHANGED = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
+)
+READ_TIME = Metric(
+    name="api_usage_read_timestamp_seconds",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="When this scope was last read, in Unix time; its own, whatever becomes of the organisation's others.",
 )
 UP = Metric(name="api_usage_up", kind="gauge", labels=OF_ORGANISATION, help="1 if the last poll worked, 0 if not.")
 POLL_FAILING = Metric(
@@ -228,6 +236,12 @@ BUILD_INFO = Metric(
     labels=("version", "pythonversion"),
     help="Always 1: the exporter's version and the Python it runs on.",
 )
+SHARD_INFO = Metric(
+    name="api_usage_exporter_shard_info",
+    kind="gauge",
+    labels=(SHARD, SHARDS),
+    help="Always 1: which part of the organisations this exporter watches, counted from 0, and of how many parts.",
+)
 WEB_CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_web_config_last_reload_successful",
     kind="gauge",
@@ -271,6 +285,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SCOPE_INFO,
     SUSPECT,
     LIMIT_CHANGED,
+    READ_TIME,
     UP,
     POLL_FAILING,
     STALE,
@@ -294,6 +309,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SAVE_FAILURES,
     SAVED_TIME,
     BUILD_INFO,
+    SHARD_INFO,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,
     CERTIFICATE_EXPIRY,

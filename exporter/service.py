@@ -37,7 +37,7 @@ class Service:
         self._database = database
         self.store = Store(clock, database)
         self.store.set_targets(config.targets, config.bands)
-        self.process = ProcessMetrics()
+        self.process = ProcessMetrics(shard)
         self.process.config_loaded(clock.now(), config.keys)
         self.poller = Poller(
             self.store.record,

@@ -19,6 +19,7 @@ from exporter import metrics
 from exporter.metrics import Metric
 from exporter.model import PollCounts
 from exporter.state.database import Database
+from exporter.state.sharding import Shard
 
 _OfApi = TypeVar("_OfApi", Histogram, Counter)
 
@@ -45,7 +46,8 @@ class _Saves(Collector):
 class ProcessMetrics:
     """The exporter's own metrics: polls, calls and config reloads, rendering, build, process, Python. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: Shard | None = None) -> None:
+        """shard: this exporter's part of the organisations; all of them if left out."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -65,6 +67,8 @@ class ProcessMetrics:
         self._reload_time = self._gauge(metrics.CONFIG_RELOAD_TIME)
         build = self._gauge(metrics.BUILD_INFO)
         build.labels(version("api-usage-exporter"), platform.python_version()).set(1)
+        shard = shard or Shard(0, 1)
+        self._gauge(metrics.SHARD_INFO).labels(shard.index, shard.count).set(1)
 
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)

@@ -84,6 +84,7 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     for change in latest(state.ledger.get(usage.name, ())):
         about = {metrics.TERM: change.term, metrics.DIRECTION: change.direction, metrics.PREVIOUS: change.old}
         yield metrics.LIMIT_CHANGED, f"{labels},{_labels(about)}", change.at.timestamp()
+    yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
     if usage.period is not None:
         yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
         yield metrics.PERIOD_END, labels, usage.period.end.timestamp()

@@ -24,6 +24,7 @@ from exporter.config.load import Target
 from exporter.config.preset import load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
+from exporter.exposition.process import ProcessMetrics
 from exporter.exposition.samples import family_header
 from exporter.local.processes import eventually, required
 from exporter.metrics import CATALOGUE
@@ -32,12 +33,14 @@ from exporter.model import (
     LEAST_LIMIT,
     BillingPeriod,
     DailyUsage,
+    Misfit,
     PollCounts,
     ScopeUsage,
     UsageSnapshot,
 )
 from exporter.state.database import Database
 from exporter.state.saved import Saved
+from exporter.state.sharding import Shard
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
@@ -164,6 +167,26 @@ def test_time_alone_makes_stale_and_drops(exporter: Exporter) -> None:
     exporter.clock.advance(hours=24)
     assert exporter.value(metrics.REQUESTS) is None
     assert exporter.value(metrics.STALE) == 1
+
+
+def test_each_scope_says_when_it_was_read_itself(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path)
+    first = exporter.clock.now().timestamp()
+    exporter.poll(MAPS, ScopeUsage("Routes", 1, 2))
+    exporter.clock.advance(minutes=5)
+    unread = Misfit("scope 'Maps (v2.1)': requests: it is a text", None)
+    routes = ScopeUsage("Routes", 2, 2)
+    exporter.store.record(exporter.target, UsageSnapshot(exporter.clock.now(), (routes,), (unread,)))
+    exporter.fail()
+    assert exporter.value(metrics.READ_TIME, scope="Maps (v2.1)") == first
+    assert exporter.value(metrics.READ_TIME, scope="Routes") == exporter.value(metrics.LAST_SUCCESS) == first + 300
+
+
+@pytest.mark.parametrize(
+    ("shard", "labels"), [(None, {"shard": "0", "shards": "1"}), (Shard(2, 4), {"shard": "2", "shards": "4"})]
+)
+def test_an_exporter_says_which_shard_it_is(shard: Shard | None, labels: dict[str, str]) -> None:
+    assert ProcessMetrics(shard).registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, []), (2, ["2026-11-21", "2026-11-22"])])

@@ -73,7 +73,7 @@ def test_what_is_no_shard(text: str, message: str) -> None:
 def usage_series(url: str) -> list[str]:
     """The sample lines that are about usage; when something happened and how often differ between exporters."""
     text = requests.get(f"{url}/metrics", timeout=10).text
-    timed = "last_success|polls_total|poll_duration|exporter"
+    timed = "last_success|read_timestamp|polls_total|poll_duration|exporter"
     return [line for line in text.splitlines() if re.match(rf"api_usage_(?!{timed})", line)]
 
 

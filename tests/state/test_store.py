@@ -264,6 +264,7 @@ def test_values_and_history_come_back_after_a_restart_with_their_true_age(tmp_pa
         assert (state.scopes, state.last_success) == (before.scopes, before.last_success)
         assert state.watched["Maps"].known == before.watched["Maps"].known
         assert state.is_stale(clock.now())
+        assert state.scopes[0].fetched_at == clock.now() - timedelta(minutes=30)
         assert state.last_poll is None
         record(restarted, snapshot(clock, replace(scope, requests=775)))
         (after,) = only(restarted).shown_scopes(clock.now())

@@ -1,0 +1,221 @@
+"""Whether the figures can be trusted: polls, credentials, age, the exporter itself."""
+
+from exporter.metrics import (
+    BUILD_INFO,
+    CONFIG_RELOAD_OK,
+    CONFIG_RELOAD_TIME,
+    LAST_RENDER_TIME,
+    NOT_RENDERED,
+    POLL_FAILING,
+    SAVE_FAILURES,
+    SAVED_TIME,
+    STALE,
+    STALE_AFTER,
+)
+from exporter.thresholds import RENDERED_MAX_AGE_SECONDS, SAVED_MAX_AGE_SECONDS
+
+from ..promql import MAX_OF_REPLICAS, MAX_OF_REPLICAS_AND_REASONS, MIN_OF_REPLICAS, last
+from ..rules import Alert, Group
+from ..texts import (
+    AGE,
+    API,
+    COUNT,
+    DATA_AGE,
+    DURATION,
+    LAST_READ,
+    OF_EXPORTER,
+    OF_ORGANISATION,
+    ORGANISATION,
+    TIME,
+    clause,
+    inline,
+    lines,
+)
+
+# In single quotes, since double ones end the template's text around it.
+_NOT_AUTH = "$organisation,reason!='auth'"
+
+GROUP = Group(
+    name="api-usage-exporter",
+    comment="""
+        Whether the figures can be trusted. A failed poll is tried again within 5 minutes by default, and one that
+        was refused as well, the first time: `for` is longer, so that one failed poll alerts nobody. Where
+        poll_interval is longer than 18 minutes, make `for` longer than it.
+    """,
+    alerts=(
+        Alert(
+            name="ApiUsagePollFailing",
+            comment="""
+                The reason is aggregated away: a vendor that times out now and refuses connections then is one
+                failure.
+            """,
+            expr=f"""
+                {MAX_OF_REPLICAS_AND_REASONS} (
+                  {last(POLL_FAILING, 'reason!="auth"')}
+                ) == 1
+            """,
+            for_="20m",
+            severity="warning",
+            about="organisation",
+            summary=f"{ORGANISATION}: usage at {API} cannot be read",
+            description=lines(
+                OF_ORGANISATION,
+                f"Polls of {API} for {ORGANISATION} keep failing",
+                clause(
+                    f"{last(POLL_FAILING, _NOT_AUTH)} == 1",
+                    '(reason: {{ . | first | label "reason" }})',
+                ),
+                ".",
+                LAST_READ,
+                "Usage alerts stand on the last values read until it works again. The exporter's log names the",
+                "request and what was wrong with the answer.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageAuthFailing",
+            expr=f"""
+                {MAX_OF_REPLICAS_AND_REASONS} (
+                  {last(POLL_FAILING, 'reason="auth"')}
+                ) == 1
+            """,
+            for_="20m",
+            severity="warning",
+            about="organisation",
+            summary=f"{ORGANISATION}: {API} refuses the exporter's credentials",
+            description=lines(
+                OF_ORGANISATION,
+                f"{API} refuses the credentials with which the exporter asks for the usage of {ORGANISATION},",
+                "or they cannot be read.",
+                LAST_READ,
+                "This does not mend itself: put a valid key into the file or variable that the config names. It is",
+                "tried again every 15 minutes, or at once after a reload of a changed config.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageStale",
+            comment="min: while one replica has fresh data, nothing is missed.",
+            expr=f"{MIN_OF_REPLICAS} ({last(STALE)}) == 1",
+            for_="5m",
+            severity="warning",
+            about="organisation",
+            summary=f"{ORGANISATION}: usage figures of {API} are stale",
+            description=lines(
+                OF_ORGANISATION,
+                f"Usage of {ORGANISATION} at {API}",
+                clause(DATA_AGE, f"was last read {AGE} ago", "was never read since the exporter started"),
+                clause(f"max({last(STALE_AFTER, '$organisation')})", f"; older than {DURATION} counts as stale"),
+                ". What is shown is the least that was used: usage alerts stand, but new ones may come late. Look at",
+                "the vendor's own usage page until the figures are fresh again.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageExporterDown",
+            comment="""
+                Knows the exporter by its build_info, whatever its job is called: down, or in no scrape at all.
+                Replicas are one: it fires when all are down. Exporters that share the work (not replicas) need a job,
+                or some other target label, of their own each.
+            """,
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  up and on (job, instance) {last(BUILD_INFO, window="7d")}
+                ) == 0
+                or on ()
+                absent({last(BUILD_INFO)})
+            """,
+            for_="5m",
+            severity="critical",
+            about="exporter",
+            summary="API usage is not watched: the exporter is down",
+            description=lines(
+                "{{ if $labels.job -}}",
+                "Prometheus cannot scrape the API usage exporter (job {{ $labels.job }}).",
+                "{{- else -}}",
+                "Prometheus has no API usage exporter to scrape: it is not running, or its scrape config is gone.",
+                "{{- end }}",
+                "No usage is read or alerted on: limits may be reached unseen, and usage alerts that were firing end",
+                "after 10 minutes. Start it again, and look at its log for why it ended.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageConfigReloadFailed",
+            expr=f"""
+                {MIN_OF_REPLICAS} (
+                  {last(CONFIG_RELOAD_OK)}
+                ) == 0
+            """,
+            for_="5m",
+            severity="warning",
+            about="exporter",
+            summary="The API usage exporter refused its config file; an older one is in use",
+            description=lines(
+                OF_EXPORTER,
+                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} could not take over its config",
+                "file",
+                clause(f"min({last(CONFIG_RELOAD_TIME, '$exporter')})", f"and goes on with that of {TIME}"),
+                ". New organisations and changed keys do not take effect, and a restart would fail. Its log names",
+                "file, line and field; `api-usage-exporter --config.check` does so as well.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageMetricsNotRendered",
+            comment="""
+                Old on a replica that answers, or without some organisation. One that went down answered within 5
+                minutes for too short a time: its last values grow old as well, and it has an alert of its own.
+            """,
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  time() - {last(LAST_RENDER_TIME)} > {RENDERED_MAX_AGE_SECONDS}
+                    and on (job, instance) max_over_time(up[5m]) == 1
+                  or
+                  {last(NOT_RENDERED)} > 0
+                )
+            """,
+            for_="5m",
+            severity="warning",
+            about="exporter",
+            summary="The API usage exporter serves metrics that are old or not whole",
+            description=lines(
+                OF_EXPORTER,
+                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} answers scrapes, but its",
+                "metrics",
+                clause(
+                    f"max({last(NOT_RENDERED, '$exporter')}) > 0",
+                    f"are missing or old for {COUNT} of its organisations",
+                    "are no longer put together",
+                ),
+                clause(f"min({last(LAST_RENDER_TIME, '$exporter')})", f"; those that it serves are of {TIME}"),
+                ". Usage alerts stand on old figures there, and new ones do not come. This is a fault of the",
+                "exporter: its log has the traceback.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageStateNotSaved",
+            comment="""
+                It is tried again every second. Whatever was saved since says that it was a passing shortage.
+            """,
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  sum without (reason) (increase({SAVE_FAILURES.name}[10m])) > 0
+                    unless
+                  time() - {last(SAVED_TIME)} < {SAVED_MAX_AGE_SECONDS}
+                )
+            """,
+            for_="5m",
+            severity="warning",
+            about="exporter",
+            summary="The API usage exporter cannot save its state",
+            description=lines(
+                OF_EXPORTER,
+                "The API usage exporter{{ with $labels.job }} (job {{ . }}){{ end }} cannot write to its storage",
+                "path",
+                inline(
+                    f"topk(1, sum by (reason) (increase({SAVE_FAILURES.name}{{$exporter}}[10m])) > 0)",
+                    '({{ . | first | label "reason" }})',
+                ),
+                clause(f"max({last(SAVED_TIME, '$exporter')})", f"and did so last on {TIME}"),
+                ". All is published from memory, but a restart would lose the days and the limits' history since",
+                "then. Its log names the folder.",
+            ),
+        ),
+    ),
+)
