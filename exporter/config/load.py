@@ -1,7 +1,7 @@
 """The config file: YAML -> frozen Config, or a ConfigError that lists every problem with file, line and field."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,15 @@ from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
 from exporter.config.layers import merged
-from exporter.config.preset import NO_DOCUMENTATION, Documentation, documentation, preset_document, preset_names
+from exporter.config.preset import (
+    EXAMPLE_ORGANISATIONS,
+    NO_DOCUMENTATION,
+    Documentation,
+    documentation,
+    load_preset,
+    preset_document,
+    preset_names,
+)
 from exporter.config.secrets import Secret
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
@@ -125,6 +133,28 @@ def load_config(file: Path) -> Config:
     if problems:
         raise ConfigError(tuple(problems))
     return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands)
+
+
+def load_example(preset: str, folders: Iterable[Path] = (), *, in_place_of_secrets: str | None = None) -> Target:
+    """The target that a preset's example describes. Raises LookupError where there is no such preset, ConfigError.
+
+    in_place_of_secrets: a text that stands for each secret from the environment, which then need not be there.
+    """
+    example = load_preset(preset, folders).example
+    if in_place_of_secrets is not None:
+        example = _without_environment(example, in_place_of_secrets)
+    api = {"name": preset, "preset": preset, "organisations": EXAMPLE_ORGANISATIONS, **example}
+    data = {"preset_folders": [str(folder) for folder in folders], "apis": [api]}
+    document, problems = _with_presets(Document(f"the example of the preset {preset}", Path(), data, {}))
+    return next(_targets(document.validate(ConfigFile, problems)))
+
+
+def _without_environment(value: Any, secret: str) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"env"}:
+            return secret
+        return {name: _without_environment(member, secret) for name, member in value.items()}
+    return [_without_environment(member, secret) for member in value] if isinstance(value, list) else value
 
 
 def _targets(config: ConfigFile) -> Iterator[Target]:

@@ -25,6 +25,8 @@ from exporter.config.yaml_document import Document
 from exporter.errors import ConfigError, FailureReason, Problem
 
 PRESET_FILE = "preset.yaml"
+# Whose usage a preset's example watches, where it does not say.
+EXAMPLE_ORGANISATIONS = ({"id": "main", "name": "Example Trading"},)
 _NOTES_FILE = "notes.md"
 
 

@@ -90,7 +90,8 @@ class _Expected:
             self.least = min(self.least, value)
         if isinstance(value, dict):
             for name, below in reads.members.items():
-                self._learn_member(name, value, below)
+                if below.is_read:
+                    self._learn_member(name, value, below)
         if reads.each is not None and isinstance(value, dict | list):
             self.each = self.each or _Expected()
             for one in value.values() if isinstance(value, dict) else value:
@@ -151,16 +152,29 @@ class _Expected:
         where = f"{pattern or 'the answer'}{part.suffix}"
         return Drift(where, f"{where} {what}; documented is {documented}", part, path, tuple(self.samples))
 
+    def places(self, value: Any, path: Path) -> Iterator[Path]:
+        if not self.kinds:
+            return
+        yield path
+        if isinstance(value, dict):
+            for name, member in self.members.items():
+                if name in value:
+                    yield from member.places(value[name], (*path, name))
+        if self.each is not None and isinstance(value, dict | list):
+            for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from self.each.places(one, (*path, key))
+
     def without_optional(self, required: "_Expected | None") -> "_Expected":
-        """With every member that `required` does not have allowed to be absent or null."""
+        """With every member that `required` does not have allowed to be absent or null; what is gone through once it
+        is there stays as it is."""
         for name, member in self.members.items():
             other = None if required is None else required.members.get(name)
             if other is None:
                 member.lacking = True
                 member.kinds.add(_NULL)
             member.without_optional(other)
-        if self.each is not None:
-            self.each.without_optional(None if required is None else required.each)
+        if self.each is not None and required is not None and required.each is not None:
+            self.each.without_optional(required.each)
         return self
 
 
@@ -187,8 +201,10 @@ def _met(value: Any, kind: str) -> str:
 
 @dataclass
 class _Reads:
-    """What is read of a place. members: by name; each: of every member of a list, or of an object gone through."""
+    """What is read of a place. members: of an object, by name; each: of every member of a list, or of an object that
+    is gone through."""
 
+    is_read: bool = False
     members: dict[str, "_Reads"] = field(default_factory=dict)
     each: "_Reads | None" = None
 
@@ -196,32 +212,39 @@ class _Reads:
         return self.members.setdefault(name, _Reads())
 
     def any(self) -> "_Reads":
-        self.each = self.each or _Reads()
+        self.each = self.each or _Reads(is_read=True)
         return self.each
 
 
 class _ReadObject(dict[str, Any]):
     """An object that notes what is read of it."""
 
-    def __init__(self, value: Mapping[str, Any], reads: _Reads) -> None:
-        super().__init__(value)
+    def __init__(self, value: dict[str, Any], reads: _Reads) -> None:
+        # By dict's own items: this one's may be such an object already, and nothing is read of it here.
+        super().__init__({name: _noting(member, reads.member(name)) for name, member in dict.items(value)})
         self._reads = reads
 
     def get(self, name: str, default: Any = None) -> Any:
-        return _noting(super().get(name, default), self._reads.member(name))
+        self._reads.member(name).is_read = True
+        return super().get(name, default)
 
     def __getitem__(self, name: str) -> Any:
-        return _noting(super().__getitem__(name), self._reads.member(name))
+        self._reads.member(name).is_read = True
+        return super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
-        self._reads.member(str(name))
+        self._reads.member(str(name)).is_read = True
         return super().__contains__(name)
 
+    def __iter__(self) -> Iterator[str]:
+        # With it, a copy such as {**this} reads each member by its name.
+        return iter(super().keys())
+
     def items(self) -> Any:
-        return [(name, _noting(value, self._reads.any())) for name, value in super().items()]
+        return [(name, _noting(member, self._reads.any())) for name, member in super().items()]
 
     def values(self) -> Any:
-        return [value for _, value in self.items()]
+        return [member for _, member in self.items()]
 
 
 class _ReadList(list[Any]):
@@ -276,6 +299,12 @@ class Expectation:
         self._expected = {
             part: expected.without_optional(required[part]) for part, expected in _learnt(known, api).items()
         }
+
+    def places(self, answers: Mapping[str, Answer]) -> Iterator[tuple[str, Path]]:
+        """The places of the answers' bodies that are read, as (request, path); () is the body itself."""
+        for part, expected in self._expected.items():
+            if part.is_body:
+                yield from ((part.request, path) for path in expected.places(part.of(answers), ()))
 
     def drifts(self, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
         """Where the answers differ from what is expected; of very many places the first."""
