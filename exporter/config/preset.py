@@ -2,7 +2,6 @@
 
     NAME/preset.yaml     the api's fields
     NAME/ok.json         an answer, where it is documented, and the scopes that it comes to; a file each
-    NAME/notes.md        what its page in the docs says beyond that
 
 A preset of one's own may also be a single file, NAME.yaml, without answers.
 """
@@ -27,7 +26,6 @@ from exporter.errors import ConfigError, FailureReason, Problem
 PRESET_FILE = "preset.yaml"
 # Whose usage a preset's example watches, where it does not say.
 EXAMPLE_ORGANISATIONS = ({"id": "main", "name": "Example Trading"},)
-_NOTES_FILE = "notes.md"
 
 
 class Provenance(StrEnum):
@@ -43,6 +41,7 @@ class Preset(Frozen):
 
     description: Text
     documentation: Text = Field(description="Where the vendor or the project documents the answer.")
+    notes: str = Field("", description="What its user should know beyond that, in Markdown.")
     assumed: tuple[Text, ...] = Field(
         (), strict=False, description="What the preset takes for granted that the documentation does not say."
     )
@@ -123,6 +122,13 @@ class Documentation:
         found = {answer.provenance for answer in self.good.values()}
         return next((kind for kind in Provenance if kind in found), Provenance.ASSUMED)
 
+    @property
+    def in_words(self) -> str:
+        """The provenance, and whether even the best answer is so only in part."""
+        best = [answer for answer in self.good.values() if answer.provenance is self.provenance]
+        is_whole = any(not answer.assumed for answer in best)
+        return self.provenance.value if is_whole else f"{self.provenance}, in part"
+
 
 NO_DOCUMENTATION = Documentation({}, "")
 
@@ -174,13 +180,6 @@ def read_answer(file: str, text: str) -> DocumentedAnswer:
         raise ConfigError(
             tuple(Problem(file, None, ".".join(map(str, item["loc"])), item["msg"]) for item in problems)
         ) from None
-
-
-def notes(name: str) -> str:
-    """What a built-in preset's page says beyond its data; "" where nothing."""
-    _, folder = _found(name, ())
-    file = folder / _NOTES_FILE if folder is not None else None
-    return file.read_text(encoding="utf-8") if file is not None and file.is_file() else ""
 
 
 def _text(file: Traversable) -> str:

@@ -68,6 +68,21 @@ class Drift:
     samples: tuple[Any, ...] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a request's answer is read; path () is the body itself.
+
+    kinds: what is documented there, as `kind_of` says it. may_lack: whether it may be absent. is_map: whether it is
+    an object that is gone through, so that its keys are names, not fields.
+    """
+
+    request: str
+    path: Path
+    kinds: frozenset[str]
+    may_lack: bool
+    is_map: bool
+
+
 @dataclass
 class _Expected:
     """What is documented of one place: kinds of values, and what is read of an object or a list.
@@ -83,7 +98,7 @@ class _Expected:
     each: "_Expected | None" = None
 
     def learn(self, value: Any, reads: "_Reads") -> None:
-        self.kinds.add(_kind(value))
+        self.kinds.add(kind_of(value))
         if len(self.samples) < _SAMPLES and value not in self.samples:
             self.samples.append(value)
         if _is_number(value):
@@ -106,7 +121,7 @@ class _Expected:
 
     def fits(self, value: Any) -> bool:
         """Whether `drifts` finds nothing: at every poll, so without a word on what and where."""
-        kind = _KINDS.get(type(value)) or _kind(value)
+        kind = _KINDS.get(type(value)) or kind_of(value)
         if kind not in self.kinds:
             return not self.kinds or (kind == _NUMERIC and _TEXT in self.kinds)
         if kind == _OBJECT:
@@ -122,7 +137,7 @@ class _Expected:
         return kind != _NUMBER or value >= self.least
 
     def drifts(self, value: Any, path: Path, pattern: str, part: "_Part") -> Iterator[Drift]:
-        kind = _kind(value)
+        kind = kind_of(value)
         if not self.kinds:  # it is read, and no documented answer has it
             return
         if kind not in self.kinds and not (kind == _NUMERIC and _TEXT in self.kinds):
@@ -136,11 +151,14 @@ class _Expected:
                 yield from self.each.drifts(one, (*path, index), f"{pattern}[]", part)
 
     def _drifts_of_object(self, value: Mapping[str, Any], path: Path, pattern: str, part: "_Part") -> Iterator[Drift]:
+        required = [name for name, member in self.members.items() if not member.lacking]
+        # Of an object that has nothing of what it always has, what may be absent says nothing either.
+        is_another = bool(required) and not any(name in value for name in required)
         for name, member in self.members.items():
             where = f"{pattern}.{name}" if pattern else name
             if name in value:
                 yield from member.drifts(value[name], (*path, name), where, part)
-            elif not member.lacking:
+            elif member.kinds and (not member.lacking or is_another):
                 yield member._drift((*path, name), where, part, "is missing")
         if self.each is not None:
             where = f"{pattern}.{_EACH}" if pattern else _EACH
@@ -152,17 +170,17 @@ class _Expected:
         where = f"{pattern or 'the answer'}{part.suffix}"
         return Drift(where, f"{where} {what}; documented is {documented}", part, path, tuple(self.samples))
 
-    def places(self, value: Any, path: Path) -> Iterator[Path]:
+    def places(self, value: Any, request: str, path: Path, *, may_lack: bool) -> Iterator["Place"]:
         if not self.kinds:
             return
-        yield path
+        yield Place(request, path, frozenset(self.kinds), may_lack, self.each is not None and isinstance(value, dict))
         if isinstance(value, dict):
             for name, member in self.members.items():
                 if name in value:
-                    yield from member.places(value[name], (*path, name))
+                    yield from member.places(value[name], request, (*path, name), may_lack=member.lacking)
         if self.each is not None and isinstance(value, dict | list):
             for key, one in value.items() if isinstance(value, dict) else enumerate(value):
-                yield from self.each.places(one, (*path, key))
+                yield from self.each.places(one, request, (*path, key), may_lack=True)
 
     def without_optional(self, required: "_Expected | None") -> "_Expected":
         """With every member that `required` does not have allowed to be absent or null; what is gone through once it
@@ -178,7 +196,8 @@ class _Expected:
         return self
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
     if isinstance(value, str):
         return _NUMERIC if _is_numeric(value) else _TEXT
     return next((_KINDS[kind] for kind in type(value).__mro__ if kind in _KINDS), _OBJECT)
@@ -300,11 +319,11 @@ class Expectation:
             part: expected.without_optional(required[part]) for part, expected in _learnt(known, api).items()
         }
 
-    def places(self, answers: Mapping[str, Answer]) -> Iterator[tuple[str, Path]]:
-        """The places of the answers' bodies that are read, as (request, path); () is the body itself."""
+    def places(self, answers: Mapping[str, Answer]) -> Iterator[Place]:
+        """The places of the answers' bodies that are read."""
         for part, expected in self._expected.items():
             if part.is_body:
-                yield from ((part.request, path) for path in expected.places(part.of(answers), ()))
+                yield from expected.places(part.of(answers), part.request, (), may_lack=False)
 
     def drifts(self, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
         """Where the answers differ from what is expected; of very many places the first."""
