@@ -22,9 +22,9 @@ the config names one, and adds what only you know: `api-usage-exporter preset li
 have an example each.
 
 How well a preset is proved stands beside it. **live**: an answer was recorded from an account. **documented**: the
-vendor's documentation shows the answer; **in part**: it shows the fields, and what it does not show, values as a rule,
-is named on the page. Every answer stands in the preset's folder with the scopes that it comes to, and a test asks a
-real server for it, for failures of every kind, and with each of its numbers changed.
+vendor's documentation shows the answer; **in part**: it shows the fields, and what it does not show, values as a
+rule, is named on the page. Every answer stands in the preset's folder with the scopes that it comes to, and a test
+asks a real server for it, for failures of every kind, and with each of its numbers changed.
 
 The documentation was read on the day that is given, mostly in archived copies; a vendor may have changed its answer
 since. So **every answer is held against the documented ones**: a field that went, or has another type, is named in

@@ -104,8 +104,8 @@ def list_presets(folders: tuple[Path, ...]) -> None:
     "answers",
     metavar="[REQUEST=]FILE",
     multiple=True,
-    help="A vendor's answer, as curl or `preset record` writes it to a file; without it, the documented ones. Where a "
-    "preset makes several requests, give each one's answer by its name.",
+    help="A vendor's answer, as curl or `preset record` writes it to a file; without it, the documented ones. "
+    "Where a preset makes several requests, give each one's answer by its name.",
 )
 @click.option(
     "--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]), help="When the answer came; by default, now."
