@@ -107,10 +107,14 @@ class DocumentedAnswer(Frozen):
 
 @dataclass(frozen=True)
 class Documentation:
-    """A preset's documented answers, by the name of each file without its ending. digest: of all that they say."""
+    """A preset's documented answers, by the name of each file without its ending.
+
+    digest: of all that they say. address: where the vendor documents them.
+    """
 
     answers: dict[str, DocumentedAnswer]
     digest: str
+    address: str
 
     @property
     def good(self) -> dict[str, DocumentedAnswer]:
@@ -130,7 +134,7 @@ class Documentation:
         return self.provenance.value if is_whole else f"{self.provenance}, in part"
 
 
-NO_DOCUMENTATION = Documentation({}, "")
+NO_DOCUMENTATION = Documentation({}, "", "")
 
 
 def preset_names(folders: Iterable[Path] = ()) -> list[str]:
@@ -166,9 +170,8 @@ def documentation(name: str, folders: Iterable[Path] = ()) -> Documentation:
     found = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
     texts = {file: _text(file) for file in found}
     digest = hashlib.sha256("\0".join(texts.values()).encode()).hexdigest()
-    return Documentation(
-        {file.name.removesuffix(".json"): read_answer(str(file), text) for file, text in texts.items()}, digest
-    )
+    answers = {file.name.removesuffix(".json"): read_answer(str(file), text) for file, text in texts.items()}
+    return Documentation(answers, digest, load_preset(name, folders).documentation)
 
 
 def read_answer(file: str, text: str) -> DocumentedAnswer:

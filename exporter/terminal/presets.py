@@ -305,7 +305,7 @@ def _recorded(target: Target, answers: Mapping[str, Answer], now: datetime) -> _
     anonymiser = Anonymiser(_known_texts(target))
     parts = {name: _without_names(target, name, answer, places, anonymiser) for name, answer in answers.items()}
     documented = DocumentedAnswer(
-        source=load_preset(str(target.api.preset)).documentation,
+        source=target.documentation.address,
         read=now.date(),
         provenance=Provenance.LIVE,
         at=now,

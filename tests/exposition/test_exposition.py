@@ -238,6 +238,7 @@ def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_label
     database.close()
     exporter.process.watch_saves(database)
     polled(exporter)
+    exporter.process.answered("demo", ("acme",), frozenset({"data.limit"}))
     HttpMetrics(exporter.process.registry).answered("/metrics", 200)
     WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
     families = {family.name: family for family in parse_text(exporter.text())}
