@@ -51,6 +51,7 @@ _KINDS: dict[type, str] = {
 
 Path = tuple[str | int, ...]
 _EACH = "*"
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,14 @@ class Place:
 class _Expected:
     """What is documented of one place: kinds of values, and what is read of an object or a list.
 
-    lacking: whether it may be absent. least: of its numbers.
+    lacking: whether it may be absent. least: of its numbers. plain: types of which any value fits.
     """
 
     kinds: set[str] = field(default_factory=set)
     samples: list[Any] = field(default_factory=list)
     least: float = 0.0
     lacking: bool = False
+    plain: frozenset[type] = frozenset()
     members: dict[str, "_Expected"] = field(default_factory=dict)
     each: "_Expected | None" = None
 
@@ -121,20 +123,33 @@ class _Expected:
 
     def fits(self, value: Any) -> bool:
         """Whether `drifts` finds nothing: at every poll, so without a word on what and where."""
-        kind = _KINDS.get(type(value)) or kind_of(value)
-        if kind not in self.kinds:
-            return not self.kinds or (kind == _NUMERIC and _TEXT in self.kinds)
-        if kind == _OBJECT:
+        kind = type(value)
+        if kind in self.plain or not self.kinds:
+            return True
+        if kind is int or kind is float:
+            return _NUMBER in self.kinds and bool(value >= self.least)
+        if kind is dict and _OBJECT in self.kinds:
             for name, member in self.members.items():
-                if name not in value:
+                found = value.get(name, _ABSENT)
+                if found is _ABSENT:
                     if not member.lacking:
                         return False
-                elif not member.fits(value[name]):
+                elif type(found) not in member.plain and not member.fits(found):
                     return False
             return self.each is None or all(map(self.each.fits, value.values()))
-        if kind == _LIST:
+        if kind is list and _LIST in self.kinds:
             return self.each is None or all(map(self.each.fits, value))
-        return kind != _NUMBER or value >= self.least
+        return kind is str and kind_of(value) in self.kinds
+
+    def settle(self) -> "_Expected":
+        """Once all is learnt: find what needs no second look."""
+        words = {str: _TEXT, bool: _TRUTH, type(None): _NULL}
+        self.plain = frozenset(kind for kind, word in words.items() if word in self.kinds)
+        for member in self.members.values():
+            member.settle()
+        if self.each is not None:
+            self.each.settle()
+        return self
 
     def drifts(self, value: Any, path: Path, pattern: str, part: "_Part") -> Iterator[Drift]:
         kind = kind_of(value)
@@ -316,7 +331,7 @@ class Expectation:
         known = [(one, answers) for one in documented if (answers := _known(one, api)) is not None]
         required = _learnt(known, _without_optional(api))
         self._expected = {
-            part: expected.without_optional(required[part]) for part, expected in _learnt(known, api).items()
+            part: expected.without_optional(required[part]).settle() for part, expected in _learnt(known, api).items()
         }
 
     def places(self, answers: Mapping[str, Answer]) -> Iterator[Place]:

@@ -2,7 +2,6 @@
 proof. tests/vendor/test_presets.py has what beyond that needs a vendor of its own."""
 
 import os
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,12 +19,9 @@ from exporter.config.preset import (
     preset_names,
 )
 from exporter.errors import PollError
-from exporter.model import ScopeUsage, UsageSnapshot
-from exporter.vendor.client import VendorClient
 from exporter.vendor.documented import answers_of, scope_as_json
-from exporter.vendor.drift import Drift, Expectation, Place, kind_of
-from exporter.vendor.one_poll import Outcome, poll_all
-from tests.support.clock import FakeClock
+from exporter.vendor.drift import Expectation
+from exporter.vendor.one_poll import Outcome
 from tests.support.documented import SECRET, DocumentedVendor, ask_documented, preset_target
 from tests.support.http import serve
 
@@ -151,18 +147,13 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
         yield from _leaves(member, (*path, name))
 
 
-GONE = object()
-
-
 def _put(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
-    """A copy with the new value at the path; GONE: without it."""
+    """A copy with the new value at the path."""
     if not path:
         return new
-    name = path[0]
     if isinstance(value, dict):
-        changed = {**value, name: _put(value.get(name), path[1:], new)}
-        return {key: member for key, member in changed.items() if member is not GONE}
-    return [_put(one, path[1:], new) if index == name else one for index, one in enumerate(value)]
+        return {**value, path[0]: _put(value[path[0]], path[1:], new)}
+    return [_put(one, path[1:], new) if index == path[0] else one for index, one in enumerate(value)]
 
 
 def _changed(documented: DocumentedAnswer, request: str, path: tuple[str | int, ...], new: Any) -> DocumentedAnswer:
@@ -178,98 +169,3 @@ def test_a_preset_says_where_it_comes_from() -> None:
         for case, answer in documented.answers.items():
             assert answer.source.startswith(("https://", "docs/")), (preset, case)
         assert documented.provenance is not Provenance.ASSUMED, preset
-
-
-# Drift: what a vendor may make of a field, and what must not come of it.
-
-Mutation = tuple[str, str, str, tuple[str | int, ...], str, DocumentedAnswer]
-_MUTATIONS = 240
-_NOTICED_AT_LEAST = 0.95
-
-
-def _mutations(preset: str, case: str, target: Target) -> Iterator[Mutation]:
-    """(preset, case, request, path, what was done to it, the answer) for each read place but what may be so."""
-    documented = documentation(preset).answers[case]
-    answers = answers_of(documented, target.api)
-    assert answers is not None
-    for place in Expectation(documentation(preset).good.values(), target.api).places(answers):
-        request, path = place.request, place.path
-        for what, new in _made_of(_at(documented.answers[request].body, path), place):
-            yield preset, case, request, path, what, _changed(documented, request, path, new)
-
-
-def _at(value: Any, path: tuple[str | int, ...]) -> Any:
-    for name in path:
-        value = value[name]
-    return value
-
-
-def _made_of(value: Any, place: Place) -> Iterator[tuple[str, Any]]:
-    """What the value is changed to, but for what is documented there as well."""
-    if not place.may_lack and place.path:
-        yield "gone", GONE
-    yield "in a list", [value]
-    yield "in an object", {"value": value}
-    others = {"null": None, "a truth": True, "a number": 12, "below 0": -7, "a text": "see the new API"}
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        others["a text"] = str(value)
-    for what, other in others.items():
-        if kind_of(other) not in place.kinds or (what == "below 0" and isinstance(value, int | float)):
-            yield what, other
-
-
-def test_drift_is_named_before_it_is_a_wrong_number(vendors: Vendors) -> None:
-    by_preset: dict[str, list[Mutation]] = {}
-    for preset, case in GOOD:
-        by_preset.setdefault(preset, []).extend(_mutations(preset, case, vendors.targets[preset]))
-    chance = random.Random(20261125)
-    chosen = [
-        mutation
-        for mutations in by_preset.values()
-        for mutation in chance.sample(mutations, min(len(mutations), _MUTATIONS // len(by_preset) + 1))
-    ]
-    unnoticed: list[object] = []
-    wrong: list[object] = []
-    for mutation in chosen:
-        preset, case, request, path, what, changed = mutation
-        drifts, outcome = _asked(vendors, preset, changed)
-        shown = (preset, case, request, path, what)
-        if not _is_named(path, drifts, outcome):
-            unnoticed.append(shown)
-        wrong += [(*shown, scope) for scope in _wrong_numbers(documentation(preset).answers[case], outcome)]
-    noticed = 1 - len(unnoticed) / len(chosen)
-    assert len(chosen) >= 200
-    assert wrong == []
-    assert noticed >= _NOTICED_AT_LEAST, unnoticed
-
-
-def _asked(vendors: Vendors, preset: str, documented: DocumentedAnswer) -> tuple[tuple[Drift, ...], Outcome]:
-    target = vendors.targets[preset]
-    found: list[tuple[Drift, ...]] = []
-    vendors.vendor.answers = [documented.answers[name] for name in target.api.all_requests]
-    vendors.vendor.requests = []
-    clock = FakeClock(documented.at)
-    ((_, outcome),) = poll_all((target,), VendorClient(target, clock), clock, found.append)
-    return (found[0] if found else ()), outcome
-
-
-def _is_named(path: tuple[str | int, ...], drifts: tuple[Drift, ...], outcome: Outcome) -> bool:
-    """By its drift, or where there is none yet, since pages could not be put together, by the failure."""
-    if isinstance(outcome, PollError) and not drifts:
-        return any(f"'{name}'" in str(outcome) for name in path if isinstance(name, str))
-    return any(drift.path[: len(path)] == path for drift in drifts)
-
-
-def _wrong_numbers(documented: DocumentedAnswer, outcome: Outcome) -> list[ScopeUsage]:
-    """Scopes that are published with other numbers than before the change; what is absent is no wrong number."""
-    if isinstance(outcome, PollError):
-        return []
-    assert isinstance(outcome, UsageSnapshot)
-    before = {scope["name"]: scope for scope in documented.expected.scopes}
-    fields = ("requests", "limit", "rate_limit_per_minute", "rejected", "period", "daily")
-    wrong = []
-    for scope in outcome.scopes:
-        now, then = scope_as_json(scope), before.get(scope.name, {})
-        if any(name in now and now[name] != then.get(name) for name in fields) or "limit" not in now:
-            wrong.append(scope)
-    return wrong
