@@ -154,6 +154,10 @@ class Api(Request):
         None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
     )
     mapping: UsageMapping = Field(description="Where the values stand in the answer.")
+    publish_drifted: Flag = Field(
+        False,
+        description="true: numbers from fields that are not as the preset documents them are published all the same.",
+    )
     base_url: BaseUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
         {}, description="Further requests by name, for what the main one does not bring."

@@ -297,6 +297,7 @@ _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
         "an organisation without auth of its own",
         lambda place: any(organisation.auth is None for organisation in place.api.organisations),
     ),
+    (Api, "publish_drifted"): _Needs("a preset", lambda place: place.api.preset is not None),
     (Api, "missing_days"): _Needs("mapping.daily", lambda place: place.api.mapping.daily is not None),
     (Api, "cost_per_call"): _Needs("max_calls_per_day", lambda place: place.api.max_calls_per_day is not None),
     (Request, "method"): _Needs(

@@ -59,10 +59,12 @@ class Drift:
     """A place where an answer is no longer as it is documented.
 
     name: the field's path, with [] for each of a list and * for each of an object, as in `data.limits[].used`.
-    message: one sentence that names the field, what was met and what is documented.
+    met: what is there instead, in words that are the same for all values of a kind. message: one sentence that names
+    the field, what was met and what is documented.
     """
 
     name: str
+    met: str
     message: str
     part: "_Part" = field(repr=False)
     path: Path = field(repr=False)
@@ -156,9 +158,10 @@ class _Expected:
         if not self.kinds:  # it is read, and no documented answer has it
             return
         if kind not in self.kinds and not (kind == _NUMERIC and _TEXT in self.kinds):
-            yield self._drift(path, pattern, part, f"is {_met(value, kind)}")
+            yield self._drift(path, pattern, part, kind, f"is {_met(value, kind)}")
         elif kind == _NUMBER and value < self.least:
-            yield self._drift(path, pattern, part, f"is {shown(value)}, less than {self.least:g}")
+            what = f"is {shown(value)}, less than {self.least:g}"
+            yield self._drift(path, pattern, part, f"less than {self.least:g}", what)
         elif kind == _OBJECT:
             yield from self._drifts_of_object(value, path, pattern, part)
         elif kind == _LIST and self.each is not None:
@@ -174,16 +177,16 @@ class _Expected:
             if name in value:
                 yield from member.drifts(value[name], (*path, name), where, part)
             elif member.kinds and (not member.lacking or is_another):
-                yield member._drift((*path, name), where, part, "is missing")
+                yield member._drift((*path, name), where, part, "missing", "is missing")
         if self.each is not None:
             where = f"{pattern}.{_EACH}" if pattern else _EACH
             for name, one in value.items():
                 yield from self.each.drifts(one, (*path, name), where, part)
 
-    def _drift(self, path: Path, pattern: str, part: "_Part", what: str) -> Drift:
+    def _drift(self, path: Path, pattern: str, part: "_Part", met: str, what: str) -> Drift:
         documented = " or ".join(sorted(self.kinds))
         where = f"{pattern or 'the answer'}{part.suffix}"
-        return Drift(where, f"{where} {what}; documented is {documented}", part, path, tuple(self.samples))
+        return Drift(where, met, f"{where} {what}; documented is {documented}", part, path, tuple(self.samples))
 
     def places(self, value: Any, request: str, path: Path, *, may_lack: bool) -> Iterator["Place"]:
         if not self.kinds:

@@ -69,20 +69,32 @@ def _drifts(target: Target, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
         log.error("an answer could not be held against the documented ones", api=target.api.name, exc_info=error)
         return ()
     for drift in drifts:
-        _warn_once(target.api.name, drift.name, redact(drift.message))
+        _warn_once(target.api.name, drift)
     return drifts
 
 
-@lru_cache(maxsize=4096)
-def _warn_once(api: str, field: str, message: str) -> None:
-    log.warning("an answer is not as it is documented", api=api, field=field, message=message)
+# Which fields of which api were named, with what was met; of very many, it begins anew.
+_named: set[tuple[str, str, str]] = set()
+_MOST_NAMED = 4096
+
+
+def _warn_once(api: str, drift: Drift) -> None:
+    """Into the log, but not at every poll, nor for every other value of the same kind."""
+    key = (api, drift.name, drift.met)
+    if key in _named:
+        return
+    if len(_named) >= _MOST_NAMED:
+        _named.clear()
+    _named.add(key)
+    message = redact(drift.message)
+    log.warning("an answer is not as it is documented", api=api, field=drift.name, message=message)
 
 
 def _read(target: Target, answers: Mapping[str, Answer], now: datetime, drifts: tuple[Drift, ...]) -> Outcome:
     api, organisation = target.api, target.organisation.id
     try:
         snapshot = map_answers(answers, api=api, organisation=organisation, now=now)
-        if drifts:
+        if drifts and not api.publish_drifted:
             snapshot = held_back(snapshot, drifts, answers, api=api, organisation=organisation, now=now)
     except Exception as error:
         return _failure(target, error)

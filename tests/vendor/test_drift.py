@@ -62,12 +62,16 @@ def documented(*plans: dict[str, Any]) -> str:
 
 @pytest.fixture
 def target(tmp_path: Path, vendor: Vendor) -> Target:
+    return make(tmp_path, vendor)
+
+
+def make(tmp_path: Path, vendor: Vendor, **api: Any) -> Target:
     folder = tmp_path / "presets/ours"
     folder.mkdir(parents=True)
     (folder / "preset.yaml").write_text(PRESET)
     (folder / "ok.json").write_text(documented(plan("a", 1, 2), plan("b", 3)))
     (folder / "unlimited.json").write_text(documented(plan("c", 5, limit=None)))
-    api = {"name": "ours", "preset": "ours", "base_url": vendor.url, "poll_interval": "10s"}
+    api = {"name": "ours", "preset": "ours", "base_url": vendor.url, "poll_interval": "10s", **api}
     file = write_config(tmp_path / "c.yaml", api, preset_folders=["presets"])
     return load_config(file).targets[0]
 
@@ -140,6 +144,16 @@ def test_a_sum_that_lost_a_part_is_held_back(target: Target, vendor: Vendor) -> 
     )
 
 
+def test_whoever_knows_better_than_the_documentation_may_say_so(tmp_path: Path, vendor: Vendor) -> None:
+    answers(vendor, {**plan("a", 40), "limit": "100"})
+    mapping = {"limit": "to_number(limit)"}
+    held = ask(make(tmp_path, vendor, mapping=mapping))
+    assert isinstance(held, PollError)
+    own = tmp_path / "own"
+    own.mkdir()
+    assert names(ask(make(own, vendor, mapping=mapping, publish_drifted=True))) == {"a"}
+
+
 def test_what_only_a_label_depends_on_costs_no_number(target: Target, vendor: Vendor) -> None:
     answers(vendor, {**plan("a", 4), "tier": ["gold"]})
     outcome = ask(target)
@@ -148,9 +162,9 @@ def test_what_only_a_label_depends_on_costs_no_number(target: Target, vendor: Ve
 
 
 def test_a_field_is_named_once_in_the_log_however_often_it_is_met(target: Target, vendor: Vendor) -> None:
-    answers(vendor, {**plan("once", 4), "limit": "unmetered"})
     with capture_logs() as lines:
-        for _ in range(3):
+        for limit in ("100", "101", "102"):
+            answers(vendor, {**plan("once", 4), "limit": limit})
             ask(target)
     named = [line for line in lines if line["event"] == "an answer is not as it is documented"]
     assert [(line["api"], line["field"], line["log_level"]) for line in named] == [
