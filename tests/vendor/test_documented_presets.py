@@ -24,6 +24,7 @@ from exporter.vendor.drift import Expectation
 from exporter.vendor.one_poll import Outcome
 from tests.support.documented import SECRET, DocumentedVendor, ask_documented, preset_target
 from tests.support.http import serve
+from tests.support.programs import ROOT
 
 PRESETS = preset_names()
 CASES = [(preset, case) for preset in PRESETS for case in documentation(preset).answers]
@@ -169,3 +170,8 @@ def test_a_preset_says_where_it_comes_from() -> None:
         for case, answer in documented.answers.items():
             assert answer.source.startswith(("https://", "docs/")), (preset, case)
         assert documented.provenance is not Provenance.ASSUMED, preset
+
+
+def test_every_preset_has_a_page_and_no_other_has() -> None:
+    found = {page.stem for page in (ROOT / "docs/presets").iterdir()}
+    assert found == {"README", *PRESETS}

@@ -161,14 +161,15 @@ def test_what_only_a_label_depends_on_costs_no_number(target: Target, vendor: Ve
     assert drifts(target, {"plans": [{**plan("a", 4), "tier": ["gold"]}]}) != []
 
 
-def test_a_field_is_named_once_in_the_log_however_often_it_is_met(target: Target, vendor: Vendor) -> None:
+def test_a_field_is_named_once_in_the_log_however_often_it_is_met(tmp_path: Path, vendor: Vendor) -> None:
+    target = make(tmp_path, vendor, name="once")
     with capture_logs() as lines:
         for limit in ("100", "101", "102"):
-            answers(vendor, {**plan("once", 4), "limit": limit})
+            answers(vendor, {**plan("a", 4), "limit": limit})
             ask(target)
     named = [line for line in lines if line["event"] == "an answer is not as it is documented"]
     assert [(line["api"], line["field"], line["log_level"]) for line in named] == [
-        ("ours", "plans[].limit", "warning")
+        ("once", "plans[].limit", "warning")
     ]
 
 
