@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.redaction import HIDDEN, is_secret_name
+from exporter.redaction import HIDDEN, is_secret_name, redact
 
 Path = tuple[str | int, ...]
 
 _ID = re.compile(r"(^|[_-])(id|sid|uuid|guid|phone|zip|number|ip)s?$|[a-z](Id|Sid|Uuid|Phone|Ip)s?$", re.IGNORECASE)
+# Tokens that are counted are none that sign in.
+_COUNTED = re.compile("tokens", re.IGNORECASE)
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S*", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?%?")
@@ -55,10 +57,10 @@ class Anonymiser:
         """A text without it; name: of the field or header that it stands in."""
         if text in self.known or not text:
             return text
-        if is_secret_name(name):
+        if is_secret_name(name) and not (_NUMBER.fullmatch(text) and _COUNTED.search(name)):
             return HIDDEN
         if _TIME.fullmatch(text) or (_NUMBER.fullmatch(text) and not _ID.search(name)):
-            return text
+            return redact(text)
         return self._instead(text)
 
     def _key(self, key: str, *, is_name: bool) -> str:

@@ -77,7 +77,7 @@ _folders = click.option(
 )
 
 
-@preset.command("list")
+@preset.command("list", short_help="List the presets, and how their answers are known.")
 @_folders
 def list_presets(folders: tuple[Path, ...]) -> None:
     """List the presets: what each watches, and how its answers are known.
@@ -97,7 +97,7 @@ def list_presets(folders: tuple[Path, ...]) -> None:
         click.echo(line)
 
 
-@preset.command("test", epilog=TEST_EXAMPLE)
+@preset.command("test", epilog=TEST_EXAMPLE, short_help="Show the cards that an answer gives; prove a preset.")
 @click.argument("name")
 @click.option(
     "--answer",
@@ -108,7 +108,10 @@ def list_presets(folders: tuple[Path, ...]) -> None:
     "Where a preset makes several requests, give each one's answer by its name.",
 )
 @click.option(
-    "--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]), help="When the answer came; by default, now."
+    "--at",
+    metavar="TIME",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]),
+    help="When the answer came, such as 2026-11-25T12:00:00Z; by default, now.",
 )
 @click.option("--organisation", default="main", show_default=True, help="The id that was asked for.")
 @_folders
@@ -127,7 +130,7 @@ def test_preset(
     sys.exit(_show(target, documented))
 
 
-@preset.command("record", epilog=RECORD_EXAMPLE)
+@preset.command("record", epilog=RECORD_EXAMPLE, short_help="Ask once, and write the answer down without names.")
 @click.argument("name")
 @click.option(
     "--config.file",

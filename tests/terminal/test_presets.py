@@ -184,6 +184,8 @@ def test_a_vendor_that_refuses_is_said(folder: Path, vendor: DocumentedVendor) -
         ("resets", "08:42:34", True),
         ("resets", "Sun, 22 Nov 2026 10:00:00 GMT", True),
         ("token", "2026-11-01", False),
+        ("token", "1204", False),
+        ("tokens_used", "1204", True),
         ("contact", "jane@acme.example", False),
         ("name", "München", False),
     ],
