@@ -120,7 +120,7 @@ def _metrics() -> str:
             "",
             *_metrics_table(),
             "",
-            "A scope costs at most 10 series, one for each term that the vendor changed (limit, rate limit, plan,",
+            "A scope costs at most 22 series, one for each term that the vendor changed (limit, rate limit, plan,",
             "period), and one for each of the last 30 days (`daily_history_days` in the config says how many); an",
             "organisation costs 20 more.",
             "",

@@ -20,6 +20,8 @@ DAILY_SOURCE = "daily_source"
 TERM = "term"
 DIRECTION = "direction"
 PREVIOUS = "previous"
+ESTIMATE = "estimate"
+WINDOW = "window"
 FIELD = "field"
 ROUTE = "route"
 CODE = "code"
@@ -106,6 +108,39 @@ LIMIT_CHANGED = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
+)
+FORECAST_REQUESTS = Metric(
+    name="api_usage_forecast_requests",
+    kind="gauge",
+    labels=(*OF_SCOPE, ESTIMATE),
+    help="Requests at the billing period's end: low, middle, high (10, 50, 90 of 100 such periods end below).",
+)
+FORECAST_LIMIT_REACHED = Metric(
+    name="api_usage_forecast_limit_reached_timestamp_seconds",
+    kind="gauge",
+    labels=(*OF_SCOPE, ESTIMATE),
+    help="When the limit is reached, in Unix time: earliest, likely, latest (by then it is in 10, 50, 90 of 100 such "
+    "periods); absent where it is not reached before the period ends, or is already.",
+)
+FORECAST_PROBABILITY = Metric(
+    name="api_usage_forecast_over_limit_probability",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="How likely the limit is reached before the billing period ends, 0 to 1; 1 once it is; absent if unknown.",
+)
+PACE = Metric(
+    name="api_usage_pace_requests_per_minute",
+    kind="gauge",
+    labels=(*OF_SCOPE, WINDOW),
+    help="Requests a minute over the last 1h, 1d, 7d, and recent (15 minutes, or two polls where these are rarer); "
+    "each absent where it is not known, as where the vendor updates its figures too seldom.",
+)
+DAYS_NEAR_LIMIT = Metric(
+    name="api_usage_days_near_limit",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="Of the last 30 days, those that would use 75 % of the limit or more if the whole billing period were like "
+    "them; absent without a limit or a period.",
 )
 READ_TIME = Metric(
     name="api_usage_read_timestamp_seconds",
@@ -285,6 +320,11 @@ CATALOGUE: tuple[Metric, ...] = (
     SCOPE_INFO,
     SUSPECT,
     LIMIT_CHANGED,
+    FORECAST_REQUESTS,
+    FORECAST_LIMIT_REACHED,
+    FORECAST_PROBABILITY,
+    PACE,
+    DAYS_NEAR_LIMIT,
     READ_TIME,
     UP,
     POLL_FAILING,

@@ -12,8 +12,9 @@ from prometheus_client.utils import floatToGoString
 
 from exporter import metrics
 from exporter.errors import REASONS
+from exporter.forecast import Forecast, days_near_limit
 from exporter.metrics import Metric
-from exporter.model import FetchedScope
+from exporter.model import FetchedScope, ScopeUsage
 from exporter.state.ledger import latest
 from exporter.state.store import OrganisationState
 from exporter.state.trust import Suspicion
@@ -46,6 +47,8 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
     yield from _poll_samples(state, labels, now)
     for scope in state.shown_scopes(now):
         yield from _scope_samples(state, scope, labels)
+        of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
+        yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
 
 
 def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Iterator[Sample]:
@@ -98,6 +101,31 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
         metrics.DAILY_SOURCE: usage.daily_source,
     }
     yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
+
+
+_ESTIMATES, _MOMENTS, _WINDOWS = (
+    ("low", "middle", "high"),
+    ("earliest", "likely", "latest"),
+    ("recent", "1h", "1d", "7d"),
+)
+
+
+def _outlook_samples(usage: ScopeUsage, made: Forecast | None, labels: str) -> Iterator[Sample]:
+    near = days_near_limit(usage)
+    if near is not None:
+        yield metrics.DAYS_NEAR_LIMIT, labels, near
+    if made is None:
+        return
+    for estimate, requests in zip(_ESTIMATES, made.requests or (), strict=False):
+        yield metrics.FORECAST_REQUESTS, f'{labels},{metrics.ESTIMATE}="{estimate}"', requests
+    for estimate, moment in zip(_MOMENTS, made.reached, strict=True):
+        if moment is not None:
+            yield metrics.FORECAST_LIMIT_REACHED, f'{labels},{metrics.ESTIMATE}="{estimate}"', moment.timestamp()
+    if made.over_limit_probability is not None:
+        yield metrics.FORECAST_PROBABILITY, labels, made.over_limit_probability
+    for window, pace in zip(_WINDOWS, made.paces, strict=True):
+        if pace is not None:
+            yield metrics.PACE, f'{labels},{metrics.WINDOW}="{window}"', pace
 
 
 _ESCAPES = MappingProxyType(str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""}))

@@ -7,6 +7,7 @@ Pure, and of the standard library only. How it works and what it is worth: docs/
 
 from exporter.forecast.compute import forecast, limit_state, rounded
 from exporter.forecast.model import (
+    NO_PACES,
     Basis,
     Estimates,
     Forecast,
@@ -21,6 +22,7 @@ from exporter.forecast.model import (
 from exporter.forecast.near_limit import days_near_limit
 
 __all__ = [
+    "NO_PACES",
     "Basis",
     "Estimates",
     "Forecast",

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from math import exp, log
+from math import exp, floor, log
 
+from exporter.forecast.days import WEEK as _WEEK
 from exporter.forecast.days import Day, Level, Outlook, outlook
 from exporter.forecast.model import (
     Basis,
@@ -12,11 +13,12 @@ from exporter.forecast.model import (
     Forecast,
     Known,
     LimitState,
+    Paces,
     Reached,
     Resolution,
     Unknown,
 )
-from exporter.forecast.recent import Recent
+from exporter.forecast.recent import Recent, significant
 from exporter.forecast.spread import Part, Spread
 from exporter.model import BillingPeriod
 
@@ -41,6 +43,8 @@ _UNSEEN_NOISE, _UNSEEN_FORGETS = 0.06**2, 0.37
 # From the earliest moment to the likely one: up to so much, hours or minutes mean something.
 _MINUTES_MEAN, _HOURS_MEAN = timedelta(minutes=30), timedelta(hours=12)
 _HALVINGS = 24
+# Steps of a probability; finer than anything of it is known.
+_STEPS = 10_000
 
 
 def forecast(known: Known) -> Forecast:
@@ -50,7 +54,7 @@ def forecast(known: Known) -> Forecast:
         return Forecast(state, Basis(), unknown=Unknown.SUSPECT)
     recent = Recent(known.points, known.period)
     basis = Basis(update_seconds=recent.update_seconds)
-    blank = Forecast(state, basis, recent.paces)
+    blank = Forecast(state, basis, _paces(known, recent))
     unknown = _no_period(known)
     if known.period is None or unknown is not None:
         return replace(blank, unknown=unknown)
@@ -87,6 +91,31 @@ def rounded(moment: datetime, resolution: Resolution, known: Known) -> datetime:
             return (local + timedelta(seconds=30)).replace(second=0, microsecond=0)
 
 
+def _paces(known: Known, recent: Recent) -> Paces:
+    """From the points; the week's from the days where points do not reach so far."""
+    paces = recent.paces
+    return paces if paces.week is not None else paces._replace(week=_pace_of_week(known, recent))
+
+
+def _pace_of_week(known: Known, recent: Recent) -> float | None:
+    """Of today so far and the six days before, or of these if today is not counted yet; None where one is unknown."""
+    today = known.now.astimezone(known.zone).date()
+    behind = _a_day_behind(known, recent) or all(day.date != today for day in known.days)
+    last = today - _A_DAY if behind else today
+    first = today - (_WEEK - 1) * _A_DAY
+    # In the first of all days, watching began.
+    counts = [day.requests for day in known.days[0 if _is_whole(known) else 1 :] if first <= day.date <= last]
+    if len(counts) <= (last - first).days:
+        return None
+    until = _midnight(today, known) if behind else known.now
+    return significant(sum(counts) / ((until - _midnight(first, known)) / timedelta(minutes=1)))
+
+
+def _is_whole(known: Known) -> bool:
+    """Whether the first of the days was watched from its start."""
+    return not known.days or known.days[0].exact
+
+
 def _no_period(known: Known) -> Unknown | None:
     if known.period is None:
         return Unknown.NO_PERIOD
@@ -98,10 +127,8 @@ def _no_period(known: Known) -> Unknown | None:
 def _days(known: Known, period: BillingPeriod, recent: Recent) -> list[Day]:
     """The days that are known, and what is known of those between the period's start and the first of them."""
     today = known.now.astimezone(known.zone).date()
-    days = known.days
-    if days and not days[0].exact:
-        # Watching began somewhere in it.
-        days = days[1:]
+    # Watching began somewhere in the first that is not whole.
+    days = known.days[0 if _is_whole(known) else 1 :]
     found = {day.date: Day(day.date.weekday(), day.requests, exact=day.exact) for day in days if day.date < today}
     found |= _days_between(known, period, {**found, **{day.date: day for day in days}}, today)
     part = recent.part_of_day(known.now, known.zone)
@@ -255,14 +282,19 @@ def _against_limit(known: Known, limit: float, ahead: _Ahead, recent: Recent, bl
         blank,
         basis=basis,
         requests=requests,
-        over_limit_probability=min(1.0, reached_by(ahead.end)),
+        over_limit_probability=_probability(reached_by(ahead.end)),
         reached=reached,
         resolution=_resolution(reached, ahead.end, basis),
     )
 
 
+def _probability(exactly: float) -> float:
+    """Rounded down, so that it agrees with which moments are known: 0.09999 is not 10 of 100 periods."""
+    return floor(min(1.0, exactly) * _STEPS) / _STEPS
+
+
 def _estimates(so_far: float, spread: Spread) -> Estimates:
-    return Estimates(*(so_far + spread.quantile(part) for part in _QUANTILES))
+    return Estimates(*(max(so_far, significant(so_far + spread.quantile(part))) for part in _QUANTILES))
 
 
 def _after_lead(spread: Spread, lead: _Lead, rest: float, left: timedelta) -> Spread:

@@ -54,8 +54,12 @@ class Reached(NamedTuple):
 
 
 class Paces(NamedTuple):
-    """Requests a minute over the last hour, day and week; None where the points do not say."""
+    """Requests a minute over the last quarter of an hour, hour, day and week; None where that is not known.
 
+    recent: over the last two updates where polls are rarer than a quarter of an hour allows.
+    """
+
+    recent: float | None = None
     hour: float | None = None
     day: float | None = None
     week: float | None = None

@@ -14,19 +14,23 @@ from statistics import median
 from exporter.forecast.model import Paces, Point
 from exporter.model import BillingPeriod
 
-HOUR, DAY, WEEK = 3600.0, 86_400.0, 604_800.0
+QUARTER, HOUR, DAY, WEEK = 900.0, 3600.0, 86_400.0, 604_800.0
 # Without a known period between them, a fall below this part of the last count is a new period, not a correction.
 _RESET_BELOW = 0.5
-# A window may be measured over so much less than its length, since polls do not fall on its edge.
+# A window may be measured over so much less than its length, or more, since polls do not fall on its edge.
 _COVERED = 0.8
 # A count that changes this many times less often than it is read is a staircase, for windows under two of its steps.
 _STAIRS = 2.5
-_FEWEST_POINTS = 6
+_FEWEST_POINTS, _FEWEST_CHANGES = 6, 3
 # How far back stretches like the present one are looked for.
 _LOOK_BACK_HOURS = 72
 # A pace has held as long as no hour fell below this part of it.
 _HELD = 0.5
-_SHORTEST = 900.0
+
+
+def significant(value: float) -> float:
+    """An estimate without the digits that nobody knows: six are far more than it is sure to."""
+    return float(f"{value:.6g}")
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,31 @@ class Recent:
 
     def pace(self, window: float) -> float | None:
         """Requests a minute over the last `window` seconds; None where the points are too short or too coarse."""
-        if len(self.times) < 2 or self.now - self.times[0] < _COVERED * window:  # noqa: PLR2004
+        start = self._start(window)
+        if start is None or (self.update_seconds is not None and window < 2 * self.update_seconds):
             return None
-        if self.update_seconds is not None and window < 2 * self.update_seconds:
-            return None
-        start = max(self.now - window, self.times[0])
-        return max(0.0, self.totals[-1] - self.total_at(start)) / (self.now - start) * 60
+        return significant(max(0.0, self.totals[-1] - self.totals[start]) / (self.now - self.times[start]) * 60)
+
+    def _start(self, window: float) -> int | None:
+        """The place of the point that lies about so long before the newest; None where none does.
+
+        When what lies between two points was used, nobody knows.
+        """
+        later = bisect_right(self.times, self.now - window) if self.times else 0
+        if later and self.now - self.times[later - 1] <= window / _COVERED:
+            return later - 1
+        return later if later < len(self.times) and self.now - self.times[later] >= _COVERED * window else None
 
     @property
     def paces(self) -> Paces:
-        return Paces(self.pace(HOUR), self.pace(DAY), self.pace(WEEK))
+        return Paces(
+            self.pace(max(QUARTER, 2 * self._poll_seconds)), self.pace(HOUR), self.pace(DAY), self.pace(WEEK)
+        )
 
     @property
     def still_going(self) -> bool:
         """Whether the last minutes go on as the last hour did."""
-        hour, minutes = self.pace(HOUR), self.pace(max(_SHORTEST, 2.5 * self._poll_seconds))
+        hour, minutes = self.pace(HOUR), self.pace(max(QUARTER, 2.5 * self._poll_seconds))
         return hour is not None and (minutes is None or minutes >= _HELD * hour)
 
     @property
@@ -137,17 +151,23 @@ def _totals(points: Sequence[Point], period: BillingPeriod | None) -> list[float
 def _update_seconds(times: Sequence[float], totals: Sequence[float]) -> float | None:
     """The time between two changes of the count, where that is much longer than between two points; else None.
 
-    From the last hours where they hold enough changes, since older points may be thinned.
+    From the last hours where they hold enough changes, since older points may be thinned. Of a count that has changed
+    but once, it is at least as long as it stood still.
     """
+    changed: list[float] = []
+    poll = 0.0
     for hours in (4, 24, 24 * 8):
         first = bisect_right(times, times[-1] - hours * HOUR) if times else 0
         recent, counts = times[first:], totals[first:]
         if len(recent) < _FEWEST_POINTS:
             continue
-        changed = [at for at, (before, after) in zip(recent[1:], pairwise(counts), strict=True) if before != after]
-        if len(changed) < 3:  # noqa: PLR2004 - two steps between three changes
-            continue
-        step = median(after - before for before, after in pairwise(changed))
+        changed = [at for at, (before, after) in zip(recent[1:], pairwise(counts), strict=True) if before < after]
         poll = median(after - before for before, after in pairwise(recent))
-        return step if step >= _STAIRS * poll else None
-    return None
+        if len(changed) >= _FEWEST_CHANGES:
+            break
+    if not changed:
+        return None
+    if len(changed) == 1:
+        changed = [times[0], *changed] if changed[0] - times[0] > times[-1] - changed[0] else [*changed, times[-1]]
+    step = median(after - before for before, after in pairwise(changed))
+    return step if step >= _STAIRS * poll else None

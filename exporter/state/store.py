@@ -12,9 +12,11 @@ from types import MappingProxyType
 from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import REASONS, FailureReason, PollError, ResponseError
+from exporter.forecast import Forecast
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
 from exporter.state.ledger import MOST_KEPT, Change, changes
+from exporter.state.outlooks import as_of, outlooks
 from exporter.state.points import Point
 from exporter.state.saved import Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
@@ -35,6 +37,8 @@ class OrganisationState:
     since: when the exporter began to watch it; staleness counts from here while there is no data.
     scopes: the last that each scope was found to be; a scope that a poll could not read stays with its old time.
     watched: what is known of each scope's count, by name, and whether the newest is suspect.
+    outlooks: whether each scope's allowance lasts, by name, as of when it was read; without those of a start until
+        its points are read back.
     ledger: what the vendor changed, by scope, newest last. terms: digest of how limits and plans were read last.
     failure: why the last poll failed; that of an earlier process until the first poll of this one.
     polls, failures: counted since the exporter started.
@@ -44,6 +48,7 @@ class OrganisationState:
     since: datetime
     scopes: tuple[FetchedScope, ...] = ()
     watched: Mapping[str, Watched] = field(default_factory=lambda: MappingProxyType({}))
+    outlooks: Mapping[str, Forecast] = field(default_factory=lambda: MappingProxyType({}))
     ledger: Mapping[str, tuple[Change, ...]] = field(default_factory=lambda: MappingProxyType({}))
     terms: str = ""
     last_poll: datetime | None = None
@@ -76,10 +81,14 @@ class OrganisationState:
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         unread = self._scopes_beside(fresh) if snapshot.misfits else ()
         watched = {**self._watched_beside(watched, at), **watched}
+        known = {
+            scope.usage.name: self.outlooks[scope.usage.name] for scope in unread if scope.usage.name in self.outlooks
+        }
         return replace(
             self,
             scopes=fresh + unread,
             watched=MappingProxyType(watched),
+            outlooks=MappingProxyType({**known, **outlooks(fresh, watched, self.target.time_zone)}),
             ledger=MappingProxyType(self._ledger_after(before, trusted, watched, at)),
             terms=self.target.terms_digest,
             last_success=at,
@@ -153,7 +162,16 @@ class OrganisationState:
             name: replace(known, points=known.points.with_earlier(points.get(name, ())))
             for name, known in self.watched.items()
         }
-        return replace(self, watched=MappingProxyType(watched))
+        return replace(
+            self,
+            watched=MappingProxyType(watched),
+            outlooks=outlooks(self.scopes, watched, self.target.time_zone),
+        )
+
+    def outlook(self, scope: FetchedScope, now: datetime) -> Forecast | None:
+        """Whether its allowance lasts, as far as that is known at `now`; None just after a start."""
+        made = self.outlooks.get(scope.usage.name)
+        return None if made is None else as_of(made, scope, now, self._stale_after())
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""
@@ -166,7 +184,11 @@ class OrganisationState:
 
     def next_change(self, now: datetime) -> datetime | None:
         """When time alone will next change what is shown; None if it will not."""
-        moments = (self._stale_at(), *(self._dropped_at(scope) for scope in self.scopes))
+        moments = [self._stale_at()]
+        for scope in self.scopes:
+            moments += [scope.fetched_at + self._stale_after(), self._dropped_at(scope)]
+            if scope.usage.period is not None:
+                moments.append(scope.usage.period.end)
         return min((moment for moment in moments if moment > now), default=None)
 
     def _stale_after(self) -> timedelta:
@@ -258,15 +280,34 @@ class Store:
 
     def record(self, target: Target, outcome: UsageSnapshot | PollError) -> None:
         """Take in a poll's outcome, unless the target is no longer the one in use."""
+        self._change(
+            target.key,
+            lambda state: state.after(outcome, self._clock.now()) if state.target == target else None,
+            save=True,
+        )
+
+    def _change(
+        self, key: Key, changed: Callable[[OrganisationState], OrganisationState | None], *, save: bool
+    ) -> None:
+        """Swap in what `changed` makes of a state, and call the listeners; None leaves it as it is.
+
+        Thousands of forecasts take a second, and the lock is not held meanwhile: where the state has become another
+        by then, they are made anew.
+        """
         with self._lock:
-            state = self._states.get(target.key)
-            if state is None or state.target != target:
-                return
-            state = state.after(outcome, self._clock.now())
-            self._states[target.key] = state
-            if self._database is not None:
-                self._database.save(target.account, state.saved())
-        self._changed([state])
+            before = self._states.get(key)
+        while before is not None and (after := changed(before)) is not None:
+            with self._lock:
+                present = self._states.get(key)
+                if present is before:
+                    self._states[key] = after
+                    if save and self._database is not None:
+                        self._database.save(after.target.account, after.saved())
+                    break
+            before = present
+        else:
+            return
+        self._changed([after])
 
     def states(self) -> tuple[OrganisationState, ...]:
         with self._lock:
@@ -295,11 +336,11 @@ class Store:
         )
 
     def _points_read(self, account: Account, points: Mapping[str, Sequence[Point]]) -> None:
-        with self._lock:
-            key = account[:2]
-            state = self._states.get(key)
-            if state is not None and state.target.account == account:
-                self._states[key] = state.with_points(points)
+        self._change(
+            account[:2],
+            lambda state: state.with_points(points) if state.target.account == account else None,
+            save=False,
+        )
 
     def _changed(self, states: Sequence[OrganisationState]) -> None:
         for listener in self._listeners:

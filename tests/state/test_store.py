@@ -301,6 +301,28 @@ def test_points_from_before_a_restart_come_back_after_it(tmp_path: Path, clock: 
         assert list(only(store).watched["Maps"].points) == [*before, (int(clock.now().timestamp()), 780)]
 
 
+def test_after_a_restart_the_forecast_is_made_of_what_was_stored(tmp_path: Path, clock: FakeClock) -> None:
+    period = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+    days = tuple(DailyUsage(date(2026, 11, day), 30) for day in range(1, 22))
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        for requests in range(650, 670):
+            record(store, snapshot(clock, replace(MAPS, requests=requests, period=period, daily=days)))
+            clock.advance(minutes=5)
+        before = only(store).outlooks
+    assert before["Maps"].requests is not None
+    assert before["Maps"].paces.hour == pytest.approx(0.2)
+    with database(tmp_path, clock) as opened:
+        store = store_of(tmp_path, clock, opened)
+        changed: list[OrganisationState] = []
+        store.on_change(changed.extend)
+        (scope,) = only(store).scopes
+        assert only(store).outlook(scope, clock.now()) is None
+        store.start()
+        eventually(lambda: only(store).outlooks == before)
+        eventually(lambda: changed == [only(store)])
+
+
 def test_a_suspect_count_is_not_published(tmp_path: Path, clock: FakeClock) -> None:
     store = store_of(tmp_path, clock)
     record(store, snapshot(clock, MAPS))

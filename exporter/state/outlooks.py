@@ -1,0 +1,45 @@
+"""What is known of a scope -> its forecast, made once at each poll. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from types import MappingProxyType
+
+from exporter.forecast import NO_PACES, Forecast, Known, Point, Unknown, forecast
+from exporter.model import FetchedScope
+from exporter.state.trust import Watched
+
+
+def outlooks(scopes: Iterable[FetchedScope], watched: Mapping[str, Watched], zone: tzinfo) -> Mapping[str, Forecast]:
+    """The forecasts of these scopes, by name, each as of when it was read."""
+    return MappingProxyType(
+        {scope.usage.name: forecast(known(scope, watched.get(scope.usage.name), zone)) for scope in scopes}
+    )
+
+
+def known(scope: FetchedScope, watched: Watched | None, zone: tzinfo) -> Known:
+    """What a forecast is made from."""
+    usage = scope.usage
+    points = watched.points if watched is not None else ()
+    return Known(
+        now=scope.fetched_at,
+        zone=zone,
+        requests=usage.requests,
+        limit=usage.limit,
+        period=usage.period,
+        days=usage.daily or (),
+        points=tuple(Point(datetime.fromtimestamp(at, UTC), requests) for at, requests in points),
+        suspect=watched is not None and watched.held is not None,
+    )
+
+
+def as_of(made: Forecast, scope: FetchedScope, now: datetime, stale_after: timedelta) -> Forecast:
+    """What still holds of a forecast while its scope is not read any more.
+
+    Nobody knows the pace of an hour that was not seen. Range, probability and moments stand, since nothing new is
+    known; but not beyond the billing period.
+    """
+    period = scope.usage.period
+    if period is not None and now >= period.end and made.unknown is None:
+        made = Forecast(made.limit_state, made.basis, made.paces, unknown=Unknown.PERIOD_ENDED)
+    return made if now - scope.fetched_at < stale_after else replace(made, paces=NO_PACES)
