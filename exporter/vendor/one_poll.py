@@ -17,7 +17,7 @@ from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact
 from exporter.vendor.client import VendorClient
 from exporter.vendor.drift import Drift, expectation, held_back
-from exporter.vendor.reading import map_answers
+from exporter.vendor.reading import holds_error, map_answers
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ def poll_all(
     """Ask once, for all organisations that the answer holds. Never raises: a failure is an outcome, and so is a fault
     of our own, since an organisation must not go unwatched for it.
 
-    answered: called once an answer came, with where it is not as the api's preset expects.
+    answered: called once an answer came that is no error, with where it is not as the api's preset expects.
     """
     try:
         answers = client.fetch()
@@ -56,8 +56,10 @@ def poll_all(
         failure = _failure(targets[0], error)
         return [(target, failure) for target in targets]
     with _READING:
-        drifts = _drifts(targets[0], answers)
-        answered(drifts)
+        drifts = ()
+        if not holds_error(answers, targets[0].api):  # which has other fields, as is documented as well
+            drifts = _drifts(targets[0], answers)
+            answered(drifts)
         return [(target, _read(target, answers, now, drifts)) for target in targets]
 
 

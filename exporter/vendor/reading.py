@@ -191,6 +191,16 @@ def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
         raise _Unreadable(f"{where}: a date is out of range: {_line(error)}") from None
 
 
+def holds_error(answers: Mapping[str, Answer], api: Api) -> bool:
+    """Whether an answer says of itself that it is an error."""
+    if api.mapping.error_when is None:
+        return False
+    try:
+        return bool(_search(api.mapping.error_when, Element(answers[MAIN_REQUEST].body, answers), "error_when"))
+    except _Unreadable:
+        return False
+
+
 def _refuse_error(mapping: UsageMapping, root: Element) -> None:
     if mapping.error_when is None:
         return

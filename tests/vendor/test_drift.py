@@ -27,6 +27,7 @@ documentation: https://x.example.com/docs
 api:
   url: /usage
   mapping:
+    error_when: error
     scopes: plans
     name: name
     plan: {path: tier, optional: true}
@@ -123,6 +124,14 @@ def test_what_is_documented_and_what_nothing_reads_is_no_drift(target: Target, v
 )
 def test_what_differs_is_named_with_what_is_documented(target: Target, body: Any, messages: list[str]) -> None:
     assert drifts(target, body) == messages
+
+
+def test_an_error_in_a_200_has_other_fields(target: Target, vendor: Vendor) -> None:
+    vendor.answer = lambda _: Response(json.dumps({"error": "the account is closed"}))
+    with capture_logs() as lines:
+        outcome = ask(target)
+    assert isinstance(outcome, PollError)
+    assert lines == []
 
 
 def test_a_limit_that_went_does_not_become_unlimited(target: Target, vendor: Vendor) -> None:
