@@ -15,6 +15,7 @@ from exporter.model import Answer, ScopeUsage, UsageSnapshot
 from exporter.vendor.documented import answers_of, read, scope_as_json
 from exporter.vendor.drift import Drift, Expectation, Place, held_back, kind_of
 from exporter.vendor.one_poll import Outcome
+from exporter.vendor.reading import holds_error
 
 Path = tuple[str | int, ...]
 _GONE = object()
@@ -101,8 +102,10 @@ def _put(value: Any, path: Path, new: Any) -> Any:
 def _notice(target: Target, expectation: Expectation, change: Change) -> Noticed:
     answers = answers_of(change.answer, target.api)
     assert answers is not None  # noqa: S101
-    drifts = expectation.drifts(answers)
-    is_named = any(drift.path[: len(change.path)] == change.path for drift in drifts)
+    # An error inside a 200 names the expression that finds it, and is no answer to look for drift in.
+    is_error = holds_error(answers, target.api)
+    drifts = () if is_error else expectation.drifts(answers)
+    is_named = is_error or any(drift.path[: len(change.path)] == change.path for drift in drifts)
     return Noticed(change, is_named, tuple(_wrong(change, target, _read(target, change.answer, answers, drifts))))
 
 

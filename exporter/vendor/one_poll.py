@@ -56,7 +56,7 @@ def poll_all(
         failure = _failure(targets[0], error)
         return [(target, failure) for target in targets]
     with _READING:
-        drifts = ()
+        drifts: tuple[Drift, ...] = ()
         if not holds_error(answers, targets[0].api):  # which has other fields, as is documented as well
             drifts = _drifts(targets[0], answers)
             answered(drifts)
