@@ -6,11 +6,12 @@ answers and looking which of their fields are read, and each answer is held agai
 Fields that nothing reads may come and go.
 """
 
+import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import islice
+from functools import partial
 from typing import Any
 
 from exporter.config.api import MAIN_REQUEST, Api
@@ -21,10 +22,11 @@ from exporter.config.preset import DocumentedAnswer
 from exporter.errors import ResponseError
 from exporter.model import Answer, Misfit, ScopeUsage, UsageSnapshot
 from exporter.vendor.documented import answers_of, read
+from exporter.vendor.reads import Reads, noting
 from exporter.vendor.strict_json import shown
 
-# Of an answer that changed altogether, that many places say enough.
-_MOST_PLACES = 20
+# Of an answer in which more fields than these drifted, nothing is known.
+_MOST_FIELDS = 20
 # Documented values kept of a field, to see what depends on it.
 _SAMPLES = 3
 # Apis with presets whose expectations are kept; a reload may bring others.
@@ -101,7 +103,7 @@ class _Expected:
     members: dict[str, "_Expected"] = field(default_factory=dict)
     each: "_Expected | None" = None
 
-    def learn(self, value: Any, reads: "_Reads") -> None:
+    def learn(self, value: Any, reads: Reads) -> None:
         self.kinds.add(kind_of(value))
         if len(self.samples) < _SAMPLES and value not in self.samples:
             self.samples.append(value)
@@ -116,7 +118,7 @@ class _Expected:
             for one in value.values() if isinstance(value, dict) else value:
                 self.each.learn(one, reads.each)
 
-    def _learn_member(self, name: str, value: dict[str, Any], reads: "_Reads") -> None:
+    def _learn_member(self, name: str, value: dict[str, Any], reads: Reads) -> None:
         member = self.members.setdefault(name, _Expected())
         if name in value:
             member.learn(value[name], reads)
@@ -233,74 +235,6 @@ def _met(value: Any, kind: str) -> str:
     return kind if kind in (_NULL, _LIST, _OBJECT) else f"{kind}, {shown(value)}"
 
 
-# Which fields are read: an answer made of objects and lists that note it.
-
-
-@dataclass
-class _Reads:
-    """What is read of a place. members: of an object, by name; each: of every member of a list, or of an object that
-    is gone through."""
-
-    is_read: bool = False
-    members: dict[str, "_Reads"] = field(default_factory=dict)
-    each: "_Reads | None" = None
-
-    def member(self, name: str) -> "_Reads":
-        return self.members.setdefault(name, _Reads())
-
-    def any(self) -> "_Reads":
-        self.each = self.each or _Reads(is_read=True)
-        return self.each
-
-
-class _ReadObject(dict[str, Any]):
-    """An object that notes what is read of it."""
-
-    def __init__(self, value: dict[str, Any], reads: _Reads) -> None:
-        # By dict's own items: this one's may be such an object already, and nothing is read of it here.
-        super().__init__({name: _noting(member, reads.member(name)) for name, member in dict.items(value)})
-        self._reads = reads
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self._reads.member(name).is_read = True
-        return super().get(name, default)
-
-    def __getitem__(self, name: str) -> Any:
-        self._reads.member(name).is_read = True
-        return super().__getitem__(name)
-
-    def __contains__(self, name: object) -> bool:
-        self._reads.member(str(name)).is_read = True
-        return super().__contains__(name)
-
-    def __iter__(self) -> Iterator[str]:
-        # With it, a copy such as {**this} reads each member by its name.
-        return iter(super().keys())
-
-    def items(self) -> Any:
-        return [(name, _noting(member, self._reads.any())) for name, member in super().items()]
-
-    def values(self) -> Any:
-        return [member for _, member in self.items()]
-
-
-class _ReadList(list[Any]):
-    """A list whose members note what is read of them."""
-
-
-# JMESPath's functions know types by their names.
-_ReadObject.__name__, _ReadList.__name__ = "dict", "list"
-
-
-def _noting(value: Any, reads: _Reads) -> Any:
-    if isinstance(value, dict):
-        return _ReadObject(value, reads)
-    if isinstance(value, list):
-        each = reads.any()
-        return _ReadList([_noting(one, each) for one in value])
-    return value
-
-
 @dataclass(frozen=True)
 class _Part:
     """A request's body, or its headers. suffix: what a field of it is called by beyond its path."""
@@ -317,11 +251,10 @@ class _Part:
         answer = answers[self.request]
         return answer.body if self.is_body else answer.headers
 
-    def put(self, answers: Mapping[str, Answer], path: Path, value: Any) -> dict[str, Answer]:
-        """The answers with the value in this part at the path."""
-        changed = _put(self.of(answers), path, value)
+    def with_value(self, answers: Mapping[str, Answer], value: Any) -> dict[str, Answer]:
+        """The answers with another value of this part."""
         answer = answers[self.request]
-        answer = replace(answer, body=changed) if self.is_body else replace(answer, headers=changed)
+        answer = replace(answer, body=value) if self.is_body else replace(answer, headers=value)
         return {**answers, self.request: answer}
 
 
@@ -344,14 +277,13 @@ class Expectation:
                 yield from expected.places(part.of(answers), part.request, (), may_lack=False)
 
     def drifts(self, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
-        """Where the answers differ from what is expected; of very many places the first."""
-        found = (
+        """Where the answers differ from what is expected."""
+        return tuple(
             drift
             for part, expected in self._expected.items()
             if not expected.fits(part.of(answers))
             for drift in expected.drifts(part.of(answers), (), "", part)
         )
-        return tuple(islice(found, _MOST_PLACES))
 
 
 def _known(documented: DocumentedAnswer, api: Api) -> dict[str, Answer] | None:
@@ -372,12 +304,12 @@ def _learnt(known: Iterable[tuple[DocumentedAnswer, Mapping[str, Answer]]], api:
         for is_body in (True, False)
         if request.read == "body"
     ]
-    reads = {part: _Reads() for part in parts}
+    reads = {part: Reads() for part in parts}
     for documented, answers in known:
-        noting = dict(answers)
+        noted = dict(answers)
         for part in parts:
-            noting = part.put(noting, (), _noting(part.of(noting), reads[part]))
-        read(noting, api, documented.organisation, documented.at)
+            noted = part.with_value(noted, noting(part.of(answers), reads[part]))
+        read(noted, api, documented.organisation, documented.at)
     expected = {part: _Expected() for part in parts}
     for _, answers in known:
         for part in parts:
@@ -438,26 +370,46 @@ def held_back(
     To see that, documented values are put where the answer drifted: a scope that comes out otherwise depends on them.
     Raises ResponseError where no scope is left.
     """
-    if all(scope.period is None for scope in snapshot.scopes):
-        # A documented period is long past; one that is not published does no harm.
-        api = api.model_copy(update={"mapping": api.mapping.model_copy(update={"period": None})})
-    because: dict[str, Drift] = {}
+    by_field: dict[str, list[Drift]] = {}
     for drift in drifts:
-        for sample in drift.samples:
-            put = read(drift.part.put(answers, drift.path, sample), api, organisation, now)
-            others = {scope.name: scope for scope in put.scopes} if isinstance(put, UsageSnapshot) else {}
-            for scope in snapshot.scopes:
-                if _differs(scope, others.get(scope.name)):
-                    because.setdefault(scope.name, drift)
-    if not because:
-        return snapshot
+        by_field.setdefault(drift.name, []).append(drift)
+    if len(by_field) > _MOST_FIELDS:
+        because = dict.fromkeys((scope.name for scope in snapshot.scopes), drifts[0])
+    else:
+        # Documented periods are past, so that none could be read of them. One that is read now is credible; but where
+        # the config's stands in for it, it may be another.
+        if not any(scope.period_configured for scope in snapshot.scopes):
+            api = api.model_copy(update={"mapping": api.mapping.model_copy(update={"period": None})})
+        because = _depending(snapshot, by_field.values(), answers, partial(_read, api, organisation, now))
     misfits = tuple(
         Misfit(f"scope {name!r}: {drift.message}", drift.part.of(answers)) for name, drift in because.items()
     )
     left = tuple(scope for scope in snapshot.scopes if scope.name not in because)
-    if not left:
+    if misfits and not left:
         raise ResponseError("; ".join(misfit.message for misfit in misfits[:3]), misfits=misfits)
     return replace(snapshot, scopes=left, misfits=(*snapshot.misfits, *misfits))
+
+
+def _read(api: Api, organisation: str, now: datetime, answers: Mapping[str, Answer]) -> dict[str, ScopeUsage]:
+    snapshot = read(answers, api, organisation, now)
+    return {scope.name: scope for scope in snapshot.scopes} if isinstance(snapshot, UsageSnapshot) else {}
+
+
+def _depending(
+    snapshot: UsageSnapshot,
+    fields: Iterable[list[Drift]],
+    answers: Mapping[str, Answer],
+    scopes_of: Callable[[Mapping[str, Answer]], dict[str, ScopeUsage]],
+) -> dict[str, Drift]:
+    """By the name of each scope that depends on one of the fields: where it drifted."""
+    because: dict[str, Drift] = {}
+    for places in fields:
+        for sample in places[0].samples:
+            others = scopes_of(_with(answers, places, sample))
+            for scope in snapshot.scopes:
+                if scope.name not in because and _differs(scope, others.get(scope.name)):
+                    because[scope.name] = places[0]
+    return because
 
 
 def _differs(scope: ScopeUsage, other: ScopeUsage | None) -> bool:
@@ -467,18 +419,22 @@ def _differs(scope: ScopeUsage, other: ScopeUsage | None) -> bool:
     optional = (
         (scope.rate_limit_per_minute, other.rate_limit_per_minute),
         (scope.rejected, other.rejected),
-        (scope.period, other.period),
+        (scope.period if scope.period_configured else None, other.period),
         (scope.daily, other.daily),
     )
     return any(ours is not None and ours != theirs for ours, theirs in optional)
 
 
-def _put(body: Any, path: Path, value: Any) -> Any:
-    """A copy of the body with the value at the path."""
-    if not path:
-        return value
-    if isinstance(body, dict):
-        return {**body, path[0]: _put(body.get(path[0]), path[1:], value)}
-    if isinstance(body, list) and isinstance(path[0], int):
-        return [_put(one, path[1:], value) if index == path[0] else one for index, one in enumerate(body)]
-    return body
+def _with(answers: Mapping[str, Answer], places: list[Drift], value: Any) -> dict[str, Answer]:
+    """The answers with the value at the places of one field."""
+    part = places[0].part
+    body = copy.deepcopy(part.of(answers))
+    for drift in places:
+        if not drift.path:
+            body = value
+            continue
+        holder = body
+        for name in drift.path[:-1]:
+            holder = holder[name]
+        holder[drift.path[-1]] = value
+    return part.with_value(answers, body)

@@ -143,6 +143,17 @@ def test_a_limit_that_went_does_not_become_unlimited(target: Target, vendor: Ven
     assert outcome.misfit_text == "scope 'a': plans[].limit is missing; documented is a number or null"
 
 
+def test_of_a_thousand_scopes_each_is_held_back_that_depends_on_a_field_that_went(
+    target: Target, vendor: Vendor
+) -> None:
+    renamed = [{"quota" if name == "limit" else name: one for name, one in plan("x", 9).items()} for _ in range(900)]
+    answers(vendor, *({**one, "name": f"x{number}"} for number, one in enumerate(renamed)), plan("a", 1))
+    outcome = ask(target)
+    assert names(outcome) == {"a"}
+    assert isinstance(outcome, UsageSnapshot)
+    assert len(outcome.misfits) == 900
+
+
 def test_a_sum_that_lost_a_part_is_held_back(target: Target, vendor: Vendor) -> None:
     answers(vendor, {**plan("a", 40), "keys": [{"used": 40}, {"requests": 50}]})
     outcome = ask(target)
