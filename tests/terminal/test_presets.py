@@ -114,7 +114,7 @@ def test_an_answer_that_is_not_as_documented_is_named(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["test", "nothing-like-it"], "there is no preset 'nothing-like-it'; there are api-football, "),
+        (["test", "nothing-like-it"], "there is no preset 'nothing-like-it'; there are anthropic, "),
         (["test", "ours", "--answer", "no-such-file.json"], "no-such-file.json: No such file or directory"),
         (["test", "aws-api-gateway", "--answer", "{file}"], "give --answer history=FILE --answer plan=FILE"),
         (["test", "ours", "--answer", "{file}"], "is not JSON"),
