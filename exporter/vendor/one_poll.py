@@ -3,7 +3,6 @@
 When to poll is the business of exporter.vendor.poller.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +14,7 @@ from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact
+from exporter.turns import COMPUTING
 from exporter.vendor.client import VendorClient
 from exporter.vendor.drift import Drift, expectation, held_back
 from exporter.vendor.reading import holds_error, map_answers
@@ -22,10 +22,6 @@ from exporter.vendor.reading import holds_error, map_answers
 log = structlog.get_logger()
 
 Outcome = UsageSnapshot | PollError
-
-# Reading is Python's own work, which runs on one core: answers that are read side by side are read no sooner, and a
-# scrape waits among them for its turn.
-_READING = threading.BoundedSemaphore(2)
 
 
 def poll(target: Target, client: VendorClient, clock: Clock) -> Outcome:
@@ -55,24 +51,29 @@ def poll_all(
     except Exception as error:
         failure = _failure(targets[0], error)
         return [(target, failure) for target in targets]
-    with _READING:
+    with COMPUTING:
         drifts: tuple[Drift, ...] = ()
+        unnamed: list[Drift] = []
         if not holds_error(answers, targets[0].api):  # which has other fields, as is documented as well
             drifts = _drifts(targets[0], answers)
             answered(drifts)
-        return [(target, _read(target, answers, now, drifts)) for target in targets]
+            unnamed = [drift for drift in drifts if _is_news(targets[0].api.name, drift)]
+        outcomes = [(target, _read(target, answers, now, drifts)) for target in targets]
+    for drift in unnamed:
+        message = redact(drift.message)
+        log.warning(
+            "an answer is not as it is documented", api=targets[0].api.name, field=drift.name, message=message
+        )
+    return outcomes
 
 
 def _drifts(target: Target, answers: Mapping[str, Answer]) -> tuple[Drift, ...]:
     try:
         expected = expectation(target)
-        drifts = expected.drifts(answers) if expected is not None else ()
+        return expected.drifts(answers) if expected is not None else ()
     except Exception as error:  # an expectation must not cost what can be read without it
         log.error("an answer could not be held against the documented ones", api=target.api.name, exc_info=error)
         return ()
-    for drift in drifts:
-        _warn_once(target.api.name, drift)
-    return drifts
 
 
 # Which fields of which api were named, with what was met; of very many, it begins anew.
@@ -80,16 +81,15 @@ _named: set[tuple[str, str, str]] = set()
 _MOST_NAMED = 4096
 
 
-def _warn_once(api: str, drift: Drift) -> None:
-    """Into the log, but not at every poll, nor for every other value of the same kind."""
+def _is_news(api: str, drift: Drift) -> bool:
+    """Whether the log does not name it yet: not at every poll, nor for every other value of the same kind."""
     key = (api, drift.name, drift.met)
     if key in _named:
-        return
+        return False
     if len(_named) >= _MOST_NAMED:
         _named.clear()
     _named.add(key)
-    message = redact(drift.message)
-    log.warning("an answer is not as it is documented", api=api, field=drift.name, message=message)
+    return True
 
 
 def _read(target: Target, answers: Mapping[str, Answer], now: datetime, drifts: tuple[Drift, ...]) -> Outcome:
