@@ -29,7 +29,7 @@ from exporter.config.request import Request
 from exporter.config.secrets import Secret
 from exporter.config.templates import secret_names
 from exporter.metrics import RESERVED_LABELS
-from exporter.model import check_limit
+from exporter.model import MAIN_REQUEST, check_limit
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
 
 
@@ -150,9 +150,6 @@ class Organisation(Frozen):
     def display_name(self) -> str:
         """What people see, and the value of the label `organisation`."""
         return self.name if self.name is not None else self.id
-
-
-MAIN_REQUEST = "main"
 
 
 class Api(Request):

@@ -31,6 +31,7 @@ from exporter.thresholds import Bands
 # The fields of a mapping that say what is counted, and whose.
 _COUNTED_BY = (
     "scopes",
+    "scope",
     "organisations",
     "organisation_id",
     "joins",

@@ -18,10 +18,10 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from exporter.config.api import MAIN_REQUEST
 from exporter.config.fields import Frozen, Text
 from exporter.config.yaml_document import Document
 from exporter.errors import ConfigError, FailureReason, Problem
+from exporter.model import MAIN_REQUEST
 
 PRESET_FILE = "preset.yaml"
 # Whose usage a preset's example watches, where it does not say.

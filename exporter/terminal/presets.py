@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from exporter.clock import SystemClock
-from exporter.config.api import MAIN_REQUEST
 from exporter.config.load import Target, load_config, load_example
 from exporter.config.preset import (
     DocumentedAnswer,
@@ -27,7 +26,7 @@ from exporter.config.preset import (
 )
 from exporter.errors import ConfigError, PollError
 from exporter.flags import config_file_before_command
-from exporter.model import Answer, UsageSnapshot
+from exporter.model import MAIN_REQUEST, Answer, UsageSnapshot
 from exporter.state.store import Store
 from exporter.terminal.anonymise import Anonymiser, texts_of
 from exporter.terminal.draw import draw, print_plain, table_lines

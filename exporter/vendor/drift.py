@@ -14,13 +14,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from exporter.config.api import MAIN_REQUEST, Api
+from exporter.config.api import Api
 from exporter.config.expressions import Expression
 from exporter.config.load import Target
 from exporter.config.mapping import UsageMapping
 from exporter.config.preset import DocumentedAnswer
 from exporter.errors import ResponseError
-from exporter.model import Answer, Misfit, ScopeUsage, UsageSnapshot
+from exporter.model import MAIN_REQUEST, Answer, Misfit, ScopeUsage, UsageSnapshot
 from exporter.vendor.documented import answers_of, read
 from exporter.vendor.reads import Reads, noting
 from exporter.vendor.strict_json import shown

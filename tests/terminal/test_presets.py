@@ -24,7 +24,7 @@ api:
   url: /usage
   mapping:
     scopes: teams
-    name: {{key: true}}
+    name: key()
     plan: plan
     requests: used
     limit: limit
