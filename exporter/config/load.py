@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.config.api import Api, ConfigFile, Organisation
+from exporter.config.api import Api, ConfigFile, Organisation, ScopedSteps
 from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
@@ -23,10 +23,11 @@ from exporter.config.preset import (
     preset_names,
 )
 from exporter.config.secrets import Secret
+from exporter.config.steps import organisation_bands
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
 from exporter.redaction import without_secrets
-from exporter.thresholds import Bands
+from exporter.thresholds import Bands, OrganisationBands
 
 # The fields of a mapping that say what is counted, and whose.
 _COUNTED_BY = (
@@ -41,22 +42,22 @@ _COUNTED_BY = (
     "remaining",
     "scale",
 )
-
-
 # The fields of a mapping that say which scopes there are, and what they are called.
-_LISTED_BY = ("scopes", "organisations", "organisation_id", "filter", "name")
+_LISTED_BY = ("scopes", "scope", "organisations", "organisation_id", "filter", "name")
 
 
 @dataclass(frozen=True)
 class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
 
-    api: without its organisations, so that a new one among them does not make the others look changed.
+    api: without its organisations, so that a new one among them does not make the others look changed. Nor do other
+    thresholds: they are all in bands.
     documentation: the documented answers of the api's preset.
     """
 
     api: Api
     organisation: Organisation
+    bands: OrganisationBands = field(default=OrganisationBands(), compare=False)
     documentation: Documentation = field(default=NO_DOCUMENTATION, repr=False, compare=False)
 
     @property
@@ -127,7 +128,8 @@ def _origin(parameter: tuple[str, Secret]) -> tuple[str, str]:
 class Config:
     """The config in use.
 
-    targets: one for each organisation of each api, in the file's order. bands: where the cards change colour.
+    targets: one for each organisation of each api, in the file's order. bands: where they begin in general;
+    each target has its own.
     """
 
     file: Path
@@ -177,9 +179,10 @@ def _without_environment(value: Any, secret: str) -> Any:
 def _targets(config: ConfigFile) -> Iterator[Target]:
     for api in config.apis:
         documented = documentation(api.preset, config.preset_folders) if api.preset else NO_DOCUMENTATION
-        bare = api.model_copy(update={"organisations": ()})
+        bare = api.model_copy(update={"organisations": (), "thresholds": ScopedSteps()})
         for organisation in api.organisations:
-            yield Target(bare, organisation, documented)
+            bands = organisation_bands(config, api, organisation)
+            yield Target(bare, organisation.model_copy(update={"thresholds": ScopedSteps()}), bands, documented)
 
 
 def _with_presets(document: Document) -> tuple[Document, list[Problem]]:

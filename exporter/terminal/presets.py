@@ -31,7 +31,6 @@ from exporter.state.store import Store
 from exporter.terminal.anonymise import Anonymiser, texts_of
 from exporter.terminal.draw import draw, print_plain, table_lines
 from exporter.terminal.once import troubles_of
-from exporter.thresholds import DEFAULT_BANDS
 from exporter.vendor.client import VendorClient
 from exporter.vendor.documented import answers_of, read, read_documented, scope_as_json
 from exporter.vendor.drift import Expectation, Place
@@ -280,9 +279,9 @@ def _show(target: Target, documented: DocumentedAnswer) -> int:
     clock = _At(documented.at)
     outcome = read_documented(documented, target.api)
     store = Store(clock)
-    store.set_targets([target], DEFAULT_BANDS)
+    store.set_targets([target])
     store.record(target, outcome)
-    draw(usage_document(store.states(), clock.now(), DEFAULT_BANDS), tuple(troubles_of(target, outcome)), Console())
+    draw(usage_document(store.states(), clock.now()), tuple(troubles_of(target, outcome)), Console())
     answers = answers_of(documented, target.api) or {}
     drifts = Expectation(target.documentation.good.values(), target.api).drifts(answers) if answers else ()
     print_plain(Console(), (f"not as documented: {drift.message}" for drift in drifts))
