@@ -35,6 +35,6 @@ EXPOSE 10190
 VOLUME /var/lib/api-usage-exporter
 
 # With TLS or a password by --web.config.file, set a health check of your own that knows them.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:10190/-/healthy', timeout=4)"]
 ENTRYPOINT ["api-usage-exporter"]

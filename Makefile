@@ -19,7 +19,8 @@ test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… f
 test-grafana: $(READY) system-tools ## Look at the dashboards in a real Grafana: make test-grafana GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make test-grafana GRAFANA_HOME=/usr/share/grafana"; exit 1; }
 	GRAFANA_HOME="$(GRAFANA_HOME)" $(BIN)/python -m pytest \
-	  tests/dashboards/test_grafana.py tests/provisioning/test_docker_compose_grafana.py $(PYTEST_FLAGS)
+	  tests/dashboards/test_grafana.py tests/provisioning/test_docker_compose_grafana.py tests/bundle/test_check.py \
+	  $(PYTEST_FLAGS)
 
 screenshots: $(READY) system-tools ## Take the docs' screenshots of the demo: make screenshots GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make screenshots GRAFANA_HOME=/usr/share/grafana"; exit 1; }

@@ -4,6 +4,7 @@ ExporterError
 ├── ConfigError          the config file cannot be used; lists every problem with file, line and field
 ├── StartError           the process cannot start (a port in use, a storage path that cannot be written)
 ├── BundleError          the bundle of dashboards and rules cannot be written
+├── CheckError           a running Prometheus or Grafana cannot be compared with the bundle
 └── PollError            a poll failed; `reason` is the label value on the metrics
     ├── AuthError          auth          401, 403, or a secret that cannot be read
     ├── RateLimitedError   rate_limited  429
@@ -58,6 +59,10 @@ class StartError(ExporterError):
 
 class BundleError(ExporterError):
     """The bundle cannot be written; the message says why, and what to change."""
+
+
+class CheckError(ExporterError):
+    """A running Prometheus or Grafana cannot be compared with the bundle; the message names it, and says why."""
 
 
 class FailureReason(StrEnum):

@@ -19,6 +19,27 @@ RULES = "alert_rules"
 DASHBOARDS = "dashboards/json"
 PROVISIONING = "provisioning"
 
+# What `--only` chooses from: what it holds, by name.
+PARTS = {
+    "rules": "rules for Prometheus or vmalert, and a runbook for each alert",
+    "dashboards": "dashboards for Grafana",
+    "prometheus": "Prometheus' config",
+    "alertmanager": "Alertmanager's routes, receivers and the texts that they send",
+    "grafana": "what makes a Grafana load the dashboards",
+    "kubernetes": "kustomize bases and overlays, with the rules as a PrometheusRule",
+    "systemd": "a unit for the exporter",
+}
+
+# To start from, and the site's own from then on: they say whom to notify, what to scrape and where to store. Whatever
+# else is in a bundle is generated, or stays as it is.
+_SITE_OWNED = (
+    "provisioning/prometheus/",
+    "provisioning/alertmanager/alertmanager.yml",
+    "provisioning/grafana/",
+    "provisioning/kubernetes/overlays/",
+    "provisioning/systemd/api-usage-exporter.env",
+)
+
 # No more than what YAML, Prometheus' templates and Grafana's links all leave as it is.
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?(/[A-Za-z0-9._~%+:@,;=/-]*)?")
 
@@ -41,7 +62,7 @@ def site_url(text: str) -> str:
         raise ValueError(f"must begin with http:// or https:// and a host, as https://example.org does, not {text!r}")
     parts = urlsplit(text)
     if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password: every alert would show it")
+        raise ValueError("must not hold a user name or password, since it is shown")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
         raise ValueError(f"must end with its path, since paths are put after it; leave out ? and #: {text!r}")
     if not _URL.fullmatch(text) or not _has_port(text):
@@ -74,6 +95,17 @@ def site_files(site: Site) -> dict[str, str]:
         **dict(_project_files(PROVISIONING)),
         PROMETHEUS_RULE.as_posix(): prometheus_rule({path: rules[path] for path in rules if path.endswith(".yaml")}),
     }
+
+
+def part_of(path: str) -> str:
+    """Which of PARTS a file of the bundle belongs to."""
+    top, second, *_ = path.split("/")
+    return {"alert_rules": "rules", "dashboards": "dashboards"}.get(top, second)
+
+
+def is_site_owned(path: str) -> bool:
+    """Whether a file is written where it is missing, and never changed after."""
+    return path.startswith(_SITE_OWNED)
 
 
 def rule_files(site: Site) -> dict[str, str]:

@@ -18,7 +18,7 @@ from exporter.cli import main
 from exporter.links import GRAFANA_URL, RUNBOOKS_URL
 from exporter.thresholds import Bands
 from tests.support.factories import write_config
-from tests.support.project import bundled, files_in
+from tests.support.project import bundle_in, bundled, files_in
 from tests.support.promtool import groups, promtool, run_rules_test, selector
 
 ODD = Bands(0.333, 0.955)
@@ -50,14 +50,14 @@ def written(tmp_path: Path) -> Path:
 def test_the_defaults_are_the_project_s_own_files_byte_for_byte(tmp_path: Path) -> None:
     ran = run("--output", tmp_path)
     assert ran.exit_code == 0
-    assert files_in(tmp_path) == bundled()
+    assert bundle_in(tmp_path) == bundled()
     assert f"{len(bundled())} files written" in ran.output
     assert "That address is a placeholder" in ran.output
     assert "thresholds:" not in ran.output
 
 
 def test_it_has_the_same_files_for_any_site_and_prometheus_takes_its_rules(written: Path) -> None:
-    assert set(files_in(written)) == set(bundled())
+    assert set(bundle_in(written)) == set(bundled())
     rules = [str(file) for file in (written / "alert_rules").glob("*.yaml")]
     assert len(rules) == 2
     promtool("check", "rules", "--lint=all", "--lint-fatal", *rules)
@@ -199,8 +199,8 @@ def test_values_that_do_not_fit(flags: list[str], message: str, tmp_path: Path) 
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_password_is_not_repeated() -> None:
-    assert "secret" not in run("--output=x", "--grafana-url=https://admin:secret@example.org").output
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    assert "secret" not in run("--output", tmp_path, "--grafana-url=https://admin:secret@example.org").output
 
 
 @pytest.mark.parametrize(
@@ -214,9 +214,9 @@ def test_addresses_that_fit(url: str) -> None:
     assert first["annotations"]["dashboard_url"].startswith(f"{url}/d/api-usage?")
 
 
-def test_files_that_differ_are_listed_and_stay_unless_forced(written: Path) -> None:
-    own = written / "alert_rules/alerts.yaml"
-    own.write_text("groups: []  # mine\n")
+def test_edited_files_are_listed_and_stay_and_a_forced_run_keeps_copies(written: Path) -> None:
+    edited = written / "alert_rules/alerts.yaml"
+    edited.write_text("groups: []  # mine\n")
     (written / "alert_rules/more.yaml").write_text("groups: []\n")
     (written / "provisioning/prometheus/prometheus.yml").unlink()
     before = files_in(written)
@@ -229,7 +229,13 @@ def test_files_that_differ_are_listed_and_stay_unless_forced(written: Path) -> N
     ran = run("--output", written, *FLAGS, "--force")
     assert (ran.exit_code, "2 files written" in ran.output) == (0, True)
     expected = {path: text.encode() for path, text in site_files(SITE).items()}
-    assert files_in(written) == {**expected, "alert_rules/more.yaml": b"groups: []\n"}
+    kept = {"alert_rules/more.yaml": b"groups: []\n", "alert_rules/alerts.yaml.orig": b"groups: []  # mine\n"}
+    assert bundle_in(written) == {**expected, **kept}
+
+    edited.write_text("groups: []  # mine again\n")
+    assert run("--output", written, "--force").exit_code == 0
+    kept["alert_rules/alerts.yaml.orig.1"] = b"groups: []  # mine again\n"
+    assert bundle_in(written) == {**expected, **kept}
 
 
 def test_a_second_run_with_the_same_values_changes_nothing(written: Path) -> None:
@@ -239,7 +245,7 @@ def test_a_second_run_with_the_same_values_changes_nothing(written: Path) -> Non
     assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == times
 
 
-def test_what_is_in_the_way_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_what_is_in_the_way_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "provisioning").write_text("a file")
     ran = run("--output", tmp_path)
     assert ran.output == (
@@ -261,4 +267,4 @@ def test_a_folder_that_cannot_be_written_to_is_one_line() -> None:
 def test_help_teaches_by_example() -> None:
     text = run("--help").output
     assert "bundle --output=monitoring --grafana-url=https://grafana.example.org" in text
-    assert "[default: 0.75]" in text
+    assert "[default: what --output was written with, else 0.75]" in " ".join(text.split())

@@ -17,7 +17,7 @@ from exporter.local.processes import Processes, free_port
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import ROOT
-from tests.support.project import bundled, files_in, packaged
+from tests.support.project import bundle_in, bundled, packaged
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
@@ -126,4 +126,4 @@ def test_it_serves_the_page_and_the_metrics(
 
 def test_its_bundle_is_what_the_repository_holds(command: Path, tmp_path: Path) -> None:
     run(command, "bundle", "--output=monitoring", cwd=tmp_path)
-    assert files_in(tmp_path / "monitoring") == bundled()
+    assert bundle_in(tmp_path / "monitoring") == bundled()

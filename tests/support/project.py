@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from exporter.bundle.manifest import MANIFEST
 from tests.support.programs import ROOT
 
 _PACKAGES = ("exporter", "dashboards", "alert_rules", "provisioning")
@@ -10,6 +11,13 @@ _PACKAGES = ("exporter", "dashboards", "alert_rules", "provisioning")
 def files_in(folder: Path) -> dict[str, bytes]:
     """Every file below the folder: content by path."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def bundle_in(folder: Path) -> dict[str, bytes]:
+    """What `bundle` has written there: content by path, without its manifest."""
+    found = files_in(folder)
+    del found[MANIFEST]
+    return found
 
 
 def packaged() -> dict[str, bytes]:
