@@ -1,6 +1,7 @@
 """What stands on /metrics, held against prometheus_client's own parser and writer."""
 
 import re
+import threading
 import zlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -40,6 +41,7 @@ from exporter.model import (
 from exporter.state.database import Database
 from exporter.state.saved import Saved
 from exporter.state.sharding import Shard
+from exporter.turns import COMPUTING
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
@@ -249,7 +251,12 @@ def test_each_scope_says_when_it_was_read_itself(tmp_path: Path) -> None:
     ("shard", "labels"), [(None, {"shard": "0", "shards": "1"}), (Shard(2, 4), {"shard": "2", "shards": "4"})]
 )
 def test_an_exporter_says_which_shard_it_is(shard: Shard | None, labels: dict[str, str]) -> None:
-    assert ProcessMetrics(shard).registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
+    registry = ProcessMetrics(shard).registry
+    assert registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
+    (family,) = [found for found in registry.collect() if found.name == metrics.SHARD_EXPECTED.name]
+    assert [sample.labels for sample in family.samples] == [
+        {"index": str(index), "shards": labels["shards"]} for index in range(int(labels["shards"]))
+    ]
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, []), (2, ["2026-11-21", "2026-11-22"])])
@@ -520,6 +527,17 @@ def test_the_refresher_works_after_a_change_and_stops(exporter: Exporter) -> Non
     refresher.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_bodies_are_put_together_while_nobody_else_computes(exporter: Exporter) -> None:
+    before = exporter.exposition.body(TEXT)
+    refreshing = threading.Thread(target=exporter.exposition.refresh)
+    with COMPUTING:
+        refreshing.start()
+        refreshing.join(0.05)
+        assert exporter.exposition.body(TEXT) is before
+    refreshing.join(10)
+    assert exporter.exposition.body(TEXT) is not before
 
 
 def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(
