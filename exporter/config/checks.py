@@ -13,6 +13,7 @@ from exporter.config.expressions import Expression, within
 from exporter.config.fields import check_json, format_duration
 from exporter.config.mapping import DailyMapping, UsageMapping
 from exporter.config.request import Paging, Request
+from exporter.config.steps import threshold_checks
 from exporter.config.yaml_document import FieldPath, suggestion
 from exporter.model import MAIN_REQUEST
 
@@ -28,7 +29,7 @@ def cross_checks(config: ConfigFile, written: Callable[[FieldPath], bool]) -> li
 
     written: whether a field stands in the file itself. What a preset brings may be without meaning in one use of it.
     """
-    problems = list(_api_names(config))
+    problems = [*_api_names(config), *threshold_checks(config)]
     for index, api in enumerate(config.apis):
         checks = (
             _intervals(api, config.min_poll_interval),

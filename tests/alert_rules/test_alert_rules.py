@@ -29,6 +29,7 @@ from exporter.metrics import CATALOGUE
 from exporter.thresholds import CRITICAL, WARNING, Band, Threshold
 from exporter.vendor.next_poll import next_delay
 from exporter.vendor.poller import Poller
+from tests.support.alerting import amtool
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
 from tests.support.programs import ROOT
@@ -229,6 +230,35 @@ def test_a_usage_alert_does_not_end_before_it_is_said_that_the_exporter_is_down(
         },
         interval="15s",
     )
+
+
+# The example beside them
+
+
+def test_failed_notifications_and_a_watchdog(tmp_path: Path) -> None:
+    failed = selector("alertmanager_notifications_failed_total", instance="am", integration="slack", reason="other")
+    fine = selector("alertmanager_notifications_failed_total", instance="am", integration="email", reason="other")
+    alerts_at = 'ALERTS{alertstate="firing"}'
+    failing = '{__name__="ALERTS",alertname="AlertmanagerNotificationsFailing",alertstate="firing",instance="am",'
+    watchdog = '{__name__="ALERTS",alertname="Watchdog",alertstate="firing",severity="info"}'
+    run_rules_test(
+        tmp_path,
+        {failed: "0x9 1x60", fine: "5x70"},
+        samples={
+            (alerts_at, "0m"): {watchdog: 1},
+            (alerts_at, "16m"): {watchdog: 1, f'{failing}integration="slack",severity="critical"}}': 1},
+            (alerts_at, "60m"): {watchdog: 1},
+        },
+        files=[RULES / "examples/watching.yaml"],
+    )
+
+
+def test_the_route_to_a_dead_man_s_switch_is_one(tmp_path: Path) -> None:
+    (config,) = re.findall(r"```yaml\n(route:.*?)```", (ROOT / "docs/alerts.md").read_text("utf-8"), re.DOTALL)
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(config, encoding="utf-8")
+    for alert, receiver in (("Watchdog", "dead-mans-switch"), ("ApiUsageHigh", "ticket")):
+        assert amtool("config", "routes", "test", f"--config.file={file}", f"alertname={alert}").strip() == receiver
 
 
 # The rules and the rest of the project
