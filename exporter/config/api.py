@@ -204,7 +204,9 @@ class Api(Request):
     secrets: Secrets = Field({}, description="Secrets by name, for placeholders {secret_NAME}.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
-    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
+    overrides: dict[str, Override] = Field(
+        {}, description="By scope, its name in the answer or its id: what holds whatever the vendor reports."
+    )
     retired_scopes: RetiredScopes = Field(
         (), strict=False, description="Scopes that the vendor rightly reports no longer, so that none is missed."
     )

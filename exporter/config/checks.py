@@ -169,7 +169,7 @@ def _auths(api: Api) -> Iterator[Any]:
 
 
 # What stands on a whole answer, before there are scopes that other answers could have a part on.
-_ON_WHOLE_ANSWERS = ("scopes", "error_when", "organisations", "organisation_id")
+_ON_WHOLE_ANSWERS = ("scopes", "error_when", "error_reason", "organisations", "organisation_id")
 
 
 def _joins(api: Api) -> Found:
@@ -271,7 +271,7 @@ class _Needs:
     met: Callable[[_Place], bool]
 
 
-_PERIOD = ("period.start", "period.end", "period.ends_in")
+_PERIOD = ("period.start", "period.end", "period.ends_in", "period.anchor", "period.every")
 _MAY_LACK = ("id", "plan", "unit", "limit", "rate_limit", "rejected", "daily.entries", *_PERIOD)
 
 

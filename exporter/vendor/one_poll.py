@@ -108,7 +108,7 @@ def _read(target: Target, answers: Mapping[str, Answer], now: datetime, drifts: 
 @lru_cache(maxsize=4096)
 def _remark_once(api: str, organisation: str, remark: str) -> None:
     """Into the log, but not at every poll."""
-    log.warning("a text of the answer was changed", api=api, organisation=organisation, remark=redact(remark))
+    log.warning("an answer was not read as it stands", api=api, organisation=organisation, remark=redact(remark))
 
 
 def _failure(target: Target, error: Exception) -> PollError:
