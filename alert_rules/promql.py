@@ -1,6 +1,6 @@
 """What the expressions have in common."""
 
-from exporter.metrics import READ_TIME, Metric
+from exporter.metrics import Metric
 
 # What tells replicas of one exporter apart. All other labels stay, a cluster's or a namespace's too.
 REPLICA = "instance, pod, container, endpoint"
@@ -11,15 +11,6 @@ MIN_OF_REPLICAS = f"min without ({REPLICA})"
 MAX_OF_REPLICAS_AND_REASONS = "max without (instance, pod, container, endpoint, reason)"
 
 DAY_SECONDS = 86_400
-
-
-def of_last_reader() -> str:
-    """A condition on a target's expression: of the replicas that know a scope, it read it last.
-
-    A replica that cannot poll keeps a limit, or a forecast, that is no longer true.
-    """
-    read = last(READ_TIME)
-    return f"and {read} == ignoring (instance, pod, container, endpoint) group_left () {MAX_OF_REPLICAS} ({read})"
 
 
 def last(metric: Metric, where: str = "", window: str = "10m") -> str:

@@ -60,6 +60,10 @@ WARNING = Threshold(Band.WARNING, 0.75, inclusive=True)
 CRITICAL = Threshold(Band.CRITICAL, 0.90, inclusive=False)
 LIMIT_REACHED_RATIO = 1.0  # used up, whatever a site's bands are
 
+# Usage that hovers about a boundary must not page anew each time: an alert that fires ends only this part below its
+# boundary, where nothing but a correction or a new period brings it.
+HYSTERESIS_RATIO = 0.01
+
 # Rate limits have one step only: 90 % of the per-minute limit, as usage is critical over 90 %. Observed rates are
 # averages, and what is at 90 % on average is likely over the limit in its bursts.
 RATE_LIMIT_HIGH_RATIO = 0.90
@@ -98,8 +102,9 @@ RUNS_OUT_LIKELY_PROBABILITY = 0.25
 # and leaves a third of the period at most.
 BURNING_FAST_TIMES = 3
 
-# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
-PAGING_MIN_PERIOD_SECONDS = 86_400
+# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act. A day
+# when clocks are set forward has 23 hours, and its last second may not be counted.
+PAGING_MIN_PERIOD_SECONDS = 22 * 3600
 
 # A scope is missing once this many good answers in a row lack it: a vendor's single slip alerts nobody.
 MISSING_AFTER_ANSWERS = 2

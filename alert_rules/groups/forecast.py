@@ -13,7 +13,6 @@ from exporter.metrics import (
 from exporter.thresholds import (
     BURNING_FAST_TIMES,
     LIMIT_REACHED_RATIO,
-    PAGING_MIN_PERIOD_SECONDS,
     PROJECTED_CLEARED_PROBABILITY,
     PROJECTED_FOR_SECONDS,
     PROJECTED_LIKELY_PROBABILITY,
@@ -24,15 +23,14 @@ from exporter.thresholds import (
 )
 
 from ..moments import MOMENT_DEFINED, REACHED, REACHED_DEFINED
-from ..promql import MAX_OF_REPLICAS, MIN_OF_REPLICAS, last, of_last_reader
-from ..recording import PERIOD, RATIO
+from ..promql import MAX_OF_REPLICAS, MIN_OF_REPLICAS, last
+from ..recording import FRESHEST, RATIO, SHORT_PERIOD
 from ..rules import Alert, Group
 from ..texts import (
     API,
     COUNT,
     DECIMAL,
     OF_SCOPE,
-    OF_WORST_REPLICA,
     ORGANISATION,
     PERCENT,
     PERIOD_LEFT,
@@ -47,8 +45,6 @@ from ..texts import (
     printed,
     sentence,
 )
-
-_UNLESS_SHORT = f"unless {PERIOD} < {PAGING_MIN_PERIOD_SECONDS}"
 
 
 def _fires(name: str) -> str:
@@ -98,10 +94,10 @@ _PROJECTED = Alert(
             {last(FORECAST_PROBABILITY)} >= {PROJECTED_CLEARED_PROBABILITY:g}
             {_fires("ApiUsageProjectedOverLimit")}
           )
-          {of_last_reader()}
+          and {FRESHEST}
         )
         unless {RATIO} >= {LIMIT_REACHED_RATIO:g}
-        {_UNLESS_SHORT}
+        unless {SHORT_PERIOD}
     """,
     for_=f"{PROJECTED_FOR_SECONDS // 3600}h",
     severity="warning",
@@ -113,7 +109,7 @@ _PROJECTED = Alert(
         REACHED,
     ),
     description=lines(
-        OF_WORST_REPLICA,
+        OF_SCOPE,
         REACHED_DEFINED,
         f"With a probability of {VALUE_PERCENT} {ORGANISATION} reaches its limit of {SCOPE} at {API} before the",
         f"billing period ends; likely {REACHED}.",
@@ -161,9 +157,9 @@ _RUNS_OUT_SOON = Alert(
             and ignoring (scope) {last(STALE)} == 1
             {_fires("ApiUsageRunsOutSoon")}
           )
-          {of_last_reader()}
+          and {FRESHEST}
         )
-        {_UNLESS_SHORT}
+        unless {SHORT_PERIOD}
     """,
     for_="0m",
     severity="critical",
@@ -174,7 +170,7 @@ _RUNS_OUT_SOON = Alert(
         f"{{{{ else }}}}{SCOPE} ({API}) may have run out, and cannot be read{{{{ end }}}}"
     ),
     description=lines(
-        OF_WORST_REPLICA,
+        OF_SCOPE,
         MOMENT_DEFINED,
         f"{{{{- with {printed(_RECENT)} | query -}}}}",
         f"{ORGANISATION} made\n{DECIMAL}\n{UNIT_OF_SCOPE} a minute of {SCOPE} at {API} in the last minutes.",
@@ -221,16 +217,16 @@ _BURNING_FAST = Alert(
             {_shares("recent")}
               < 1
           )
-          {of_last_reader()}
+          and {FRESHEST}
         )
-        {_UNLESS_SHORT}
+        unless {SHORT_PERIOD}
     """,
     for_="15m",
     severity="warning",
     about="scope",
     summary=f"{ORGANISATION}: the last 24 hours used {_TIMES} times a day's share of {SCOPE} ({API})",
     description=lines(
-        OF_WORST_REPLICA,
+        OF_SCOPE,
         f"In the last 24 hours {ORGANISATION} used",
         inline(f"max({_of_scope('1d')}) * 1440", COUNT),
         UNIT_OF_SCOPE,
@@ -252,4 +248,6 @@ GROUP = Group(
         Whether the allowance lasts. None of these is a band of the ladder or holds back another: each may end alone.
     """,
     alerts=(_RUNS_OUT_SOON, _BURNING_FAST, _PROJECTED),
+    # Forecasts and paces change with polls.
+    interval="1m",
 )

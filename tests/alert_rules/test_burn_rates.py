@@ -132,6 +132,10 @@ def test_what_burns_too_fast_pages_and_nothing_else_does(long: bool, tmp_path: P
     for case, target in zip(cases, targets, strict=True):
         series |= published(case.trace, target)
         samples |= samples_of(case, case.trace.name)
-    alerts = [group for group in groups() if group["name"] in ("api-usage-recording", "api-usage-forecast")]
+    alerts = [
+        group
+        for group in groups()
+        if group["name"] in ("api-usage-recording", "api-usage-recording-slow", "api-usage-forecast")
+    ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": alerts}), encoding="utf-8")
     run_rules_test(tmp_path, series, samples=samples, files=[tmp_path / "rules.yaml"])

@@ -84,6 +84,10 @@ def test_promql_decides_as_the_backtest(tmp_path: Path) -> None:
         )
     assert 0.1 < sum(fired) / len(fired) < 0.9
     assert sum(before < after for before, after in pairwise(fired)) > 5  # tickets
-    rules = [group for group in groups() if group["name"] in ("api-usage-recording", "api-usage-forecast")]
+    rules = [
+        group
+        for group in groups()
+        if group["name"] in ("api-usage-recording", "api-usage-recording-slow", "api-usage-forecast")
+    ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rules}), encoding="utf-8")
     run_rules_test(tmp_path, series, samples=samples, files=[tmp_path / "rules.yaml"])
