@@ -75,10 +75,6 @@ HISTORY_DAYS = 30
 NEAR_LIMIT_DAYS = 20
 NEAR_LIMIT_RATIO = WARNING.ratio
 
-# Projections are not judged before this part of the billing period has passed: three days of a month, without which
-# one busy day would speak for all.
-PROJECTION_MIN_ELAPSED_RATIO = 0.10
-
 # A forecast becomes a ticket when the limit is this likely to be reached, and likely to be within this part of the
 # billing period from now; the ticket stands while reaching the limit is no less likely than not. Chosen on the series
 # that the forecast was made with (docs/forecast.md).

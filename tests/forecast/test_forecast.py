@@ -242,7 +242,7 @@ class TestTheLastHours:
     def test_what_comes_at_once_is_no_pace_of_the_last_minutes(self, returned: int) -> None:
         known = watched(steady(1440), at(20, 12))
         points = [
-            Point(point[0], point[1] + 5000 * (number >= len(known.points) - 1 - returned))
+            (point[0], point[1] + 5000 * (number >= len(known.points) - 1 - returned))
             for number, point in enumerate(known.points)
         ]
         assert forecast(replace(known, points=tuple(points))).paces.recent == pytest.approx(1)
