@@ -37,7 +37,7 @@ def rendered(
     links = {alert.name: _links(alert, grafana, runbooks) for group in groups for alert in group.alerts}
     return {
         "alerts.yaml": templates.get_template("alerts.yaml.jinja").render(groups=groups, links=links),
-        "recording.yaml": templates.get_template("recording.yaml.jinja").render(rules=recording.RULES),
+        "recording.yaml": templates.get_template("recording.yaml.jinja").render(groups=recording.groups(bands)),
         **_runbooks(templates, groups, bands),
     }
 

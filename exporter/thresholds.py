@@ -59,6 +59,10 @@ WARNING = Threshold(Band.WARNING, 0.75, inclusive=True)
 CRITICAL = Threshold(Band.CRITICAL, 0.90, inclusive=False)
 LIMIT_REACHED_RATIO = 1.0  # used up, whatever a site's bands are
 
+# Usage that hovers about a boundary must not page anew each time: an alert that fires ends only this part below its
+# boundary, where nothing but a correction or a new period brings it.
+HYSTERESIS_RATIO = 0.01
+
 # Rate limits have one step only: 90 % of the per-minute limit, as usage is critical over 90 %. Observed rates are
 # averages, and what is at 90 % on average is likely over the limit in its bursts.
 RATE_LIMIT_HIGH_RATIO = 0.90
@@ -82,8 +86,9 @@ PROJECTED_NEAR_RATIO = 0.20
 PROJECTED_CLEARED_PROBABILITY = 0.50
 PROJECTED_FOR_SECONDS = 3600
 
-# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
-PAGING_MIN_PERIOD_SECONDS = 86_400
+# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act. A day
+# when clocks are set forward has 23 hours, and its last second may not be counted.
+PAGING_MIN_PERIOD_SECONDS = 22 * 3600
 
 # Metrics are put together every 5 seconds at least. What is older than this (seconds) is no longer put together.
 RENDERED_MAX_AGE_SECONDS = 60

@@ -4,7 +4,7 @@ from exporter.metrics import LIMIT, REQUESTS
 from exporter.thresholds import LIMIT_REACHED_RATIO, PAGING_MIN_PERIOD_SECONDS, Bands
 
 from ..promql import MAX_OF_REPLICAS, last
-from ..recording import PERIOD, PROJECTED_RATIO, RATIO
+from ..recording import BAND, PERIOD, PROJECTED_RATIO, RATIO, USED
 from ..rules import Alert, Group
 from ..texts import (
     API,
@@ -19,11 +19,14 @@ from ..texts import (
     REQUESTS_OF_LIMIT,
     SCOPE,
     STALE_FIGURES,
-    USED,
+    SO_MUCH_USED,
     VALUE_COUNT,
     VALUE_PERCENT,
+    VALUE_PERCENT_OVER,
+    SO_MUCH_USED_OVER,
     clause,
     lines,
+    printed,
     sentence,
 )
 
@@ -37,24 +40,19 @@ def group(bands: Bands) -> Group:
         name="ApiUsageLimitReached",
         comment="A limit of 0 has no ratio, and any request is over it.",
         expr=f"""
-            (
-              {RATIO} >= {LIMIT_REACHED_RATIO:g}
-              or
-              {MAX_OF_REPLICAS} (
-                {last(REQUESTS)} > 0
-                and {last(LIMIT)} == 0
-              )
-            )
-            {_UNLESS_SHORT}
+            {RATIO} and {BAND} >= 3
+            or
+            {USED} and {BAND} >= 3
+              unless {RATIO}
         """,
         for_="1m",
         severity="critical",
         about="scope",
         summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) is reached",
         description=lines(
-            OF_WORST_REPLICA,
-            "{{ with query $worst -}}",
-            USED,
+            OF_SCOPE,
+            f"{{{{ with {printed(f'{RATIO}{{$scope}}')} | query -}}}}",
+            SO_MUCH_USED,
             "{{- else -}}",
             f"{ORGANISATION} has used",
             f"{VALUE_COUNT} requests of {SCOPE} at {API}, and its limit is 0: none is allowed.",
@@ -68,17 +66,14 @@ def group(bands: Bands) -> Group:
     critical_used = Alert(
         name="ApiUsageCritical",
         comment=f"Exactly {critical.percent:g} % is still amber, as on the vendors' usage pages.",
-        expr=f"""
-            {RATIO} {critical.operator} {critical.ratio:g}
-            {_UNLESS_SHORT}
-        """,
+        expr=f"{RATIO} and {BAND} >= 2",
         for_="2m",
         severity="critical",
         about="scope",
-        summary=f"{ORGANISATION}: {VALUE_PERCENT} of {SCOPE} ({API}) used",
+        summary=f"{ORGANISATION}: {VALUE_PERCENT_OVER} of {SCOPE} ({API}) used",
         description=lines(
-            OF_WORST_REPLICA,
-            USED,
+            OF_SCOPE,
+            SO_MUCH_USED_OVER,
             PERIOD_LEFT,
             STALE_FIGURES,
             PROJECTION,
@@ -88,17 +83,14 @@ def group(bands: Bands) -> Group:
     )
     high = Alert(
         name="ApiUsageHigh",
-        expr=f"""
-            {RATIO} {warning.operator} {warning.ratio:g}
-            {_UNLESS_SHORT}
-        """,
+        expr=f"{RATIO} and {BAND} >= 1",
         for_="5m",
         severity="warning",
         about="scope",
         summary=f"{ORGANISATION}: {VALUE_PERCENT} of {SCOPE} ({API}) used",
         description=lines(
-            OF_WORST_REPLICA,
-            USED,
+            OF_SCOPE,
+            SO_MUCH_USED,
             PERIOD_LEFT,
             STALE_FIGURES,
             "Find out whether usage grows faster than it should, and who makes the requests; then plan in time for",
