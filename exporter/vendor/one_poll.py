@@ -3,7 +3,6 @@
 When to poll is the business of exporter.vendor.poller.
 """
 
-import threading
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -15,16 +14,13 @@ from exporter.config.load import Target
 from exporter.errors import PollError, ResponseError
 from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact
+from exporter.turns import COMPUTING
 from exporter.vendor.client import VendorClient
 from exporter.vendor.reading import map_answers
 
 log = structlog.get_logger()
 
 Outcome = UsageSnapshot | PollError
-
-# Reading is Python's own work, which runs on one core: answers that are read side by side are read no sooner, and a
-# scrape waits among them for its turn.
-_READING = threading.BoundedSemaphore(2)
 
 
 def poll(target: Target, client: VendorClient, clock: Clock) -> Outcome:
@@ -42,7 +38,7 @@ def poll_all(targets: tuple[Target, ...], client: VendorClient, clock: Clock) ->
     except Exception as error:
         failure = _failure(targets[0], error)
         return [(target, failure) for target in targets]
-    with _READING:
+    with COMPUTING:
         return [(target, _read(target, answers, now)) for target in targets]
 
 

@@ -20,6 +20,7 @@ from exporter.config.load import Target
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.model import PollCounts, UsageSnapshot
 from exporter.thresholds import DEFAULT_BANDS, Bands
+from exporter.turns import COMPUTING
 from exporter.vendor.accounts import Accounts, CallStorage
 from exporter.vendor.budget import runs_out
 from exporter.vendor.client import VendorClient
@@ -284,7 +285,8 @@ class Poller:
             self._observer.poll_ended(job.api.name, seconds)
         for target, outcome in outcomes:
             _log(target, outcome, after_failure=job.failing)
-            self._record(target, outcome)
+            with COMPUTING:
+                self._record(target, outcome)
 
     def _done(self, job: Job, outcomes: list[Outcome]) -> None:
         # Where one answer holds many organisations, it is the vendor that fails, or single organisations' parts.

@@ -107,7 +107,7 @@ class Front:
         headers = [(b"content-type", content_type.encode()), (b"vary", b"Accept, Accept-Encoding"), *_SECURE]
         if gzipped:
             await asgi.start(send, HTTPStatus.OK, len(body.gzipped), [_GZIP, *headers])
-            await asgi.send_whole(send, body.gzipped)
+            await asgi.send_whole(scope, send, body.gzipped)
         else:
             await asgi.start(send, HTTPStatus.OK, body.size, headers)
             await self._lane.send(send, body.lines if scope["method"] != "HEAD" else ())

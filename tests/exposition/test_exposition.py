@@ -1,6 +1,7 @@
 """What stands on /metrics, held against prometheus_client's own parser and writer."""
 
 import re
+import threading
 import zlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -40,6 +41,7 @@ from exporter.model import (
 from exporter.state.database import Database
 from exporter.state.saved import Saved
 from exporter.state.sharding import Shard
+from exporter.turns import COMPUTING
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
 from tests.support.watched import Watched, scope, targets_of
@@ -520,6 +522,17 @@ def test_the_refresher_works_after_a_change_and_stops(exporter: Exporter) -> Non
     refresher.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_bodies_are_put_together_while_nobody_else_computes(exporter: Exporter) -> None:
+    before = exporter.exposition.body(TEXT)
+    refreshing = threading.Thread(target=exporter.exposition.refresh)
+    with COMPUTING:
+        refreshing.start()
+        refreshing.join(0.05)
+        assert exporter.exposition.body(TEXT) is before
+    refreshing.join(10)
+    assert exporter.exposition.body(TEXT) is not before
 
 
 def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(

@@ -168,6 +168,29 @@ def test_no_more_polls_of_an_api_at_a_time_than_the_config_allows_and_other_apis
     assert together[1] == 2
 
 
+def test_what_polls_found_is_taken_in_by_one_thread_at_a_time(
+    tmp_path: Path, vendor: Vendor, clock: FakeClock
+) -> None:
+    lock, another, inside, most, done = threading.Lock(), threading.Event(), [0], [0], [0]
+
+    def record(_: Target, __: Outcome) -> None:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        another.wait(0.03)  # which others would come in, if they could
+        with lock:
+            inside[0] -= 1
+            done[0] += 1
+
+    vendor.answer = answering()
+    poller = Poller(record, clock)
+    poller.set_targets(targets(tmp_path, vendor, *map(str, range(10))))
+    run(poller)
+    poller.stop()
+    assert done == [10]
+    assert most == [1]
+
+
 def test_a_reload_keeps_the_schedule_of_what_stays_and_asks_for_what_is_new_at_once(
     tmp_path: Path, vendor: Vendor, poller: Poller, recorder: Recorder, clock: FakeClock
 ) -> None:
