@@ -26,6 +26,7 @@ ROUTE = "route"
 CODE = "code"
 SHARD = "shard"
 SHARDS = "shards"
+INDEX = "index"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -107,6 +108,12 @@ LIMIT_CHANGED = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
+)
+SCOPE_MISSING = Metric(
+    name="api_usage_scope_missing",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="1 while good answers lack this scope although its period goes on, else 0; its last values stay published.",
 )
 FORECAST_REQUESTS = Metric(
     name="api_usage_forecast_requests",
@@ -269,6 +276,12 @@ SHARD_INFO = Metric(
     labels=(SHARD, SHARDS),
     help="Always 1: which part of the organisations this exporter watches, counted from 0, and of how many parts.",
 )
+SHARD_EXPECTED = Metric(
+    name="api_usage_exporter_shard_expected",
+    kind="gauge",
+    labels=(INDEX, SHARDS),
+    help="Always 1: each shard that there ought to be, by this exporter's --shard.",
+)
 WEB_CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_web_config_last_reload_successful",
     kind="gauge",
@@ -318,6 +331,7 @@ CATALOGUE: tuple[Metric, ...] = (
     PACE,
     DAYS_NEAR_LIMIT,
     READ_TIME,
+    SCOPE_MISSING,
     UP,
     POLL_FAILING,
     STALE,
@@ -341,6 +355,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SAVED_TIME,
     BUILD_INFO,
     SHARD_INFO,
+    SHARD_EXPECTED,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,
     CERTIFICATE_EXPIRY,

@@ -90,6 +90,9 @@ PROJECTED_FOR_SECONDS = 3600
 # when clocks are set forward has 23 hours, and its last second may not be counted.
 PAGING_MIN_PERIOD_SECONDS = 22 * 3600
 
+# A scope is missing once this many good answers in a row lack it: a vendor's single slip alerts nobody.
+MISSING_AFTER_ANSWERS = 2
+
 # Metrics are put together every 5 seconds at least. What is older than this (seconds) is no longer put together.
 RENDERED_MAX_AGE_SECONDS = 60
 # State is saved a second after each poll. What fails for this long (seconds) was no passing shortage.

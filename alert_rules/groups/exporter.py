@@ -1,7 +1,6 @@
 """Whether the figures can be trusted: polls, credentials, age, the exporter itself."""
 
 from exporter.metrics import (
-    BUILD_INFO,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
     LAST_RENDER_TIME,
@@ -109,34 +108,6 @@ GROUP = Group(
                 clause(f"max({last(STALE_AFTER, '$organisation')})", f"; older than {DURATION} counts as stale"),
                 ". What is shown is the least that was used: usage alerts stand, but new ones may come late. Look at",
                 "the vendor's own usage page until the figures are fresh again.",
-            ),
-        ),
-        Alert(
-            name="ApiUsageExporterDown",
-            comment="""
-                Knows the exporter by its build_info, whatever its job is called: down, or in no scrape at all.
-                Replicas are one: it fires when all are down. Exporters that share the work (not replicas) need a job,
-                or some other target label, of their own each.
-            """,
-            expr=f"""
-                {MAX_OF_REPLICAS} (
-                  up and on (job, instance) {last(BUILD_INFO, window="7d")}
-                ) == 0
-                or on ()
-                absent({last(BUILD_INFO)})
-            """,
-            for_="5m",
-            severity="critical",
-            about="exporter",
-            summary="API usage is not watched: the exporter is down",
-            description=lines(
-                "{{ if $labels.job -}}",
-                "Prometheus cannot scrape the API usage exporter (job {{ $labels.job }}).",
-                "{{- else -}}",
-                "Prometheus has no API usage exporter to scrape: it is not running, or its scrape config is gone.",
-                "{{- end }}",
-                "No usage is read or alerted on: limits may be reached unseen, and usage alerts that were firing end",
-                "after 10 minutes. Start it again, and look at its log for why it ended.",
             ),
         ),
         Alert(

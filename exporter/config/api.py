@@ -47,6 +47,12 @@ def _limit(value: Any) -> Any:
         raise ValueError(f"{error}; or unlimited") from None
 
 
+def _without_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"holds {value!r} twice")
+    return values
+
+
 class StaticPeriod(ShortForm):
     """A calendar period in the api's time zone."""
 
@@ -125,6 +131,9 @@ SecretName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
 Secrets = dict[SecretName, Secret]
 
 
+RetiredScopes = Annotated[tuple[Name, ...], AfterValidator(_without_duplicates)]
+
+
 class Organisation(Frozen):
     """Who holds the plan."""
 
@@ -133,6 +142,9 @@ class Organisation(Frozen):
     auth: Auth | None = Field(None, description="Instead of the api's.")
     secrets: Secrets = Field({}, description="Before the api's of the same name, for placeholders {secret_NAME}.")
     labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
+    retired_scopes: RetiredScopes = Field(
+        (), strict=False, description="Scopes of this organisation that the vendor rightly reports no longer."
+    )
 
     @property
     def display_name(self) -> str:
@@ -163,6 +175,9 @@ class Api(Request):
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
     overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
+    retired_scopes: RetiredScopes = Field(
+        (), strict=False, description="Scopes that the vendor rightly reports no longer, so that none is missed."
+    )
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Annotated[Duration, at_most("5m")] = Field(
         "10s", validate_default=True, description="For a whole poll: names, sign-in, every request and page."
@@ -258,17 +273,11 @@ class Api(Request):
         return self
 
 
-def _duplicates(values: list[str]) -> list[str]:
-    return sorted({value for value in values if values.count(value) > 1}) if len(set(values)) != len(values) else []
-
-
 def _free_labels(values: tuple[str, ...], _: ValidationInfo) -> tuple[str, ...]:
     for value in values:
         if value in RESERVED_LABELS:
             raise ValueError(f"must not hold {value!r}: the exporter or Prometheus uses that label itself")
-    for value in _duplicates(list(values)):
-        raise ValueError(f"holds {value!r} twice")
-    return values
+    return _without_duplicates(values)
 
 
 # For editors; `Bands` checks it with better words.

@@ -35,6 +35,10 @@ _COUNTED_BY = (
 )
 
 
+# The fields of a mapping that say which scopes there are, and what they are called.
+_LISTED_BY = ("scopes", "organisations", "organisation_id", "filter", "name")
+
+
 @dataclass(frozen=True)
 class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
@@ -69,6 +73,18 @@ class Target:
     def terms_digest(self) -> str:
         """Of all that says what limit, rate limit, plan and period are: a change of these is not the vendor's."""
         return _digest(self._asked, self.api.mapping, self.api.static, self.api.overrides, self.api.time_zone.key)
+
+    @cached_property
+    def listing_digest(self) -> str:
+        """Of all that says which scopes there are: what another one leaves out is not missing from the answer."""
+        read = {name: getattr(self.api.mapping, name) for name in _LISTED_BY}
+        renamed = {scope: override.name for scope, override in self.api.overrides.items()}
+        return _digest(self._asked, read, renamed)
+
+    @property
+    def retired_scopes(self) -> frozenset[str]:
+        """The scopes that the vendor rightly reports no longer."""
+        return frozenset(self.api.retired_scopes + self.organisation.retired_scopes)
 
     @property
     def _asked(self) -> object:

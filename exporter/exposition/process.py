@@ -67,6 +67,9 @@ class ProcessMetrics:
         build.labels(version("api-usage-exporter"), platform.python_version()).set(1)
         shard = shard or Shard(0, 1)
         self._gauge(metrics.SHARD_INFO).labels(shard.index, shard.count).set(1)
+        expected = self._gauge(metrics.SHARD_EXPECTED)
+        for index in range(shard.count):
+            expected.labels(index, shard.count).set(1)
 
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)

@@ -45,10 +45,17 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
     own = {name: value for name, value in sorted(state.target.organisation.labels.items()) if value}
     labels = _labels({metrics.API: api, metrics.ORGANISATION: organisation, **own})
     yield from _poll_samples(state, labels, now)
-    for scope in state.shown_scopes(now):
+    shown = state.shown_scopes(now)
+    for scope in shown:
         yield from _scope_samples(state, scope, labels)
         of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
         yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
+    names = {scope.usage.name for scope in shown}
+    for scope in state.scopes:
+        is_missing = state.missing_since(scope, now) is not None
+        # Its usage may be too old to be shown; that it is missing is not.
+        if is_missing or scope.usage.name in names:
+            yield from _presence_samples(scope, labels, is_missing=is_missing)
 
 
 def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Iterator[Sample]:
@@ -87,7 +94,6 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     for change in latest(state.ledger.get(usage.name, ())):
         about = {metrics.TERM: change.term, metrics.DIRECTION: change.direction, metrics.PREVIOUS: change.old}
         yield metrics.LIMIT_CHANGED, f"{labels},{_labels(about)}", change.at.timestamp()
-    yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
     if usage.period is not None:
         yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
         yield metrics.PERIOD_END, labels, usage.period.end.timestamp()
@@ -101,6 +107,12 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
         metrics.DAILY_SOURCE: usage.daily_source,
     }
     yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
+
+
+def _presence_samples(scope: FetchedScope, labels: str, *, is_missing: bool) -> Iterator[Sample]:
+    labels = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
+    yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
+    yield metrics.SCOPE_MISSING, labels, is_missing
 
 
 _ESTIMATES, _MOMENTS, _WINDOWS = (

@@ -82,7 +82,7 @@ class _Unavailable(Exception):  # noqa: N818 - the message is for the user
     is_flag=True,
     help=f"Exit with the worst card: 0 blue (by default, under {DEFAULT_BANDS.warning:.0%}), "
     f"1 amber (up to {DEFAULT_BANDS.critical:.0%}), 2 red; "
-    "3 if nothing is near a limit but something is unknown or stale.",
+    "3 if nothing is near a limit but something is unknown, stale or missing.",
 )
 @click.pass_context
 def usage(
@@ -153,6 +153,8 @@ def exit_code(document: UsageDocument) -> ExitCode:
         return ExitCode.CRITICAL
     if Band.WARNING in bands:
         return ExitCode.WARNING
+    if any(card.missing_since for card in cards):
+        return ExitCode.UNKNOWN
     known = all(cards.scopes and not cards.stale and cards.up is not False for cards in document.organisations)
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 

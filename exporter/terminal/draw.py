@@ -128,7 +128,9 @@ def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -
     if card.filled is not None:
         lines.append(_bar(card.filled, width - 4, style, signs))
     lines.append(_text(f"{signs.bands[card.band]} {words.status(card)}", style))
-    if card.stale_since is not None:
+    if missing := words.missing(card, zone):
+        lines.append(_text(f"{missing}. {words.MISSING_MEANS}", "yellow"))
+    elif card.stale_since is not None:
         lines.append(_text(words.stale(card, now, zone), "yellow"))
     if suspect := words.suspect(card, zone):
         lines.append(_text(suspect, "yellow"))
@@ -207,7 +209,7 @@ def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, sign
             card.used_percentage or "",
             "" if card.filled is None else f"[{'#' * full}{'-' * (_PLAIN_BAR - full)}]",
             f"{words.number(card.requests)}{_of_limit(card)}",
-            words.stale(card, now, zone) or words.status(card),
+            words.missing(card, zone) or words.stale(card, now, zone) or words.status(card),
             words.rate_limit(card) + (f", {words.rejected(card)}" if words.rejected(card) else ""),
             words.time_left(card.period, now),
             words.exhaustion(card, now, zone) or words.projection(card, zone),

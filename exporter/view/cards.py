@@ -72,6 +72,7 @@ class Card:
     near_limit: consistently so, as exporter.thresholds defines it.
     near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
     stale_since: when the data grew older than allowed; None while it is fresh.
+    missing_since: from when on good answers lack the scope although its period goes on.
     suspect: why the vendor's newest count is held back, so that these figures are the last trusted ones; None while
         they are the newest. suspect_since: from when on.
     changes: the vendor's last change of each term (limit, rate limit, plan, period), newest first.
@@ -96,6 +97,7 @@ class Card:
     daily: tuple[DailyUsage, ...]
     fetched_at: datetime
     stale_since: datetime | None
+    missing_since: datetime | None = None
     suspect: Suspicion | None = None
     suspect_since: datetime | None = None
     changes: tuple[Change, ...] = ()
@@ -139,6 +141,7 @@ def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) ->
         replace(
             card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands),
             **_doubts(state, scope.usage.name),
+            missing_since=state.missing_since(scope, now),
         )
         for scope in state.shown_scopes(now)
     )

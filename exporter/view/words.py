@@ -18,6 +18,11 @@ from exporter.thresholds import (
 )
 from exporter.view.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
 
+MISSING_MEANS = (
+    "Shown is what was read last. Alerts stand on it until the scope returns, its period ends, or the config's "
+    "retired_scopes names it."
+)
+
 _STATUS = {
     Band.NORMAL: "Within the limit",
     Band.WARNING: "Nearing the limit",
@@ -156,6 +161,13 @@ def stale(card: Card, now: datetime, zone: ZoneInfo) -> str:
     if card.stale_since is None:
         return ""
     return f"Stale since {moment(card.stale_since, zone)}: last read {ago(card.fetched_at, now)}"
+
+
+def missing(card: Card, zone: ZoneInfo) -> str:
+    """That the vendor no longer reports the scope; "" while it does."""
+    if card.missing_since is None:
+        return ""
+    return f"Missing from the vendor's answers since {moment(card.missing_since, zone)}"
 
 
 def suspect(card: Card, zone: ZoneInfo) -> str:

@@ -186,6 +186,51 @@ def test_an_add_on_is_advised_from_the_daily_series(
     )
 
 
+# An exporter that is gone
+
+
+@pytest.mark.parametrize("found", ["refuses connections", "lost from service discovery"])
+@pytest.mark.parametrize("scrape", [15, 60])
+@pytest.mark.parametrize("phase", range(4))
+def test_a_usage_alert_does_not_end_before_it_is_said_that_the_exporter_is_down(
+    found: str, scrape: int, phase: int, tmp_path: Path
+) -> None:
+    """Rules are evaluated every 15 seconds; the last scrape is at each of the moments between two evaluations of a
+    minute, and the first that fails a scrape interval and a time-out of 15 seconds later."""
+    slots = scrape // 15
+    alive = 4 * 15 + phase
+
+    def scraped(value: str, after: str) -> str:
+        """alive, every so many slots; then `after`, once or for ever."""
+        times = [value if (slot - alive + 1) % slots == 0 else "_" for slot in range(alive)]
+        return " ".join([*times, *["_"] * slots, *([after] * 80 if after == "0" else [after])])
+
+    gone = scraped("1", "stale")
+    run_rules_test(
+        tmp_path,
+        {
+            'up{job="usage",instance="a"}': scraped("1", "0") if found == "refuses connections" else gone,
+            'api_usage_exporter_shard_info{job="usage",instance="a",shard="0",shards="1"}': gone,
+            'api_usage_exporter_build_info{job="usage",instance="a"}': gone,
+            series(metrics.REQUESTS): gone.replace("1", "97"),
+            series(metrics.LIMIT): gone.replace("1", "100"),
+            series(metrics.READ_TIME): gone,
+            **{
+                name: scraped(value, "stale")
+                for name, value in ((series(metrics.PERIOD_START), "0"), (series(metrics.PERIOD_END), str(30 * DAY)))
+            },
+        },
+        samples={
+            (
+                'min_over_time((count(ALERTS{alertname=~"ApiUsageCritical|ApiUsageExporterDown",'
+                'alertstate="firing"}) or vector(0))[25m:15s])',
+                "35m",
+            ): {"{}": 1}
+        },
+        interval="15s",
+    )
+
+
 # The rules and the rest of the project
 
 _COMMENT = re.compile(r"#.*")
@@ -211,7 +256,10 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsagePollFailing": [1, 1],
     "ApiUsageAuthFailing": [1],
     "ApiUsageStale": [1],
-    "ApiUsageExporterDown": [0],
+    "ApiUsageExporterDown": [0, 1, 1],
+    "ApiUsageScopeVanished": [1, 1],
+    "ApiUsageShardMissing": [1],
+    "ApiUsageReplicaDown": [0],
     "ApiUsageConfigReloadFailed": [0],
     "ApiUsageMetricsNotRendered": [0, 1, thresholds.RENDERED_MAX_AGE_SECONDS],
     "ApiUsageStateNotSaved": [0, thresholds.SAVED_MAX_AGE_SECONDS],
@@ -265,7 +313,10 @@ def test_percentages_in_texts_and_runbooks_are_the_thresholds() -> None:
 
 
 METRIC_NAMES = {metric.name for metric in CATALOGUE}
-TARGET_LABELS = {"job", "instance", "pod", "container", "endpoint"}
+TARGET_LABELS = {
+    *("job", "instance", "pod", "container", "endpoint", "service", "namespace", "cluster"),
+    "exported_shard",  # where the target has a label `shard` of its own
+}
 LABELS = {label for metric in CATALOGUE for label in metric.labels} | TARGET_LABELS
 
 
@@ -346,7 +397,8 @@ def test_one_refused_poll_alerts_nobody(tmp_path: Path, vendor: Vendor, refusals
 def test_every_series_of_the_exporter_is_read_over_ten_minutes_or_more() -> None:
     for text in promql_texts():
         for metric, window in re.findall(r"(?<![\w:])(api_usage_[a-z_]+)(?:\{[^}]*\})?(\[\w+\])?", text):
-            assert window in ("[10m]", "[20m]", "[1h]", "[7d]"), (metric, text)
+            if not metric.startswith("api_usage_exporter_shard"):  # whose absence is what is asked for
+                assert window in ("[10m]", "[20m]", "[1h]", "[7d]"), (metric, text)
 
 
 def test_values_stand_in_annotations_and_nothing_is_kept_firing() -> None:

@@ -251,7 +251,12 @@ def test_each_scope_says_when_it_was_read_itself(tmp_path: Path) -> None:
     ("shard", "labels"), [(None, {"shard": "0", "shards": "1"}), (Shard(2, 4), {"shard": "2", "shards": "4"})]
 )
 def test_an_exporter_says_which_shard_it_is(shard: Shard | None, labels: dict[str, str]) -> None:
-    assert ProcessMetrics(shard).registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
+    registry = ProcessMetrics(shard).registry
+    assert registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
+    (family,) = [found for found in registry.collect() if found.name == metrics.SHARD_EXPECTED.name]
+    assert [sample.labels for sample in family.samples] == [
+        {"index": str(index), "shards": labels["shards"]} for index in range(int(labels["shards"]))
+    ]
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, []), (2, ["2026-11-21", "2026-11-22"])])

@@ -137,8 +137,8 @@ def test_series_go_away_at_drop_after_or_at_the_period_s_end(
     assert shown(store, clock) == {}
 
 
-def test_a_scope_that_is_no_longer_told_goes_away(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock)
+def test_a_scope_that_was_retired_and_is_no_longer_reported_goes_away(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock, retired_scopes=["Search"])
     record(store, snapshot(clock, MAPS, replace(MAPS, name="Search")))
     record(store, snapshot(clock, MAPS))
     assert shown(store, clock) == {"Maps": 750}
@@ -181,7 +181,7 @@ def test_no_part_of_an_answer_outlives_its_poll(tmp_path: Path, clock: FakeClock
 
 
 def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock)
+    store = store_of(tmp_path, clock, retired_scopes=["Maps"])
     for requests in (750, 760):
         record(store, snapshot(clock, replace(OBSERVED, requests=requests)))
         clock.advance(minutes=5)

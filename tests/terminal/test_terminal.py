@@ -135,6 +135,15 @@ def test_json_is_the_document(watched: Watched, url: str) -> None:
     assert document["organisations"][0]["scopes"][0]["used_percentage"] == "94.00%"
 
 
+def test_a_missing_scope_is_unknown_and_says_since_when(watched: Watched, url: str) -> None:
+    for found in ((scope("Maps"), scope("Tiles")), (scope("Maps"),), (scope("Maps"),)):
+        watched.clock.advance(minutes=5)
+        watched.reads("Acme", *found)
+    result = run("--url", url, "--organisation", "Acme", "--exit-code")
+    assert result.exit_code == 3
+    assert "Missing from the vendor's answers since 22 Nov 2026, 12:10 UTC" in columns(result.output)["Tiles"]
+
+
 @pytest.mark.parametrize(
     ("counts", "code"),
     [((0, 749), 0), ((749, 750), 1), ((900,), 1), ((901, 0), 2), ((1040, 800), 2), ((), 3)],

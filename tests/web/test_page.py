@@ -238,3 +238,20 @@ def test_a_card_says_what_is_held_back_and_what_the_vendor_changed(
     (card,) = next(one for one in document.organisations if one.organisation == "Bolt").scopes
     assert (card.suspect, card.suspect_since) == ("fall", watched.clock.now())
     assert [(change.term, change.old, change.new) for change in card.changes] == [("limit", "10000", "8000")]
+
+
+def test_a_card_says_that_the_vendor_no_longer_reports_the_scope(
+    client: FlaskClient, watched: Watched, url: str
+) -> None:
+    since = None
+    for found in ((scope("Maps"), scope("Tiles", requests=970, limit=1000)), *[(scope("Maps"),)] * 6):
+        watched.clock.advance(minutes=5)
+        watched.reads("Bolt", *found)
+        since = since or (watched.clock.now() if len(found) == 1 else None)
+    text = texts(page(client, "/?organisation=Bolt"))
+    assert "answers since 22 Nov 2026, 12:10 UTC. Shown is what was read last." in text
+    assert "970 of 1,000" in text
+    assert "Stale since" not in text
+    document = from_json(requests.get(f"{url}/api/v1/usage", timeout=5).content)
+    cards = next(one for one in document.organisations if one.organisation == "Bolt").scopes
+    assert {card.scope: card.missing_since for card in cards} == {"Maps": None, "Tiles": since}
