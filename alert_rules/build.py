@@ -22,6 +22,7 @@ from exporter.thresholds import (
 )
 
 from . import alerts, recording
+from .groups import watching
 from .rules import Alert, Group
 
 
@@ -40,6 +41,12 @@ def rendered(
         "recording.yaml": templates.get_template("recording.yaml.jinja").render(groups=recording.groups(bands)),
         **_runbooks(templates, groups, bands),
     }
+
+
+def rendered_examples() -> dict[str, str]:
+    """Text by path of what a site may copy: rules that are not about the exporter, and in no bundle."""
+    template = _templates().get_template("watching.yaml.jinja")
+    return {"examples/watching.yaml": template.render(group=watching.GROUP)}
 
 
 def _links(alert: Alert, grafana: str, runbooks: str) -> dict[str, str]:

@@ -12,12 +12,12 @@ from exporter.metrics import (
     REQUESTS,
 )
 from exporter.thresholds import (
+    HISTORY_DAYS,
     HYSTERESIS_RATIO,
     LIMIT_REACHED_RATIO,
     NEAR_LIMIT_RATIO,
-    HISTORY_DAYS,
-    PROJECTION_MIN_ELAPSED_RATIO,
     PAGING_MIN_PERIOD_SECONDS,
+    PROJECTION_MIN_ELAPSED_RATIO,
     RATIO_DECIMALS,
     Bands,
 )
@@ -31,13 +31,13 @@ FRESHEST = Recorded(
         topk without ({REPLICA}) (1,
           {last(READ_TIME)}
           or
-          0 * {last(REQUESTS)}
+          1e-15 * {last(REQUESTS)}
         )
     """,
     comment="""
-        Of each scope's replicas, the one that read it last, and when. A replica that cannot poll keeps its last values
-        for as long as their period lasts: the largest of all would hide a raised limit, a correction, a new period.
-        An exporter that does not publish when it read comes last.
+        Of each scope's replicas, the one that read it last, and when. A replica that cannot poll keeps its last
+        values for as long as their period lasts: the largest of all would hide a raised limit or a correction.
+        Exporters that do not publish when they read come last, of several the one with the highest usage.
     """,
 )
 USED = Recorded(
@@ -101,9 +101,9 @@ def band(bands: Bands) -> Recorded:
         """,
         comment=f"""
             How far up the ladder a scope is: 1 high, 2 critical, 3 at its limit. What is in a band leaves it only
-            {HYSTERESIS_RATIO * 100:g} % below its beginning, so that usage that hovers there pages once; a new period or
-            a higher limit is far below, and ends all of them in one evaluation. A limit of 0 has no ratio, and any
-            request is over it.
+            {HYSTERESIS_RATIO * 100:g} % below its beginning, so that usage that hovers there pages once; a new
+            period or a higher limit is far below, and ends all of them in one evaluation. A limit of 0 has no ratio,
+            and any request is over it.
         """,
     )
 

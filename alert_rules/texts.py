@@ -9,7 +9,6 @@ import re
 from exporter import metrics
 from exporter.metrics import (
     LAST_SUCCESS,
-    LIMIT,
     PERIOD_END,
     SCOPE_INFO,
     STALE,
@@ -20,6 +19,12 @@ from .promql import last
 from .recording import ALLOWED, FRESHEST, LIMIT_REACHED_AT, TARGET_RATIO, USED
 
 _VARIABLE = re.compile(r"\$\w+")
+
+
+def lines(*parts: str) -> str:
+    """A text of these parts, each of one line or more; in YAML they are folded, so that a space joins them."""
+    return "\n".join(parts)
+
 
 # Whom an alert names.
 API = f"{{{{ $labels.{metrics.API} }}}}"
@@ -34,7 +39,8 @@ _HUNDREDTHS = 'printf "%.2f" | reReplaceAll "[.]?0+$" ""'
 
 def _percent(ratio: str, promql: str) -> str:
     """A ratio of the template as a percentage of two decimals at most; promql: what makes hundredths of it."""
-    return f'{{{{ with printf "{promql} / 1e2" {ratio} | query }}}}{{{{ . | first | value | {_HUNDREDTHS} }}}}%{{{{ end }}}}'
+    query = f'printf "{promql} / 1e2" {ratio} | query'
+    return f"{{{{ with {query} }}}}{{{{ . | first | value | {_HUNDREDTHS} }}}}%{{{{ end }}}}"
 
 
 # Rounded down: what is under a boundary never looks as if it were at it.
@@ -45,6 +51,12 @@ _UP = "clamp_max(ceil(round(vector(1e4 * %.15g), 1e-6)), 9999 + 1e12 * (%.15g >=
 # The alert's own value.
 VALUE_PERCENT = _percent("$value", _DOWN)
 VALUE_PERCENT_OVER = _percent("$value $value", _UP)
+# A count that a label holds, or a word.
+PREVIOUS = lines(
+    '{{ if match "^[0-9]+$" $labels.previous -}}',
+    f"{{{{ $labels.previous{_THOUSANDS} }}}}",
+    "{{- else }}{{ $labels.previous }}{{ end }}",
+)
 VALUE_COUNT = f"{{{{ $value | {_GROUPED} }}}}"
 
 # What a query found, within `inline`, `sentence` and `clause`.
@@ -61,20 +73,16 @@ REMAINDER = '{{ . | first | value | humanizeDuration | reReplaceAll " [0-9]+m [0
 # The variables of queries: matchers of the series that belong to the alert. Whoever scrapes several clusters with one
 # Prometheus has these labels; a label that is not there is empty.
 OF_EXPORTER = (
-    '{{- $exporter := printf "job=%q,cluster=%q,namespace=%q" $labels.job $labels.cluster $labels.namespace -}}'
+    '{{- $exporter := printf "job=%q,cluster=%q,namespace=%q"'
+    ' $labels.job (index $labels "cluster") (index $labels "namespace") -}}'
 )
 OF_ORGANISATION = (
     '{{- $organisation := printf "job=%q,cluster=%q,namespace=%q,api=%q,organisation=%q"'
-    " $labels.job $labels.cluster $labels.namespace $labels.api $labels.organisation -}}"
+    ' $labels.job (index $labels "cluster") (index $labels "namespace") $labels.api $labels.organisation -}}'
 )
 OF_SCOPE = OF_ORGANISATION + '\n{{- $scope := printf "%s,scope=%q" $organisation $labels.scope -}}'
 # $worst: the ratio of the replica that is nearest to the limit, so that usage and limit are of one replica.
 OF_WORST_REPLICA = f'{OF_SCOPE}\n{{{{- $worst := printf "topk(1, {TARGET_RATIO}{{%s}})" $scope -}}}}'
-
-
-def lines(*parts: str) -> str:
-    """A text of these parts, each of one line or more; in YAML they are folded, so that a space joins them."""
-    return "\n".join(parts)
 
 
 def printed(promql: str) -> str:
@@ -122,7 +130,7 @@ SO_MUCH_USED, SO_MUCH_USED_OVER = (
 of {SCOPE} at {API}: {percent} of what the billing period allows."""
     for percent in (VALUE_PERCENT, VALUE_PERCENT_OVER)
 )
-SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} > 0)"
+SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} > 1)"
 
 STALE_SCOPE = sentence(
     f"{SCOPE_AGE} and on () min({last(STALE, '$organisation')}) == 1",

@@ -27,6 +27,7 @@ CODE = "code"
 SHARD = "shard"
 SHARDS = "shards"
 INDEX = "index"
+SEVERITY = "severity"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -108,6 +109,13 @@ LIMIT_CHANGED = Metric(
     kind="gauge",
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
+)
+THRESHOLD_RATIO = Metric(
+    name="api_usage_threshold_ratio",
+    kind="gauge",
+    labels=(*OF_SCOPE, SEVERITY),
+    help="Used part of the limit from which the usage counts as warning, and over which as critical, by the config; "
+    "absent when unlimited.",
 )
 SCOPE_MISSING = Metric(
     name="api_usage_scope_missing",
@@ -330,6 +338,7 @@ CATALOGUE: tuple[Metric, ...] = (
     FORECAST_PROBABILITY,
     PACE,
     DAYS_NEAR_LIMIT,
+    THRESHOLD_RATIO,
     READ_TIME,
     SCOPE_MISSING,
     UP,

@@ -36,7 +36,7 @@ class Service:
         config = self.config = self._load()
         self._database = database
         self.store = Store(clock, database)
-        self.store.set_targets(config.targets, config.bands)
+        self.store.set_targets(config.targets)
         self.process = ProcessMetrics(shard)
         self.process.config_loaded(clock.now(), config.apis)
         self.poller = Poller(
@@ -86,7 +86,7 @@ class Service:
                 raise
             self.config = config
             self.process.config_loaded(self._clock.now(), config.apis)
-            self.store.set_targets(config.targets, config.bands)
+            self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets, config.bands)
             self.refresher.changed(())
             log.info("config loaded", organisations=len(config.targets))

@@ -7,7 +7,8 @@ Before they are compared, ratios are rounded to RATIO_DECIMALS: 0.27 of 0.3 is 0
 Standard library only: dashboards, rules' tests and docs read it without the exporter's dependencies.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -103,7 +104,8 @@ SAVED_MAX_AGE_SECONDS = 300
 LEAST_RATIO = 0.001
 
 
-def _check(name: str, ratio: float) -> None:
+def check_ratio(name: str, ratio: float) -> None:
+    """Raises ValueError, saying what would be right, where a ratio is no threshold of usage."""
     if not LEAST_RATIO <= ratio <= 1:
         hint = f"; {ratio:g} % is {ratio / 100:g}" if 1 < ratio <= 100 else ""  # noqa: PLR2004 - percent
         raise ValueError(
@@ -125,7 +127,7 @@ class Bands:
 
     def __post_init__(self) -> None:
         for name, ratio in (("warning", self.warning), ("critical", self.critical)):
-            _check(name, ratio)
+            check_ratio(name, ratio)
         if self.warning >= self.critical:
             raise ValueError(f"warning ({self.warning:g}) must be less than critical ({self.critical:g})")
 
@@ -144,3 +146,14 @@ class Bands:
 
 
 DEFAULT_BANDS = Bands()
+
+
+@dataclass(frozen=True)
+class OrganisationBands:
+    """Where the bands begin for an organisation's scopes. scopes: by name, of those that differ from the others."""
+
+    general: Bands = DEFAULT_BANDS
+    scopes: Mapping[str, Bands] = field(default_factory=dict)
+
+    def of(self, scope: str) -> Bands:
+        return self.scopes.get(scope, self.general)

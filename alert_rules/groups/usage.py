@@ -1,9 +1,7 @@
 """The ladder: high, critical, limit reached; and what is to come."""
 
-from exporter.metrics import LIMIT, REQUESTS
 from exporter.thresholds import LIMIT_REACHED_RATIO, PAGING_MIN_PERIOD_SECONDS, Bands
 
-from ..promql import MAX_OF_REPLICAS, last
 from ..recording import BAND, PERIOD, PROJECTED_RATIO, RATIO, USED
 from ..rules import Alert, Group
 from ..texts import (
@@ -18,12 +16,12 @@ from ..texts import (
     REACHED_AT,
     REQUESTS_OF_LIMIT,
     SCOPE,
-    STALE_FIGURES,
     SO_MUCH_USED,
+    SO_MUCH_USED_OVER,
+    STALE_FIGURES,
     VALUE_COUNT,
     VALUE_PERCENT,
     VALUE_PERCENT_OVER,
-    SO_MUCH_USED_OVER,
     clause,
     lines,
     printed,
@@ -35,7 +33,7 @@ _UNLESS_SHORT = f"unless {PERIOD} < {PAGING_MIN_PERIOD_SECONDS}"
 
 
 def group(bands: Bands) -> Group:
-    warning, critical = bands.thresholds
+    _, critical = bands.thresholds
     limit_reached = Alert(
         name="ApiUsageLimitReached",
         comment="A limit of 0 has no ratio, and any request is over it.",

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.config.api import Api, ConfigFile, Organisation, Preset
+from exporter.config.api import Api, ConfigFile, Organisation, Preset, ScopedSteps
 from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
 from exporter.config.layers import merged
 from exporter.config.secrets import Secret
+from exporter.config.steps import organisation_bands
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
 from exporter.redaction import without_secrets
-from exporter.thresholds import Bands
+from exporter.thresholds import Bands, OrganisationBands
 
 # The fields of a mapping that say what is counted, and whose.
 _COUNTED_BY = (
     "scopes",
+    "scope",
     "organisations",
     "organisation_id",
     "joins",
@@ -33,21 +35,21 @@ _COUNTED_BY = (
     "remaining",
     "scale",
 )
-
-
 # The fields of a mapping that say which scopes there are, and what they are called.
-_LISTED_BY = ("scopes", "organisations", "organisation_id", "filter", "name")
+_LISTED_BY = ("scopes", "scope", "organisations", "organisation_id", "filter", "name")
 
 
 @dataclass(frozen=True)
 class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
 
-    api: without its organisations, so that a new one among them does not make the others look changed.
+    api: without its organisations, so that a new one among them does not make the others look changed. Nor do other
+    thresholds: they are all in bands.
     """
 
     api: Api
     organisation: Organisation
+    bands: OrganisationBands = field(default=OrganisationBands(), compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -117,7 +119,8 @@ def _origin(parameter: tuple[str, Secret]) -> tuple[str, str]:
 class Config:
     """The config in use.
 
-    targets: one for each organisation of each api, in the file's order. bands: where the cards change colour.
+    targets: one for each organisation of each api, in the file's order. bands: where they begin in general;
+    each target has its own.
     """
 
     file: Path
@@ -144,9 +147,10 @@ def load_config(file: Path) -> Config:
 
 def _targets(config: ConfigFile) -> Iterator[Target]:
     for api in config.apis:
-        bare = api.model_copy(update={"organisations": ()})
+        bare = api.model_copy(update={"organisations": (), "thresholds": ScopedSteps()})
         for organisation in api.organisations:
-            yield Target(bare, organisation)
+            bands = organisation_bands(config, api, organisation)
+            yield Target(bare, organisation.model_copy(update={"thresholds": ScopedSteps()}), bands)
 
 
 def _with_presets(document: Document) -> tuple[Document, list[Problem]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from exporter.config.expressions import Expression
-from exporter.config.fields import Duration, Flag, Frozen, at_most, check_json, parse_duration
+from exporter.config.fields import Duration, Flag, Frozen, Name, at_most, check_json, parse_duration
 
 Scalar = Annotated[str | int | float | bool | None, BeforeValidator(check_json)]
 
@@ -87,7 +87,7 @@ class Join(Frozen):
     """Where another request's answer has its part on a scope."""
 
     scopes: Expression = Field(description="The list or object, in that request's answer.")
-    name: Expression = Field(Expression(key=True), description="The scope's name there; left out: the key.")
+    name: Expression = Field(Expression(path="key()"), description="The scope's name there; left out: the key.")
     by: Literal["name", "id"] = Field("name", description="id: `name` above is to be the scope's id.")
 
 
@@ -97,7 +97,10 @@ class UsageMapping(Frozen):
     # A preset may bring them all.
     model_config = ConfigDict(json_schema_extra={"required": []})
 
-    scopes: Expression = Field(description="The scopes: a list, or an object keyed by scope.")
+    scopes: Expression | None = Field(
+        None, description="The scopes: a list, or an object keyed by scope; left out: the whole answer is the scope."
+    )
+    scope: Name | None = Field(None, description="The scope's name, where there is only one: the text itself.")
     error_when: Expression | None = Field(
         None, description="On the whole answer; anything but null, false, 0 or empty is an error inside a 200."
     )
@@ -105,13 +108,16 @@ class UsageMapping(Frozen):
         None, description="The organisations, where one answer holds them all; scopes is then read on each's part."
     )
     organisation_id: Expression = Field(
-        Expression(key=True), description="An organisation's id there; left out: the key."
+        Expression(path="key()"), description="An organisation's id there; left out: the key."
     )
     joins: dict[str, Join] = Field({}, description="By request: where its answer has its part on a scope.")
     filter: Expression | None = Field(
         None, description="Scopes for which this is null, false or empty are left out; 0 keeps them."
     )
-    name: Expression = Field(description="The scope's name, as people know it.")
+    name: Expression | None = Field(
+        None,
+        description="The scope's name, as people know it; left out: the key, and without scopes the api's name.",
+    )
     id: Expression | None = Field(None, description="The vendor's identifier of the scope.")
     plan: Expression | None = Field(None, description="The plan that the scope is bought under.")
     unit: Expression | None = Field(None, description="What is counted: requests, credits, tokens…")
@@ -140,6 +146,19 @@ class UsageMapping(Frozen):
     )
 
     @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if self.scope is not None and self.name is not None:
+            raise ValueError("needs only one of scope (a text) and name (an expression)")
+        if self.scope is not None and self.scopes is not None:
+            raise ValueError("has scope, the name of the only one, and scopes; give name instead, an expression")
+        return self
+
+    @property
+    def names(self) -> Expression | None:
+        """What names a scope in the answer; None where the config does."""
+        return Expression(path="key()") if self.name is None and self.scopes is not None else self.name
+
+    @model_validator(mode="after")
     def _one_usage(self) -> Self:
         if (self.requests is None) == (self.remaining is None):
             raise ValueError("needs exactly one of requests and remaining")
@@ -153,8 +172,10 @@ class UsageMapping(Frozen):
 
 
 def _requests_named(model: object) -> Iterator[str]:
-    if isinstance(model, Expression) and model.request is not None:
-        yield model.request
+    if isinstance(model, Expression):
+        yield from model.answers
+        if model.request is not None:
+            yield model.request
     if isinstance(model, BaseModel):
         for name in type(model).model_fields:
             yield from _requests_named(getattr(model, name))

@@ -86,6 +86,9 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     ):
         if value is not None:
             yield metric, labels, value
+    if usage.limit is not None:
+        for threshold in state.target.bands.of(usage.name).thresholds:
+            yield metrics.THRESHOLD_RATIO, f'{labels},{metrics.SEVERITY}="{threshold.band.value}"', threshold.ratio
     watched = state.watched.get(usage.name)
     held = watched.held if watched is not None else None
     for suspicion in Suspicion:

@@ -20,7 +20,7 @@ from exporter.state.outlooks import as_of, outlooks
 from exporter.state.points import Point
 from exporter.state.saved import Absence, Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
-from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
+from exporter.thresholds import HISTORY_DAYS
 
 Key = tuple[str, str]
 
@@ -319,7 +319,7 @@ Listener = Callable[[Sequence[OrganisationState]], None]
 
 
 class Store:
-    """All organisations' states, in the config's order, and where their cards change colour. Thread-safe.
+    """All organisations' states, in the config's order. Thread-safe.
 
     Listeners are called after every change, with the states that are new.
     """
@@ -329,7 +329,6 @@ class Store:
         self._database = database
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
-        self._bands = DEFAULT_BANDS
         self._listeners: list[Listener] = []
 
     def start(self) -> None:
@@ -340,13 +339,12 @@ class Store:
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def set_targets(self, targets: Iterable[Target], bands: Bands = DEFAULT_BANDS) -> None:
+    def set_targets(self, targets: Iterable[Target]) -> None:
         """Take over a config: organisations that stay keep their data, new ones begin, others go.
 
-        bands: in force from now on, for what was read before as well; a change of these needs no poll.
+        Their bands are in force from now on, for what was read before as well; a change of these needs no poll.
         """
         with self._lock:
-            self._bands = bands
             known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
             changed = [state for key, state in self._states.items() if state is not known.get(key)]
         self._changed(changed)
@@ -386,14 +384,11 @@ class Store:
         with self._lock:
             return tuple(self._states.values())
 
-    def bands(self) -> Bands:
-        with self._lock:
-            return self._bands
-
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
         if known is not None and known.target.account == target.account:
-            return known if known.target == target else replace(known, target=target)
+            same = (known.target, known.target.bands) == (target, target.bands)
+            return known if same else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
         saved = self._database.load(target.account) if self._database is not None else None
         if saved is None:

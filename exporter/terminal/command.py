@@ -168,7 +168,7 @@ def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDoc
         for target in config.targets
         if not organisations or {target.organisation.display_name, target.organisation.id} & set(organisations)
     ]
-    return poll_once(wanted, SystemClock(), config.bands)
+    return poll_once(wanted, SystemClock())
 
 
 def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:

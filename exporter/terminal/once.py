@@ -12,7 +12,6 @@ from exporter.errors import PollError, ResponseError
 from exporter.model import UsageSnapshot
 from exporter.redaction import redact, redact_value
 from exporter.state.store import Store
-from exporter.thresholds import Bands
 from exporter.vendor.client import VendorClient
 from exporter.vendor.one_poll import Outcome, poll
 from exporter.view.usage_json import UsageDocument, usage_document
@@ -38,10 +37,10 @@ class Trouble:
     part: str
 
 
-def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     """Ask for each target once. Never raises for a vendor's fault: that is a trouble."""
     store = Store(clock)
-    store.set_targets(targets, bands)
+    store.set_targets(targets)
     clients = [VendorClient(target, clock) for target in targets]
     with ThreadPoolExecutor(_WORKERS) as pool:
         outcomes = list(pool.map(poll, targets, clients, [clock] * len(targets)))
@@ -50,7 +49,7 @@ def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[Us
     troubles = (
         trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in _troubles(target, outcome)
     )
-    return usage_document(store.states(), clock.now(), bands), tuple(troubles)
+    return usage_document(store.states(), clock.now()), tuple(troubles)
 
 
 def _troubles(target: Target, outcome: Outcome) -> Iterator[Trouble]:

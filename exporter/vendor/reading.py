@@ -16,13 +16,15 @@ from zoneinfo import ZoneInfo
 
 import jmespath.exceptions
 
-from exporter.config.api import MAIN_REQUEST, Api, Override
+from exporter.config.api import Api, Override
 from exporter.config.expressions import Expression, compile_jmespath
 from exporter.config.fields import MAX_NAME_LENGTH, check_name, is_control
+from exporter.config.functions import Context
 from exporter.config.mapping import DailyMapping, Join, Length, PeriodMapping, UsageMapping
 from exporter.errors import ResponseError
 from exporter.model import (
     LARGEST_COUNT,
+    MAIN_REQUEST,
     Answer,
     BillingPeriod,
     DailySource,
@@ -59,14 +61,20 @@ class _Unreadable(Exception):  # noqa: N818 - a finding, collected as a Misfit; 
 class Element:
     """A part of an answer that expressions are read on: an organisation, a scope or a day.
 
-    answers: all of them, by request. key: under which the part stands in an object, or its place in a list.
-    joined: by request, its own part on the same scope.
+    answers: all of them, by request. zone: the api's. key: under which the part stands in an object, or its place in
+    a list. joined: by request, its own part on the same scope.
     """
 
     value: Any
     answers: Mapping[str, Answer]
+    zone: ZoneInfo
     key: str | int | None = None
     joined: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        """What expressions on the part are read in."""
+        return Context(self.answers, self.key if isinstance(self.key, str) else None, self.zone)
 
 
 def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
@@ -100,10 +108,11 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
 def _scope_elements(answers: Mapping[str, Answer], api: Api, organisation: str) -> list[Element]:
     """Where the scopes stand. Raises _Unreadable where there are none to be had."""
     mapping = api.mapping
-    root = Element(answers[MAIN_REQUEST].body, answers)
+    root = Element(answers[MAIN_REQUEST].body, answers, api.time_zone)
     _refuse_error(mapping, root)
     part = _part_of(organisation, mapping, root)
-    elements = _with_joined(list(_elements(mapping.scopes, part, "scopes")), mapping, root)
+    whole = [part] if mapping.scopes is None else _elements(mapping.scopes, part, "scopes")
+    elements = _with_joined(list(whole), mapping, root)
     # One more than are allowed, to see that there are too many.
     return list(islice((element for element in elements if _wanted(mapping, element)), api.max_scopes + 1))
 
@@ -149,16 +158,16 @@ def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) 
     for element in elements:
         found = {}
         for request, join in mapping.joins.items():
-            expression = mapping.id if join.by == "id" else mapping.name
+            expression = mapping.id if join.by == "id" else mapping.names
             found[request] = parts[request].get(_text(expression, element, join.by))
         joined.append(replace(element, joined=found))
     return joined
 
 
 def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
-    source = join.scopes.model_copy(update={"request": request, "root": join.scopes.source, "path": None})
+    answer = replace(root, value=root.answers[request].body)
     parts: dict[str, Any] = {}
-    for element in _elements(source, root, f"joins.{request}.scopes"):
+    for element in _elements(join.scopes, answer, f"joins.{request}.scopes"):
         try:
             name = _text(join.name, element, f"joins.{request}.name")
         except _Unreadable:  # the scope that goes without its part is the one that has the misfit
@@ -215,7 +224,11 @@ class _Reader:
         return self.api.mapping
 
     def name(self, element: Element) -> str:
-        return _text(self.mapping.name, element, "name") or _wrong("name", self.mapping.name, None, "a text")
+        """The scope's name: as mapped, or as the config says it, or the api's own where the answer is the scope."""
+        expression = self.mapping.names
+        if expression is None:
+            return self.mapping.scope or self.api.name
+        return _text(expression, element, "name") or _wrong("name", expression, None, "a text")
 
     def scope(self, element: Element) -> ScopeUsage:
         mapping, name = self.mapping, self.name(element)
@@ -335,24 +348,20 @@ def _elements(expression: Expression, parent: Element, field: str) -> Iterator[E
     """The members of a list, or of an object with their keys. Raises _Unreadable where it is neither."""
     found = _search(expression, parent, field)
     if isinstance(found, list):
-        return (Element(value, parent.answers, place) for place, value in enumerate(found))
+        return (Element(value, parent.answers, parent.zone, place) for place, value in enumerate(found))
     if isinstance(found, dict):
-        return (Element(value, parent.answers, key) for key, value in found.items())
+        return (Element(value, parent.answers, parent.zone, key) for key, value in found.items())
     return _wrong(field, expression, found, "a list or an object")
 
 
 def _search(expression: Expression, element: Element, field: str) -> Any:
-    if expression.key:
-        return element.key if isinstance(element.key, str) else None
     answer = element.answers[expression.request or MAIN_REQUEST]
     if expression.header is not None:
-        return _header(answer.headers.get(expression.header.lower()))
-    if expression.root is not None:
-        subject = answer.body
+        subject = _header(answer.headers.get(expression.header.lower()))
     else:
         subject = element.value if expression.request is None else element.joined.get(expression.request)
     try:
-        return compile_jmespath(expression.source).search(subject)
+        return compile_jmespath(expression.source).search(subject, element.context)
     except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise _Unreadable(f"{field}: {expression} cannot be applied: {_line(error)}") from None
 
@@ -381,12 +390,9 @@ def _number(expression: Expression | None, element: Element, field: str) -> floa
     if isinstance(value, bool) or not isinstance(value, int | float):
         _wrong(field, expression, value, "a number")
     number = _ranged(value, expression, field)
-    if expression.minus is not None:
-        taken = _number(expression.minus, element, f"{field}.minus")
-        number -= _required(taken, f"{field}.minus", expression.minus)
     if number < 0:
         _wrong(field, expression, number, "a number of 0 or more")
-    return _ranged(number * expression.scale, expression, field)
+    return number
 
 
 def _ranged(number: float, expression: Expression | None, field: str) -> float:
@@ -477,7 +483,7 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
         if first is not None and isinstance(entry.key, int):
             day = first + timedelta(days=entry.key)
         else:
-            day = _day(mapping.date or Expression(key=True), entry, zone, "daily.date")
+            day = _day(mapping.date or Expression(path="key()"), entry, zone, "daily.date")
         if day in counts and not mapping.finer:
             raise _Unreadable(
                 f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days"

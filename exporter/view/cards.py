@@ -67,7 +67,7 @@ class Card:
 
     used_ratio: requests / limit, finer than what is shown; None when unlimited, or over a limit of 0.
     used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
-    band: the colour; None when unlimited.
+    band: the colour; None when unlimited. thresholds: the used parts of the limit where it changes.
     projection: None without a period, too early in it, or after its end.
     near_limit: consistently so, as exporter.thresholds defines it.
     near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
@@ -97,6 +97,7 @@ class Card:
     daily: tuple[DailyUsage, ...]
     fetched_at: datetime
     stale_since: datetime | None
+    thresholds: Bands = DEFAULT_BANDS
     missing_since: datetime | None = None
     suspect: Suspicion | None = None
     suspect_since: datetime | None = None
@@ -134,12 +135,18 @@ class OrganisationCards:
     scopes: tuple[Card, ...]
 
 
-def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) -> OrganisationCards:
+def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationCards:
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
         replace(
-            card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands),
+            card_of(
+                scope,
+                now,
+                stale_after=stale_after,
+                days=api.daily_history_days,
+                bands=state.target.bands.of(scope.usage.name),
+            ),
             **_doubts(state, scope.usage.name),
             missing_since=state.missing_since(scope, now),
         )
@@ -196,6 +203,7 @@ def card_of(
         used_ratio=None if ratio == float("inf") else ratio,
         used_percentage=None if ratio is None else percentage(ratio, bands),
         band=None if ratio is None else bands.band_of(ratio),
+        thresholds=bands,
         rate_limit_per_minute=usage.rate_limit_per_minute,
         rejected=usage.rejected,
         period=usage.period,

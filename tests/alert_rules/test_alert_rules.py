@@ -29,6 +29,7 @@ from exporter.metrics import CATALOGUE
 from exporter.thresholds import CRITICAL, WARNING, Band, Threshold
 from exporter.vendor.next_poll import next_delay
 from exporter.vendor.poller import Poller
+from tests.support.alerting import amtool
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
 from tests.support.programs import ROOT
@@ -121,7 +122,7 @@ def test_a_quotient_is_the_ratio_that_a_site_writes(scale: float, tmp_path: Path
         used[selector("ratio", **of)] = f"{thousandth / 1000!r}x2"
         used[selector("percent", **of)] = f"{Threshold(Band.WARNING, thousandth / 1000, inclusive=True).percent!r}x2"
     equal = {
-        "count(instance_scope:api_usage_requests_per_limit:ratio == on (scope) ratio)": 1000.0,
+        "count(scope:api_usage_requests_per_limit:ratio == on (scope) ratio)": 1000.0,
         f"count({queries.used_percent({})} == on (scope) percent)": 1000.0,
     }
     run_rules_test(tmp_path, used, samples={(query, "1m"): {"{}": count} for query, count in equal.items()})
@@ -138,7 +139,11 @@ def check_ladder(requests: str, limit: str, reached: Mapping[str, bool], tmp_pat
     run_rules_test(tmp_path, used, samples=samples)
 
 
-@pytest.mark.parametrize(("length", "pages"), [(DAY - 1, False), (DAY, True)])
+# A day, one of 23 hours as clocks are set forward, and each as told by its last second.
+@pytest.mark.parametrize(
+    ("length", "pages"),
+    [(3600, False), (12 * 3600, False), (DAY, True), (DAY - 1, True), (23 * 3600, True), (23 * 3600 - 1, True)],
+)
 def test_periods_under_a_day_do_not_page(length: int, pages: bool, tmp_path: Path) -> None:
     used = {series(metrics.REQUESTS): "100x120", series(metrics.LIMIT): "100x120", **period(0, length)}
     ladder = ("ApiUsageHigh", "ApiUsageCritical", "ApiUsageLimitReached")
@@ -231,6 +236,35 @@ def test_a_usage_alert_does_not_end_before_it_is_said_that_the_exporter_is_down(
     )
 
 
+# The example beside them
+
+
+def test_failed_notifications_and_a_watchdog(tmp_path: Path) -> None:
+    failed = selector("alertmanager_notifications_failed_total", instance="am", integration="slack", reason="other")
+    fine = selector("alertmanager_notifications_failed_total", instance="am", integration="email", reason="other")
+    alerts_at = 'ALERTS{alertstate="firing"}'
+    failing = '{__name__="ALERTS",alertname="AlertmanagerNotificationsFailing",alertstate="firing",instance="am",'
+    watchdog = '{__name__="ALERTS",alertname="Watchdog",alertstate="firing",severity="info"}'
+    run_rules_test(
+        tmp_path,
+        {failed: "0x9 1x60", fine: "5x70"},
+        samples={
+            (alerts_at, "0m"): {watchdog: 1},
+            (alerts_at, "16m"): {watchdog: 1, f'{failing}integration="slack",severity="critical"}}': 1},
+            (alerts_at, "60m"): {watchdog: 1},
+        },
+        files=[RULES / "examples/watching.yaml"],
+    )
+
+
+def test_the_route_to_a_dead_man_s_switch_is_one(tmp_path: Path) -> None:
+    (config,) = re.findall(r"```yaml\n(route:.*?)```", (ROOT / "docs/alerts.md").read_text("utf-8"), re.DOTALL)
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(config, encoding="utf-8")
+    for alert, receiver in (("Watchdog", "dead-mans-switch"), ("ApiUsageHigh", "ticket")):
+        assert amtool("config", "routes", "test", f"--config.file={file}", f"alertname={alert}").strip() == receiver
+
+
 # The rules and the rest of the project
 
 _COMMENT = re.compile(r"#.*")
@@ -243,14 +277,28 @@ def numbers(promql: str) -> list[float]:
 
 
 NO_PAGING = thresholds.PAGING_MIN_PERIOD_SECONDS
+# Of each band: its number, where it begins, and how far below that it ends; a limit of 0; and of no band.
+BAND_NUMBERS = sorted(
+    [
+        *(number for band in (1, 2, 3) for number in (0, 1, band, thresholds.HYSTERESIS_RATIO)),
+        *(WARNING.ratio, CRITICAL.ratio, thresholds.LIMIT_REACHED_RATIO),
+        *(0, 0, 0, 0, 3),
+    ]
+)
 EXPECTED_NUMBERS: dict[str, list[float]] = {
-    "ApiUsageHigh": [WARNING.ratio, NO_PAGING],
-    "ApiUsageCritical": [CRITICAL.ratio, NO_PAGING],
-    "ApiUsageLimitReached": [0, 0, thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
+    "ApiUsageHigh": [1],
+    "ApiUsageCritical": [2],
+    "ApiUsageLimitReached": [3, 3],
     "ApiUsageProjectedOverLimit": [thresholds.LIMIT_REACHED_RATIO, NO_PAGING],
     "ApiRateLimitHigh": [thresholds.RATE_LIMIT_HIGH_RATIO],
     "ApiRequestsRejected": [0],
     "ApiUsageLimitLowered": [DAY],
+    "instance_scope:api_usage_read:timestamp_seconds_freshest": [0, 1],
+    "scope:api_usage_requests:freshest": [],
+    "scope:api_usage_limit_requests:freshest": [],
+    "scope:api_usage_requests_per_limit:ratio": [0],
+    "scope:api_usage_billing_period:seconds_short": [NO_PAGING],
+    "scope:api_usage_requests_per_limit:band": BAND_NUMBERS,
     "ApiUsageAddOnAdvised": [1, thresholds.NEAR_LIMIT_DAYS, thresholds.NEAR_LIMIT_DAYS],
     "ApiUsagePlanUpgradeAdvised": [2, thresholds.NEAR_LIMIT_DAYS],
     "ApiUsagePollFailing": [1, 1],
@@ -264,7 +312,6 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageMetricsNotRendered": [0, 1, thresholds.RENDERED_MAX_AGE_SECONDS],
     "ApiUsageStateNotSaved": [0, thresholds.SAVED_MAX_AGE_SECONDS],
     "instance_scope:api_usage_requests_per_limit:ratio": [0],
-    "scope:api_usage_requests_per_limit:ratio": [],
     "scope:api_usage_billing_period:seconds": [],
     "instance_scope:api_usage_billing_period_elapsed:ratio": [0, 1],
     "scope:api_usage_billing_period_elapsed:ratio": [],
@@ -287,10 +334,15 @@ def test_every_number_is_one_of_the_thresholds(name: str) -> None:
     assert numbers(rule["expr"]) == EXPECTED_NUMBERS[name]
 
 
-@pytest.mark.parametrize(("alert", "threshold"), [("ApiUsageHigh", WARNING), ("ApiUsageCritical", CRITICAL)])
-def test_the_boundary_falls_on_the_side_that_the_thresholds_say(alert: str, threshold: thresholds.Threshold) -> None:
-    used = f"scope:api_usage_requests_per_limit:ratio {threshold.operator} {threshold.ratio:g}\n"
-    assert ALERTS[alert]["expr"].startswith(used)
+@pytest.mark.parametrize(
+    ("alert", "step", "threshold"), [("ApiUsageHigh", 1, WARNING), ("ApiUsageCritical", 2, CRITICAL)]
+)
+def test_the_boundary_falls_on_the_side_that_the_thresholds_say(
+    alert: str, step: int, threshold: thresholds.Threshold
+) -> None:
+    begins = f"scope:api_usage_requests_per_limit:ratio {threshold.operator} bool {threshold.ratio:g} * "
+    assert begins in RECORDED["scope:api_usage_requests_per_limit:band"]["expr"]
+    assert ALERTS[alert]["expr"].endswith(f"and scope:api_usage_requests_per_limit:band >= {step}\n")
     assert ALERTS[alert]["labels"] == {"severity": threshold.band.value}
 
 
@@ -347,8 +399,9 @@ def test_every_recorded_series_is_used_or_named_for_dashboards() -> None:
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_series_are_named_level_metric_operations(name: str) -> None:
     assert re.fullmatch(r"(instance_)?scope:api_usage_[a-z_]+:[a-z0-9_]+", name)
-    aggregated = "without (instance, pod, container, endpoint)" in RECORDED[name]["expr"]
-    assert aggregated == name.startswith("scope:")
+    reads = set(re.findall(r"(?:instance_)?scope:|(?<![\w:])api_usage_", RECORDED[name]["expr"]))
+    aggregated = re.search(r"(max|min) without \(instance, pod, container, endpoint\)", RECORDED[name]["expr"])
+    assert (aggregated is not None or reads == {"scope:"}) == name.startswith("scope:")
 
 
 class Longest(random.Random):
@@ -397,7 +450,8 @@ def test_one_refused_poll_alerts_nobody(tmp_path: Path, vendor: Vendor, refusals
 def test_every_series_of_the_exporter_is_read_over_ten_minutes_or_more() -> None:
     for text in promql_texts():
         for metric, window in re.findall(r"(?<![\w:])(api_usage_[a-z_]+)(?:\{[^}]*\})?(\[\w+\])?", text):
-            if not metric.startswith("api_usage_exporter_shard"):  # whose absence is what is asked for
+            # What is not there, a limit or a whole target, is for the newest sample to say.
+            if not metric.startswith("api_usage_exporter_shard") and "unless api_usage_limit_requests)" not in text:
                 assert window in ("[10m]", "[20m]", "[1h]", "[7d]"), (metric, text)
 
 
@@ -529,7 +583,8 @@ def test_what_the_yaml_holds_is_what_the_python_says() -> None:
         assert rule["annotations"]["runbook_url"] == f"http://[::1]:8080/runbooks/{alert.name}.md"
         assert rule["annotations"]["dashboard_url"].startswith("https://grafana.example.org/a%20b/~c/d/api-usage")
     records = [rule for group in yaml.safe_load(texts["recording.yaml"])["groups"] for rule in group["rules"]]
-    assert records == [{"record": rule.record, "expr": f"{cleandoc(rule.expr)}\n"} for rule in recording.RULES]
+    recorded = [rule for group in recording.groups(bands) for rule in group.rules]
+    assert records == [{"record": rule.record, "expr": f"{cleandoc(rule.expr)}\n"} for rule in recorded]
 
 
 def test_every_template_of_a_runbook_is_of_an_alert() -> None:

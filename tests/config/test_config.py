@@ -211,8 +211,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             "apis[0].mapping.period: has only one end, so it needs length: month, or a duration such as 1h",
         ),
         (
-            {"mapping": {"scopes": "s", "name": {"path": "a", "key": True}, "requests": "r", "limit": "l"}},
-            "apis[0].mapping.name: needs exactly one of path, root, header and key: true",
+            {"mapping": {"scopes": "s", "name": {"optional": True}, "requests": "r", "limit": "l"}},
+            "apis[0].mapping.name: needs path, header or both",
         ),
     ],
 )

@@ -15,7 +15,6 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from exporter.clock import SystemClock
-from exporter.config.api import MAIN_REQUEST
 from exporter.errors import (
     AuthError,
     ConnectionFailed,
@@ -26,6 +25,7 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
+from exporter.model import MAIN_REQUEST
 from exporter.redaction import redact
 from exporter.vendor.client import VendorClient, retry_after
 from tests.support.clock import FakeClock

@@ -256,7 +256,7 @@ def test_an_api_that_is_removed_gets_no_further_call_and_its_series_do_not_come_
     process.config_loaded(clock.now(), ["demo"])
     more = {
         "requests": {"more": {"url": f"{vendor.url}/more"}},
-        "mapping": {"plan": {"request": "more", "root": "plan", "optional": True}},
+        "mapping": {"plan": {"path": "answer('more').plan", "optional": True}},
         "max_concurrent_polls": 2,
     }
     poller.set_targets(targets(tmp_path, vendor, "a", "b", "c", **more))

@@ -172,7 +172,7 @@ def test_aws_quotas_of_other_periods_are_refused_until_the_config_says_so(
     url, server, client = gateway
     plan = usage_plan(client, server, limit=100, period="DAY")
     outcome = ask(aws_target(tmp_path, url, plan))
-    assert str(outcome).endswith("of request 'plan' gave \"DAY\"")
+    assert str(outcome).endswith(' gave "DAY"')
     by_day = {"mapping": {"error_when": None}, "static": {"period": "day"}}
     scope = next(
         scope for scope in read(aws_target(tmp_path, url, plan, **by_day)).scopes if scope.name == "customer-1"

@@ -254,7 +254,7 @@ def test_a_filter_leaves_out_what_jmespath_calls_false(value: Any) -> None:
 
 
 def test_scopes_in_an_object_are_named_by_their_keys() -> None:
-    keyed = mapping(name={"key": True})
+    keyed = mapping(name="key()")
     snapshot = read({"scopes": {"core": {"used": 1, "limit": 2}, "search": {"used": 3, "limit": 4}}}, mapping=keyed)
     assert [(scope.name, scope.requests) for scope in snapshot.scopes] == [("core", 1), ("search", 3)]
     wrong = misfit({"scopes": {"core": {}}}, mapping=keyed)
@@ -264,11 +264,11 @@ def test_scopes_in_an_object_are_named_by_their_keys() -> None:
     )
 
 
-def test_root_minus_and_scale() -> None:
+def test_functions_and_scale() -> None:
     fields = mapping(
-        plan={"root": "account.plan"},
-        requests={"path": "granted", "minus": {"path": "left", "scale": 2}},
-        limit={"root": "account.limit", "scale": 0.5},
+        plan="root().account.plan",
+        requests="sub(granted, mul(left, `2`))",
+        limit="div(root().account.limit, `2`)",
         scale=1000,
     )
     data = {"account": {"plan": "Pro", "limit": 20}, "scopes": [{"name": "A", "granted": 9, "left": 2}]}

@@ -190,11 +190,9 @@ def test_the_document_survives_the_way_to_a_client(watched: Watched) -> None:
     watched.reads("Acme", scope("A", 940, rejected=3, daily=days(1, 2)), scope("B", limit=None), scope("C", 3, 0))
     watched.clock.advance(minutes=20)
     watched.fails("Acme", AuthError("no"))
-    document = usage_document(watched.store.states(), watched.clock.now(), watched.store.bands())
+    document = usage_document(watched.store.states(), watched.clock.now())
     assert from_json(to_json(document)) == document
-    assert document.organisations[0] == organisation_cards(
-        watched.store.states()[0], watched.clock.now(), watched.store.bands()
-    )
+    assert document.organisations[0] == organisation_cards(watched.store.states()[0], watched.clock.now())
 
 
 def test_the_document_says_what_a_card_shows(url: str, watched: Watched) -> None:
