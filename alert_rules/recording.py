@@ -31,7 +31,7 @@ FRESHEST = Recorded(
         topk without ({REPLICA}) (1,
           {last(READ_TIME)}
           or
-          1e-15 * {last(REQUESTS)}
+          {last(REQUESTS)} / 1e15
         )
     """,
     comment="""

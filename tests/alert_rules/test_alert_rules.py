@@ -293,7 +293,7 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiRateLimitHigh": [thresholds.RATE_LIMIT_HIGH_RATIO],
     "ApiRequestsRejected": [0],
     "ApiUsageLimitLowered": [DAY],
-    "instance_scope:api_usage_read:timestamp_seconds_freshest": [0, 1],
+    "instance_scope:api_usage_read:timestamp_seconds_freshest": [1],
     "scope:api_usage_requests:freshest": [],
     "scope:api_usage_limit_requests:freshest": [],
     "scope:api_usage_requests_per_limit:ratio": [0],
