@@ -10,6 +10,8 @@ from exporter.metrics import (
     RATE_LIMIT,
     READ_TIME,
     REQUESTS,
+    SEVERITY,
+    THRESHOLD_RATIO,
 )
 from exporter.thresholds import (
     HISTORY_DAYS,
@@ -20,6 +22,7 @@ from exporter.thresholds import (
     PROJECTION_MIN_ELAPSED_RATIO,
     RATIO_DECIMALS,
     Bands,
+    Threshold,
 )
 
 from .promql import DAY_SECONDS, MAX_OF_REPLICAS, MIN_OF_REPLICAS, REPLICA, last
@@ -80,12 +83,32 @@ SHORT_PERIOD = Recorded(
 _BAND = "scope:api_usage_requests_per_limit:band"
 
 
+def own_thresholds(bands: Bands) -> tuple[Recorded, Recorded]:
+    """Where scopes have other thresholds than these."""
+    warning, critical = bands.thresholds
+    return _own_threshold("warning", warning), _own_threshold("critical", critical)
+
+
+def _own_threshold(severity: str, usual: Threshold) -> Recorded:
+    return Recorded(
+        record=f"scope:api_usage_threshold:ratio_{severity}",
+        expr=f"""
+            max without ({REPLICA}, {SEVERITY}) (
+              {last(THRESHOLD_RATIO, f'{SEVERITY}="{severity}"')} != {usual.ratio:g}
+                and ignoring ({SEVERITY}) {FRESHEST}
+            )
+        """,
+        comment=f"Where a scope's own {severity} begins, if not at {usual.percent:g} %.",
+    )
+
+
 def band(bands: Bands) -> Recorded:
     """How far up the ladder each scope is."""
     warning, critical = bands.thresholds
+    own_warning, own_critical = own_thresholds(bands)
     steps = (
-        _step(1, warning.operator, f"{warning.ratio:g}"),
-        _step(2, critical.operator, f"{critical.ratio:g}"),
+        _step(1, warning.operator, f"({own_warning} or {warning.ratio:g} + 0 * {RATIO})"),
+        _step(2, critical.operator, f"({own_critical} or {critical.ratio:g} + 0 * {RATIO})"),
         _step(3, ">=", f"{LIMIT_REACHED_RATIO:g}"),
     )
     return Recorded(
@@ -267,7 +290,10 @@ DAYS_NEAR_LIMIT = Recorded(
 def groups(bands: Bands) -> tuple[RecordedGroup, ...]:
     """bands: where those begin of which the exporter publishes no thresholds."""
     return (
-        RecordedGroup("api-usage-recording", (FRESHEST, USED, ALLOWED, RATIO, SHORT_PERIOD, band(bands))),
+        RecordedGroup(
+            "api-usage-recording",
+            (FRESHEST, USED, ALLOWED, RATIO, SHORT_PERIOD, *own_thresholds(bands), band(bands)),
+        ),
         RecordedGroup(
             "api-usage-recording-slow",
             (TARGET_RATE, RATE, RATE_RATIO),

@@ -30,6 +30,7 @@ from exporter.service import Service
 from exporter.state.database import Database
 from exporter.state.sharding import Shard
 from exporter.terminal.command import usage
+from exporter.terminal.presets import preset
 from exporter.web.app import RESERVED_PATHS, Paths, create_app
 from exporter.web.asgi import App
 from exporter.web.http_metrics import WebConfigMetrics
@@ -250,6 +251,7 @@ def main(
 
 main.add_command(usage)
 main.add_command(bundle)
+main.add_command(preset)
 
 
 @dataclass(frozen=True)

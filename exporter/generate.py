@@ -14,6 +14,7 @@ from exporter.cli import ENVIRONMENT_PREFIX
 from exporter.cli import main as cli
 from exporter.config.api import ConfigFile
 from exporter.metrics import CATALOGUE
+from exporter.preset_pages import pages
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +27,7 @@ def generated() -> dict[Path, str]:
         Path("docs/config.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),
+        **{Path(path): text for path, text in pages().items()},
         **{Path("alert_rules", name): text for name, text in {**rules, **rendered_examples()}.items()},
         PROMETHEUS_RULE: prometheus_rule({name: text for name, text in rules.items() if name.endswith(".yaml")}),
         Path("README.md"): _readme(

@@ -22,6 +22,7 @@ DIRECTION = "direction"
 PREVIOUS = "previous"
 ESTIMATE = "estimate"
 WINDOW = "window"
+FIELD = "field"
 ROUTE = "route"
 CODE = "code"
 SHARD = "shard"
@@ -230,6 +231,13 @@ VENDOR_CALLS = Metric(
     labels=(API,),
     help="Requests made to the vendor's usage endpoints, pages and repeated ones too; sign-ins are not counted.",
 )
+ANSWER_DRIFT = Metric(
+    name="api_usage_answer_drift",
+    kind="gauge",
+    labels=(API, FIELD),
+    help="Organisations whose last answer lacks this field, or has it in another type than the preset documents; "
+    "0 once it is right again, absent if it always was.",
+)
 LAST_RENDER_TIME = Metric(
     name="api_usage_exporter_last_render_timestamp_seconds",
     kind="gauge",
@@ -355,6 +363,7 @@ CATALOGUE: tuple[Metric, ...] = (
     POLLS_LATE,
     POLLS_PUT_OFF,
     VENDOR_CALLS,
+    ANSWER_DRIFT,
     LAST_RENDER_TIME,
     LAST_RENDER_DURATION,
     NOT_RENDERED,

@@ -192,6 +192,10 @@ class Api(Request):
         None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
     )
     mapping: UsageMapping = Field(description="Where the values stand in the answer.")
+    publish_drifted: Flag = Field(
+        False,
+        description="true: numbers from fields that are not as the preset documents them are published all the same.",
+    )
     base_url: BaseUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
         {}, description="Further requests by name, for what the main one does not bring."
@@ -200,7 +204,9 @@ class Api(Request):
     secrets: Secrets = Field({}, description="Secrets by name, for placeholders {secret_NAME}.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
-    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
+    overrides: dict[str, Override] = Field(
+        {}, description="By scope, its name in the answer or its id: what holds whatever the vendor reports."
+    )
     retired_scopes: RetiredScopes = Field(
         (), strict=False, description="Scopes that the vendor rightly reports no longer, so that none is missed."
     )
@@ -354,11 +360,3 @@ class ConfigFile(Frozen):
     )
     thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour and alerts severity.")
     apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
-
-
-class Preset(Frozen):
-    """A preset file: a vendor's API as data."""
-
-    description: Text
-    documentation: Text = Field(description="Where the vendor or the project documents the answer.")
-    api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")

@@ -169,7 +169,7 @@ def _auths(api: Api) -> Iterator[Any]:
 
 
 # What stands on a whole answer, before there are scopes that other answers could have a part on.
-_ON_WHOLE_ANSWERS = ("scopes", "error_when", "organisations", "organisation_id")
+_ON_WHOLE_ANSWERS = ("scopes", "error_when", "error_reason", "organisations", "organisation_id")
 
 
 def _joins(api: Api) -> Found:
@@ -271,7 +271,7 @@ class _Needs:
     met: Callable[[_Place], bool]
 
 
-_PERIOD = ("period.start", "period.end", "period.ends_in")
+_PERIOD = ("period.start", "period.end", "period.ends_in", "period.anchor", "period.every")
 _MAY_LACK = ("id", "plan", "unit", "limit", "rate_limit", "rejected", "daily.entries", *_PERIOD)
 
 
@@ -298,6 +298,7 @@ _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
         "an organisation without auth of its own",
         lambda place: any(organisation.auth is None for organisation in place.api.organisations),
     ),
+    (Api, "publish_drifted"): _Needs("a preset", lambda place: place.api.preset is not None),
     (Api, "missing_days"): _Needs("mapping.daily", lambda place: place.api.mapping.daily is not None),
     (Api, "cost_per_call"): _Needs("max_calls_per_day", lambda place: place.api.max_calls_per_day is not None),
     (Request, "method"): _Needs(

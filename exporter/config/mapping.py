@@ -43,8 +43,18 @@ class PeriodMapping(Frozen):
         False, description="true: end is the period's last day or last second, such as 2026-11-30 or …T23:59:59Z."
     )
     ends_in: Expression | None = Field(None, description="Seconds until it ends, instead of end.")
+    anchor: Expression | None = Field(
+        None,
+        description="Instead of its ends, a day of the month (1 to 31) on which it begins, or any time at which one "
+        "began, such as that of signing up.",
+    )
     length: Length | None = Field(
         None, description="month (a calendar month) or a duration; needed where only one end is mapped."
+    )
+    every: Expression | None = Field(
+        None,
+        description="Its length as a word of the answer, instead of length: monthly, weekly, day…; without ends or "
+        "anchor, by the calendar.",
     )
 
     @model_validator(mode="after")
@@ -54,11 +64,16 @@ class PeriodMapping(Frozen):
         if self.inclusive and self.end is None:
             raise ValueError("has inclusive, which says how end is meant, and no end")
         ends = [self.start is not None, self.end is not None or self.ends_in is not None].count(True)
-        if ends == 0:
+        if self.length is not None and self.every is not None:
+            raise ValueError("needs only one of length and every")
+        if self.anchor is not None and ends:
+            raise ValueError("has anchor, from which the period is counted, so its ends must be left out")
+        if ends == 0 and self.anchor is None and self.every is None:
             raise ValueError("needs start, end or both; a fixed calendar period goes under static.period")
-        if ends == 1 and self.length is None:
+        has_length = self.length is not None or self.every is not None
+        if ends == 1 and not has_length:
             raise ValueError("has only one end, so it needs length: month, or a duration such as 1h")
-        if ends != 1 and self.length is not None:
+        if ends == 2 and has_length:  # noqa: PLR2004
             raise ValueError("has both ends, so length must be left out")
         return self
 
@@ -104,6 +119,11 @@ class UsageMapping(Frozen):
     error_when: Expression | None = Field(
         None, description="On the whole answer; anything but null, false, 0 or empty is an error inside a 200."
     )
+    error_reason: dict[Literal["auth", "rate_limited", "server_error", "request"], Expression] = Field(
+        {},
+        description="By reason: on the whole answer, as error_when; what makes it an error of that kind, such as a "
+        "token that is refused inside a 200.",
+    )
     organisations: Expression | None = Field(
         None, description="The organisations, where one answer holds them all; scopes is then read on each's part."
     )
@@ -126,7 +146,9 @@ class UsageMapping(Frozen):
         None, description="Requests left in the period, where the vendor does not report those made."
     )
     limit: Expression | None = Field(None, description="Most requests allowed in the billing period.")
-    unlimited_when: tuple[Scalar, ...] = Field((), strict=False, description="Values of `limit` that mean unlimited.")
+    unlimited_when: tuple[Scalar, ...] = Field(
+        (), strict=False, description="Values of `limit` that mean unlimited, and of `rate_limit` that mean none."
+    )
     rate_limit: Expression | None = Field(None, description="Most requests allowed per rate_limit_window.")
     rate_limit_window: Annotated[Duration, at_most("1m", "; a longer one is a quota: a scope of its own")] = Field(
         "1m", validate_default=True, description="1m or 1s; longer ones are quotas."
@@ -162,8 +184,8 @@ class UsageMapping(Frozen):
     def _one_usage(self) -> Self:
         if (self.requests is None) == (self.remaining is None):
             raise ValueError("needs exactly one of requests and remaining")
-        if self.unlimited_when and self.limit is None:
-            raise ValueError("has unlimited_when without limit")
+        if self.unlimited_when and self.limit is None and self.rate_limit is None:
+            raise ValueError("has unlimited_when without limit or rate_limit")
         return self
 
     def requests_named(self) -> frozenset[str]:
@@ -179,3 +201,6 @@ def _requests_named(model: object) -> Iterator[str]:
     if isinstance(model, BaseModel):
         for name in type(model).model_fields:
             yield from _requests_named(getattr(model, name))
+    if isinstance(model, dict):
+        for member in model.values():
+            yield from _requests_named(member)

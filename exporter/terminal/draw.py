@@ -217,13 +217,14 @@ def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, sign
         )
         table.add_row(*map(_text, cells))
     if cards.scopes:
-        yield from _lines(table)
+        yield from table_lines(table)
     for advice in cards.advice:
         yield f"{words.advice_title(advice)}: {words.advice_reason(advice)}"
     yield ""
 
 
-def _lines(table: Table) -> list[str]:
+def table_lines(table: Table) -> list[str]:
+    """A table's rows whole, however wide the terminal is, so that grep and awk find them."""
     console = Console(file=io.StringIO(), width=_PLAIN_WIDTH, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(table)

@@ -47,12 +47,13 @@ def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, t
     for target, outcome in zip(targets, outcomes, strict=True):
         store.record(target, outcome)
     troubles = (
-        trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in _troubles(target, outcome)
+        trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in troubles_of(target, outcome)
     )
     return usage_document(store.states(), clock.now()), tuple(troubles)
 
 
-def _troubles(target: Target, outcome: Outcome) -> Iterator[Trouble]:
+def troubles_of(target: Target, outcome: Outcome) -> Iterator[Trouble]:
+    """What a poll did not bring, without secrets."""
     misfits = outcome.misfits if isinstance(outcome, UsageSnapshot | ResponseError) else ()
     for misfit in misfits:
         yield Trouble(*target.key, redact(misfit.message), _as_json(redact_value(misfit.part)))

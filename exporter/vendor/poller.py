@@ -24,6 +24,7 @@ from exporter.turns import COMPUTING
 from exporter.vendor.accounts import Accounts, CallStorage
 from exporter.vendor.budget import runs_out
 from exporter.vendor.client import VendorClient
+from exporter.vendor.drift import Drift
 from exporter.vendor.next_poll import failures_after, next_delay
 from exporter.vendor.one_poll import Outcome, poll_all
 from exporter.vendor.schedule import Job, Schedule
@@ -47,6 +48,8 @@ class Observer(Protocol):
     def vendor_called(self, api: str) -> None: ...
 
     def poll_put_off(self, api: str) -> None: ...
+
+    def answered(self, api: str, organisations: tuple[str, ...], drifted: frozenset[str]) -> None: ...
 
 
 class Poller:
@@ -254,12 +257,17 @@ class Poller:
                 return
             self._save_calls(job)
             started = self._clock.monotonic()
-            outcomes = poll_all(job.targets, client, self._clock)
+            outcomes = poll_all(job.targets, client, self._clock, partial(self._answered, job))
             self._hand_over(job, outcomes, self._clock.monotonic() - started)
         except Exception:
             log.exception("a poll's outcome could not be recorded", api=job.api.name)
         finally:
             self._end(job, [outcome for _, outcome in outcomes])
+
+    def _answered(self, job: Job, drifts: tuple[Drift, ...]) -> None:
+        if self._observer is not None:
+            organisations = tuple(target.organisation.display_name for target in job.targets)
+            self._observer.answered(job.api.name, organisations, frozenset(drift.name for drift in drifts))
 
     def _end(self, job: Job, outcomes: list[Outcome]) -> None:
         try:

@@ -281,7 +281,7 @@ NO_PAGING = thresholds.PAGING_MIN_PERIOD_SECONDS
 BAND_NUMBERS = sorted(
     [
         *(number for band in (1, 2, 3) for number in (0, 1, band, thresholds.HYSTERESIS_RATIO)),
-        *(WARNING.ratio, CRITICAL.ratio, thresholds.LIMIT_REACHED_RATIO),
+        *(WARNING.ratio, 0, CRITICAL.ratio, 0, thresholds.LIMIT_REACHED_RATIO),
         *(0, 0, 0, 0, 3),
     ]
 )
@@ -298,6 +298,8 @@ EXPECTED_NUMBERS: dict[str, list[float]] = {
     "scope:api_usage_limit_requests:freshest": [],
     "scope:api_usage_requests_per_limit:ratio": [0],
     "scope:api_usage_billing_period:seconds_short": [NO_PAGING],
+    "scope:api_usage_threshold:ratio_warning": [WARNING.ratio],
+    "scope:api_usage_threshold:ratio_critical": [CRITICAL.ratio],
     "scope:api_usage_requests_per_limit:band": BAND_NUMBERS,
     "ApiUsageAddOnAdvised": [1, thresholds.NEAR_LIMIT_DAYS, thresholds.NEAR_LIMIT_DAYS],
     "ApiUsagePlanUpgradeAdvised": [2, thresholds.NEAR_LIMIT_DAYS],
@@ -340,7 +342,9 @@ def test_every_number_is_one_of_the_thresholds(name: str) -> None:
 def test_the_boundary_falls_on_the_side_that_the_thresholds_say(
     alert: str, step: int, threshold: thresholds.Threshold
 ) -> None:
-    begins = f"scope:api_usage_requests_per_limit:ratio {threshold.operator} bool {threshold.ratio:g} * "
+    own = f"scope:api_usage_threshold:ratio_{threshold.band.value}"
+    usual = f"{threshold.ratio:g} + 0 * scope:api_usage_requests_per_limit:ratio"
+    begins = f"scope:api_usage_requests_per_limit:ratio {threshold.operator} bool ({own} or {usual}) * "
     assert begins in RECORDED["scope:api_usage_requests_per_limit:band"]["expr"]
     assert ALERTS[alert]["expr"].endswith(f"and scope:api_usage_requests_per_limit:band >= {step}\n")
     assert ALERTS[alert]["labels"] == {"severity": threshold.band.value}
@@ -400,7 +404,9 @@ def test_every_recorded_series_is_used_or_named_for_dashboards() -> None:
 def test_recorded_series_are_named_level_metric_operations(name: str) -> None:
     assert re.fullmatch(r"(instance_)?scope:api_usage_[a-z_]+:[a-z0-9_]+", name)
     reads = set(re.findall(r"(?:instance_)?scope:|(?<![\w:])api_usage_", RECORDED[name]["expr"]))
-    aggregated = re.search(r"(max|min) without \(instance, pod, container, endpoint\)", RECORDED[name]["expr"])
+    aggregated = re.search(
+        r"(max|min) without \(instance, pod, container, endpoint(, severity)?\)", RECORDED[name]["expr"]
+    )
     assert (aggregated is not None or reads == {"scope:"}) == name.startswith("scope:")
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.fields import format_duration, parse_duration
-from exporter.config.load import load_config, load_preset, preset_names
+from exporter.config.load import load_config
+from exporter.config.preset import load_preset, preset_names
 from exporter.errors import ConfigError
 from tests.support.factories import load, write_config
 from tests.support.refusals import URL, refused, refused_api, refused_text

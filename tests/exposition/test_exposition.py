@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter import metrics
 from exporter.config.api import Api, Organisation
-from exporter.config.load import Target, load_preset
+from exporter.config.load import Target
+from exporter.config.preset import load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.process import ProcessMetrics
@@ -269,7 +270,7 @@ def test_fewer_days_where_the_config_says_so(tmp_path: Path, days: int, expected
 
 def polled(exporter: Exporter) -> None:
     """Let the process's own metrics have something of every kind to show."""
-    exporter.process.config_loaded(exporter.clock.now(), ["demo"])
+    exporter.process.config_loaded(exporter.clock.now(), [("demo", "acme")])
     exporter.process.watch_polls(lambda: {"demo": PollCounts(waiting=3, running=2, late=1)})
     exporter.process.poll_ended("demo", 0.2)
     exporter.process.poll_put_off("demo")
@@ -312,6 +313,7 @@ def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_label
     database.close()
     exporter.process.watch_saves(database)
     polled(exporter)
+    exporter.process.answered("demo", ("acme",), frozenset({"data.limit"}))
     HttpMetrics(exporter.process.registry).answered("/metrics", 200)
     WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
     families = {family.name: family for family in parse_text(exporter.text())}

@@ -253,7 +253,7 @@ def test_an_api_that_is_removed_gets_no_further_call_and_its_series_do_not_come_
 
     vendor.answer = held
     poller = Poller(recorder, clock, observer=process)
-    process.config_loaded(clock.now(), ["demo"])
+    process.config_loaded(clock.now(), [("demo", "acme")])
     more = {
         "requests": {"more": {"url": f"{vendor.url}/more"}},
         "mapping": {"plan": {"path": "answer('more').plan", "optional": True}},
@@ -262,7 +262,7 @@ def test_an_api_that_is_removed_gets_no_further_call_and_its_series_do_not_come_
     poller.set_targets(targets(tmp_path, vendor, "a", "b", "c", **more))
     poller.run_due()
     eventually(lambda: len(vendor.requests) == 2)
-    process.config_loaded(clock.now(), ["other"])
+    process.config_loaded(clock.now(), [("other", "acme")])
     poller.set_targets(())
     run_due_and(poller, release)
     assert len(vendor.requests) == 2
