@@ -31,13 +31,13 @@ FRESHEST = Recorded(
         topk without ({REPLICA}) (1,
           {last(READ_TIME)}
           or
-          0 * {last(REQUESTS)}
+          {last(REQUESTS)} / 1e15
         )
     """,
     comment="""
         Of each scope's replicas, the one that read it last, and when. A replica that cannot poll keeps its last
         values for as long as their period lasts: the largest of all would hide a raised limit or a correction.
-        An exporter that does not publish when it read comes last.
+        Exporters that do not publish when they read come last, of several the one with the highest usage.
     """,
 )
 USED = Recorded(

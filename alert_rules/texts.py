@@ -125,7 +125,7 @@ SO_MUCH_USED, SO_MUCH_USED_OVER = (
 of {SCOPE} at {API}: {percent} of what the billing period allows."""
     for percent in (VALUE_PERCENT, VALUE_PERCENT_OVER)
 )
-SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} > 0)"
+SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} > 1)"
 
 STALE_SCOPE = sentence(
     f"{SCOPE_AGE} and on () min({last(STALE, '$organisation')}) == 1",

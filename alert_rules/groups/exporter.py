@@ -31,8 +31,7 @@ from ..texts import (
     lines,
 )
 
-# In single quotes, since double ones end the template's text around it.
-_NOT_AUTH = "$organisation,reason!='auth'"
+_FAILING_FOR = "20m"
 
 GROUP = Group(
     name="api-usage-exporter",
@@ -45,15 +44,19 @@ GROUP = Group(
         Alert(
             name="ApiUsagePollFailing",
             comment="""
-                The reason is aggregated away: a vendor that times out now and refuses connections then is one
-                failure.
+                The reason is aggregated away: a vendor that times out now and refuses connections or credentials then
+                is one failure. What has been refused throughout is the next alert's.
             """,
             expr=f"""
                 {MAX_OF_REPLICAS_AND_REASONS} (
-                  {last(POLL_FAILING, 'reason!="auth"')}
+                  {last(POLL_FAILING)}
+                ) == 1
+                unless
+                {MAX_OF_REPLICAS_AND_REASONS} (
+                  min_over_time({POLL_FAILING.name}{{reason="auth"}}[{_FAILING_FOR}])
                 ) == 1
             """,
-            for_="20m",
+            for_=_FAILING_FOR,
             severity="warning",
             about="organisation",
             summary=f"{ORGANISATION}: usage at {API} cannot be read",
@@ -61,7 +64,7 @@ GROUP = Group(
                 OF_ORGANISATION,
                 f"Polls of {API} for {ORGANISATION} keep failing",
                 clause(
-                    f"{last(POLL_FAILING, _NOT_AUTH)} == 1",
+                    f"{last(POLL_FAILING, '$organisation')} == 1",
                     '(reason: {{ . | first | label "reason" }})',
                 ),
                 ".",
@@ -77,7 +80,7 @@ GROUP = Group(
                   {last(POLL_FAILING, 'reason="auth"')}
                 ) == 1
             """,
-            for_="20m",
+            for_=_FAILING_FOR,
             severity="warning",
             about="organisation",
             summary=f"{ORGANISATION}: {API} refuses the exporter's credentials",
