@@ -23,6 +23,7 @@ from exporter.metrics import (
     POLL_INTERVAL,
     PREVIOUS,
     RATE_LIMIT,
+    READ_TIME,
     REQUESTS,
     SCOPE,
     STALE,
@@ -69,7 +70,19 @@ class Mark:
     TIME_LIMIT_ZERO = 4
 
 
-def by_scope(query: str) -> str:
+def by_scope(where: Selection, query: str) -> str:
+    """Of what is known per target, what the replica that read the scope last says.
+
+    A replica that cannot poll keeps its last values for as long as their period lasts: the largest of all would hide
+    a raised limit or a correction. Of replicas that do not publish when they read, that with the highest usage.
+    """
+    read = first_of(select(READ_TIME, where), f"1e-15 * {select(REQUESTS, where)}")
+    last = f"topk by ({', '.join(SCOPE_KEYS)}) (1, {read})"
+    return aggregate("max", SCOPE_KEYS, f"({query}) and ignoring ({WINDOW}) {last}")
+
+
+def _most(query: str) -> str:
+    """The largest of all replicas: of what was counted over time, and one that has just begun counted little of."""
     return aggregate("max", SCOPE_KEYS, query)
 
 
@@ -80,32 +93,33 @@ def terms_changed(where: Selection) -> str:
 
 
 def requests(where: Selection) -> str:
-    return by_scope(select(REQUESTS, where))
+    return by_scope(where, select(REQUESTS, where))
 
 
 def limit(where: Selection) -> str:
-    return by_scope(first_of(select(LIMIT, where), _unlimited(where, Mark.UNLIMITED)))
+    return by_scope(where, first_of(select(LIMIT, where), _unlimited(where, Mark.UNLIMITED)))
 
 
 def limit_share(where: Selection, ratio: float) -> str:
     """So many requests are `ratio` of the limit."""
-    return by_scope(f"{ratio:g} * {select(LIMIT, where)}" if ratio != 1 else select(LIMIT, where))
+    return by_scope(where, f"{ratio:g} * {select(LIMIT, where)}" if ratio != 1 else select(LIMIT, where))
 
 
 def rate_limit(where: Selection) -> str:
     without = f"{select(REQUESTS, where)} unless {select(RATE_LIMIT, where)}"
-    return by_scope(first_of(select(RATE_LIMIT, where), mark(without, Mark.NONE)))
+    return by_scope(where, first_of(select(RATE_LIMIT, where), mark(without, Mark.NONE)))
 
 
 def used_percent(where: Selection) -> str:
     """Percent of the limit, or a mark: UNLIMITED, LIMIT_ZERO, INFINITE."""
     percent = f"{_percent(select(REQUESTS, where), select(LIMIT, where))} >= 0"
     return by_scope(
+        where,
         first_of(
             percent,
             _unlimited(where, Mark.UNLIMITED),
             _limit_zero(where),
-        )
+        ),
     )
 
 
@@ -128,7 +142,7 @@ def _limit_zero(where: Selection) -> str:
 
 def period_ends_at(where: Selection) -> str:
     """When the billing period ends, in milliseconds."""
-    return by_scope(f"1000 * {select(PERIOD_END, where)}")
+    return by_scope(where, f"1000 * {select(PERIOD_END, where)}")
 
 
 def _length(where: Selection) -> str:
@@ -147,30 +161,33 @@ def _not_known(where: Selection, *known: Metric) -> str:
 
 def forecast(where: Selection, estimate: str) -> str:
     """Requests at the period's end; NOT_KNOWN."""
-    return by_scope(first_of(_estimate(FORECAST_REQUESTS, where, estimate), _not_known(where, FORECAST_REQUESTS)))
+    return by_scope(
+        where, first_of(_estimate(FORECAST_REQUESTS, where, estimate), _not_known(where, FORECAST_REQUESTS))
+    )
 
 
 def forecast_within(where: Selection) -> str:
     """The likely requests at the period's end, where these are no more than the limit; NOT_KNOWN."""
     middle = _estimate(FORECAST_REQUESTS, where, "middle")
     fits, boundless = f"{middle} <= {select(LIMIT, where)}", f"{middle} unless {select(LIMIT, where)}"
-    return by_scope(first_of(fits, boundless, _not_known(where, FORECAST_REQUESTS)))
+    return by_scope(where, first_of(fits, boundless, _not_known(where, FORECAST_REQUESTS)))
 
 
 def forecast_over(where: Selection) -> str:
     """As forecast_within, where they are more than the limit."""
-    return by_scope(f"{_estimate(FORECAST_REQUESTS, where, 'middle')} > {select(LIMIT, where)}")
+    return by_scope(where, f"{_estimate(FORECAST_REQUESTS, where, 'middle')} > {select(LIMIT, where)}")
 
 
 def over_limit_percent(where: Selection) -> str:
     """How likely the limit is reached before the period ends, in percent; UNLIMITED, LIMIT_ZERO, NOT_KNOWN."""
     return by_scope(
+        where,
         first_of(
             f"100 * {select(FORECAST_PROBABILITY, where)}",
             _unlimited(where, Mark.UNLIMITED),
             _limit_zero(where),
             _not_known(where, FORECAST_PROBABILITY),
-        )
+        ),
     )
 
 
@@ -178,6 +195,7 @@ def reached_at(where: Selection, estimate: str) -> str:
     """When the limit is reached, in milliseconds, or a mark that stands for a time."""
     used, most = select(REQUESTS, where), select(LIMIT, where)
     return by_scope(
+        where,
         first_of(
             mark(f"{used} >= ({most} > 0)", Mark.REACHED),
             _unlimited(where, Mark.TIME_UNLIMITED),
@@ -185,19 +203,19 @@ def reached_at(where: Selection, estimate: str) -> str:
             f"1000 * {_estimate(FORECAST_LIMIT_REACHED, where, estimate)}",
             mark(select(FORECAST_PROBABILITY, where), Mark.NOT_IN_PERIOD),
             mark(used, Mark.TIME_NOT_KNOWN),
-        )
+        ),
     )
 
 
 def pace(where: Selection, window: str) -> str:
     """Requests a minute over the window: recent, 1h, 1d, 7d."""
-    return by_scope(select(PACE, {**where, WINDOW: equal(window)}))
+    return by_scope(where, select(PACE, {**where, WINDOW: equal(window)}))
 
 
 def even_pace(where: Selection) -> str:
     """Requests made by then if the limit were used evenly over the period."""
     passed = f"(time() - {select(PERIOD_START, where)})"
-    return by_scope(f"{select(LIMIT, where)} * {passed} / {_length(where)}")
+    return by_scope(where, f"{select(LIMIT, where)} * {passed} / {_length(where)}")
 
 
 def _request_rate(where: Selection) -> str:
@@ -212,12 +230,12 @@ def _request_rate(where: Selection) -> str:
 
 def request_rate(where: Selection) -> str:
     """Requests a minute, averaged over RATE_WINDOW."""
-    return by_scope(_request_rate(where))
+    return _most(_request_rate(where))
 
 
 def rate_limit_percent(where: Selection) -> str:
     """The averaged request rate in percent of the rate limit."""
-    return by_scope(_percent(_request_rate(where), select(RATE_LIMIT, where)))
+    return _most(_percent(_request_rate(where), select(RATE_LIMIT, where)))
 
 
 def daily_total(where: Selection) -> str:
@@ -234,32 +252,32 @@ def _even_day(where: Selection) -> str:
 
 
 def even_day(where: Selection) -> str:
-    return by_scope(first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return by_scope(where, first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
 def average_day(where: Selection) -> str:
-    return by_scope(f"avg without ({DATE}) ({select(DAILY, where)})")
+    return _most(f"avg without ({DATE}) ({select(DAILY, where)})")
 
 
 def days_near(where: Selection) -> str:
     """Of the last 30 days, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
     known = select(DAYS_NEAR_LIMIT, where)
-    return by_scope(first_of(known, _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return by_scope(where, first_of(known, _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
 def scopes_near(where: Selection) -> str:
     """How many scopes of an organisation are consistently near their limits; absent without daily history."""
-    near = f"{by_scope(select(DAYS_NEAR_LIMIT, where))} >= {NEAR_LIMIT_DAYS}"
+    near = f"{by_scope(where, select(DAYS_NEAR_LIMIT, where))} >= {NEAR_LIMIT_DAYS}"
     counted = aggregate("count", ORGANISATION_KEYS, near)
     return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(DAILY, where)), 0))
 
 
 def advice(where: Selection, whole_organisation: Selection) -> str:
     """By scope: 0 where its plan fits, else 1 for an add-on, 2 for part of a plan upgrade; UNLIMITED."""
-    near = f"({by_scope(select(DAYS_NEAR_LIMIT, where))} >= bool {NEAR_LIMIT_DAYS})"
+    near = f"({by_scope(where, select(DAYS_NEAR_LIMIT, where))} >= bool {NEAR_LIMIT_DAYS})"
     keys = ", ".join(ORGANISATION_KEYS)
     several = f"clamp_max({scopes_near(whole_organisation)}, 2)"
-    without = by_scope(first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    without = by_scope(where, first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
     return first_of(f"{near} * on ({keys}) group_left () {several}", without)
 
 
@@ -275,9 +293,9 @@ def last_success_at(where: Selection) -> str:
 
 
 def data_age(where: Selection) -> str:
-    """By scope: whole seconds since its organisation's data was read."""
+    """By scope: whole seconds since it was read, or its organisation where that is not published."""
     last = f"{mark(select(REQUESTS, where), 0)} + ignoring ({SCOPE}) group_left () {select(LAST_SUCCESS, where)}"
-    return f"floor(time() - {by_scope(last)})"
+    return f"floor(time() - {by_scope(where, first_of(select(READ_TIME, where), last))})"
 
 
 def without_scopes(where: Selection) -> str:

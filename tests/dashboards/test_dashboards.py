@@ -208,6 +208,7 @@ KEYWORDS = [
     "offset",
     "sum",
     "max",
+    "topk",
     "min",
     "avg",
     "count",
