@@ -17,7 +17,7 @@ def groups(bands: Bands) -> tuple[Group, ...]:
         forecast.GROUP,
         rate_limits.GROUP,
         terms.GROUP,
-        planning.group(bands),
+        planning.GROUP,
         inventory.GROUP,
         exporter.GROUP,
     )

@@ -1,12 +1,11 @@
 """The recording rules: of each scope the replica that read it last, and ratios and rates of what that one says."""
 
 from exporter.metrics import (
-    FORECAST_REQUESTS,
     LIMIT,
+    LIMIT_SHORTFALL,
     PACE,
     PERIOD_END,
     PERIOD_START,
-    PREVIOUS_PERIOD,
     RATE_LIMIT,
     READ_TIME,
     REQUESTS,
@@ -163,45 +162,11 @@ RATE_RATIO = Recorded(
 )
 
 
-LIKELY = Recorded(
-    record="scope:api_usage_forecast_requests:likely",
-    expr=f"""
-        {MAX_OF_REPLICAS} (sum without (estimate) ({last(FORECAST_REQUESTS, 'estimate="middle"')}) and {FRESHEST})
-        or
-        {USED}
-    """,
-    comment="Requests that are likely by the period's end; those so far where nobody knows.",
+SHORTFALL = Recorded(
+    record="scope:api_usage_limit_shortfall:requests",
+    expr=f"{MAX_OF_REPLICAS} ({last(LIMIT_SHORTFALL)} and {FRESHEST}) unless {SHORT_PERIOD}",
+    comment="How many requests a limit lacks, by this billing period and the last.",
 )
-_MISSING = "scope:api_usage_limit_requests:missing"
-
-
-def missing(bands: Bands) -> Recorded:
-    """By how much limits fall short of what is needed."""
-    warning, _ = bands.thresholds
-    begins = f"({own_thresholds(bands)[0]} or {warning.ratio:g} + 0 * {RATIO})"
-    before = f"{MAX_OF_REPLICAS} ({last(PREVIOUS_PERIOD)} and {FRESHEST})"
-    return Recorded(
-        record=_MISSING,
-        expr=f"""
-            {LIKELY} / {begins} - {ALLOWED}
-            and
-            {_reached(str(LIKELY), begins)}
-            and
-            {_reached(before, begins)}
-            unless {SHORT_PERIOD}
-        """,
-        comment="""
-            By how much the limit is too small for the usage to stay below its warning: in this period, as it is
-            likely to end, if that was reached in the one before as well.
-        """,
-    )
-
-
-def _reached(requests: str, begins: str) -> str:
-    return f"round(1e{RATIO_DECIMALS} * {requests} / ({ALLOWED} > 0)) / 1e{RATIO_DECIMALS} >= {begins}"
-
-
-MISSING = Recorded(record=_MISSING, expr="")
 
 
 def groups(bands: Bands) -> tuple[RecordedGroup, ...]:
@@ -213,7 +178,7 @@ def groups(bands: Bands) -> tuple[RecordedGroup, ...]:
         ),
         RecordedGroup(
             "api-usage-recording-slow",
-            (RATE, RATE_RATIO, LIKELY, missing(bands)),
+            (RATE, RATE_RATIO, SHORTFALL),
             comment="What is of an hour or a period needs no newer figure than a minute's.",
             interval="1m",
         ),

@@ -17,6 +17,7 @@ from exporter.metrics import (
     LAST_SUCCESS,
     LIMIT,
     LIMIT_CHANGED,
+    LIMIT_SHORTFALL,
     PACE,
     PERIOD_END,
     PERIOD_START,
@@ -31,7 +32,7 @@ from exporter.metrics import (
     WINDOW,
     Metric,
 )
-from exporter.thresholds import NEAR_LIMIT_DAYS, RATIO_DECIMALS
+from exporter.thresholds import RATIO_DECIMALS
 
 from .promql import (
     DAY_KEYS,
@@ -265,20 +266,20 @@ def days_near(where: Selection) -> str:
     return by_scope(where, first_of(known, _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
-def scopes_near(where: Selection) -> str:
-    """How many scopes of an organisation are consistently near their limits; absent without daily history."""
-    near = f"{by_scope(where, select(DAYS_NEAR_LIMIT, where))} >= {NEAR_LIMIT_DAYS}"
-    counted = aggregate("count", ORGANISATION_KEYS, near)
-    return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(DAILY, where)), 0))
+def scopes_short(where: Selection) -> str:
+    """How many scopes of an organisation need more than their limits."""
+    counted = aggregate("count", ORGANISATION_KEYS, by_scope(where, select(LIMIT_SHORTFALL, where)))
+    return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(REQUESTS, where)), 0))
 
 
 def advice(where: Selection, whole_organisation: Selection) -> str:
     """By scope: 0 where its plan fits, else 1 for an add-on, 2 for part of a plan upgrade; UNLIMITED."""
-    near = f"({by_scope(where, select(DAYS_NEAR_LIMIT, where))} >= bool {NEAR_LIMIT_DAYS})"
+    short = mark(by_scope(where, select(LIMIT_SHORTFALL, where)), 1)
     keys = ", ".join(ORGANISATION_KEYS)
-    several = f"clamp_max({scopes_near(whole_organisation)}, 2)"
+    several = f"clamp_max({scopes_short(whole_organisation)}, 2)"
     without = by_scope(where, first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
-    return first_of(f"{near} * on ({keys}) group_left () {several}", without)
+    fits = mark(by_scope(where, select(LIMIT, where)), 0)
+    return first_of(f"{short} * on ({keys}) group_left () {several}", without, fits)
 
 
 def stale_since(where: Selection) -> str:

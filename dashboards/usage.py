@@ -6,7 +6,7 @@ from grafanalib.core import Dashboard
 
 from exporter.links import USAGE_DASHBOARD
 from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVAL, REASON, REQUESTS, SCOPE, UP
-from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, Bands
+from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_RATIO, Bands
 
 from . import queries
 from .common import BOUNDLESS, KNOWN_FOR, NO_DATA, PALETTE, api_variable, dashed, percentage
@@ -397,7 +397,7 @@ def _daily_total() -> BarChart:
             columns(["date", "Value"], {"date": "Date", "Value": "Requests"}),
             sorted_by("Date"),
         ],
-        defaults={"unit": COUNT, "min": 0, "noValue": "No daily history", **fixed(NORMAL)},
+        defaults={"unit": COUNT, "min": 0, "noValue": "No data", **fixed(NORMAL)},
         options={"xField": "Date"},
     )
 
@@ -447,7 +447,7 @@ def _daily_by_scope() -> BarChart:
             columns([], {f"{DATE}\\{SCOPE}": "Date"}, hidden=[]),
             sorted_by("Date"),
         ],
-        defaults={"unit": COUNT, "min": 0, "noValue": "No daily history", **PALETTE},
+        defaults={"unit": COUNT, "min": 0, "noValue": "No data", **PALETTE},
         options={
             "xField": "Date",
             "stacking": "normal",
@@ -551,15 +551,15 @@ def _plan_advice() -> Stat:
     return Stat(
         title="Advice for the plan",
         description=(
-            "One scope consistently near its limit: an add-on for it. Several scopes: a plan upgrade. All of the "
+            "One scope that needs more than its limit: an add-on for it. Several: a plan upgrade. All of the "
             "organisation's scopes count, whichever are chosen above."
         ),
         width=5,
         height=8,
-        targets=[instant(queries.scopes_near(ORGANISATION_CHOSEN))],
+        targets=[instant(queries.scopes_short(ORGANISATION_CHOSEN))],
         defaults={
             "unit": "none",
-            "noValue": "No daily history",
+            "noValue": "No data",
             "mappings": [
                 words({0: "The plan fits"}, GOOD),
                 words({1: "Add-on"}, AMBER),
@@ -575,10 +575,10 @@ def _near_limits() -> Table:
     where = SCOPES_CHOSEN
     near = "Days near limit"
     return Table(
-        title="Which scopes run consistently near their limit",
+        title="Which scopes need more than their limit",
         description=(
             f"On how many of the last {HISTORY_DAYS} days a scope used {100 * NEAR_LIMIT_RATIO:g} % or more of an "
-            f"even day's share of its limit. {NEAR_LIMIT_DAYS} days or more are consistently near."
+            "even day's share of its limit; and whether the limit is too small, by this billing period and the last."
         ),
         width=14,
         height=8,
@@ -612,7 +612,7 @@ def _near_limits() -> Table:
                 custom__displayMode="basic",
                 custom__width=160,
                 mappings=[words(BOUNDLESS, MUTED)],
-                **thresholds([step(None, NORMAL), step(NEAR_LIMIT_DAYS, AMBER)]),
+                **thresholds(one_colour(NORMAL)),
             ),
             for_field("Average day", custom__width=110),
             for_field("Even share a day", custom__width=140, mappings=[words(BOUNDLESS)]),
@@ -634,10 +634,10 @@ def _near_limits() -> Table:
 def _planning_text() -> View:
     return text(
         "How this is judged",
-        "The definition of consistently near, and what fits.",
-        f"""\
-A scope is **consistently near its limit** when on at least {NEAR_LIMIT_DAYS} of the last {HISTORY_DAYS} days it used
-{100 * NEAR_LIMIT_RATIO:g} % or more of an even day's share: its limit divided by the days of the billing period.
+        "What is needed, and what fits.",
+        """\
+A scope **needs more** when it reaches its warning in this billing period, as that is likely to end, and did so in the
+last. Busy days alone do not matter: with quiet weekends, the limit may be enough.
 
 - **One** scope: an **add-on** for it.
 - **Several** scopes of the organisation: a **plan upgrade**.

@@ -163,6 +163,13 @@ PREVIOUS_PERIOD = Metric(
     labels=OF_SCOPE,
     help="Requests made in the billing period before the current one, as last read in it; absent if nobody watched.",
 )
+LIMIT_SHORTFALL = Metric(
+    name="api_usage_limit_shortfall_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="How many requests the limit lacks for usage to stay below its warning, as this billing period is likely to "
+    "end, where the one before reached it as well; absent where the limit is enough.",
+)
 READ_TIME = Metric(
     name="api_usage_read_timestamp_seconds",
     kind="gauge",
@@ -353,6 +360,7 @@ CATALOGUE: tuple[Metric, ...] = (
     PACE,
     DAYS_NEAR_LIMIT,
     PREVIOUS_PERIOD,
+    LIMIT_SHORTFALL,
     THRESHOLD_RATIO,
     READ_TIME,
     SCOPE_MISSING,

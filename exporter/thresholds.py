@@ -68,11 +68,9 @@ HYSTERESIS_RATIO = 0.01
 # averages, and what is at 90 % on average is likely over the limit in its bursts.
 RATE_LIMIT_HIGH_RATIO = 0.90
 
-# Consistently near the limit: on at least NEAR_LIMIT_DAYS of the last HISTORY_DAYS days the day's requests were
-# NEAR_LIMIT_RATIO or more of limit / days in the billing period. Of days, not of the period: a site's own warning
-# does not move it. 30 days are what the usage page shows; 20 of them are nearly every working day.
+# A day is near the limit where its requests were NEAR_LIMIT_RATIO or more of limit / days in the billing period. Of
+# days, not of the period: a site's own warning does not move it. 30 days are what the usage page shows.
 HISTORY_DAYS = 30
-NEAR_LIMIT_DAYS = 20
 NEAR_LIMIT_RATIO = WARNING.ratio
 
 # A forecast becomes a ticket when the limit is this likely to be reached, and likely to be within this part of the

@@ -1,10 +1,9 @@
 """Scopes that need more than they have, in one billing period after the other."""
 
-from exporter.metrics import PREVIOUS_PERIOD
-from exporter.thresholds import Bands
+from exporter.metrics import FORECAST_REQUESTS, PREVIOUS_PERIOD
 
 from ..promql import last
-from ..recording import ALLOWED, LIKELY, MISSING
+from ..recording import ALLOWED, SHORTFALL, USED
 from ..rules import Alert, Group
 from ..texts import (
     API,
@@ -21,56 +20,56 @@ from ..texts import (
     printed,
 )
 
-_THIS_PERIOD = f"max({LIKELY}{{$scope}})"
-_SHORT_OF_LIMIT = printed(f"{MISSING}{{$organisation}}")
+_LIKELY = last(FORECAST_REQUESTS, "$scope,estimate='middle'")
+_THIS_PERIOD = f"max({_LIKELY}) or max({USED}{{$scope}})"
+_SHORT_OF_LIMIT = printed(f"{SHORTFALL}{{$organisation}}")
 
 
-def group(bands: Bands) -> Group:
-    warning = bands.thresholds[0]
-    add_on = Alert(
-        name="ApiUsageAddOnAdvised",
-        comment="""
-            By what is needed, in this period and the last: a scope that is busy on working days and quiet on weekends
-            has enough. The value is by how much the limit falls short.
-        """,
-        expr=f"{MISSING} and ignoring (scope) count without (scope) ({MISSING}) == 1",
-        for_="6h",
-        severity="info",
-        about="scope",
-        summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) is small for what is used; an add-on would help",
-        description=lines(
-            OF_SCOPE,
-            f"{ORGANISATION} is likely to use",
-            inline(_THIS_PERIOD, COUNT),
-            UNIT_OF_SCOPE,
-            f"of {SCOPE} at {API} in this billing period, and used",
-            inline(f"max({last(PREVIOUS_PERIOD, '$scope')})", COUNT),
-            "in the last; its limit is",
-            inline(f"{ALLOWED}{{$scope}}", f"{COUNT}."),
-            f"To stay below {warning.percent:g}% of it takes {VALUE_COUNT} more. It is the only scope of this plan",
-            "that needs more: an add-on for it is likely to be enough.",
-        ),
-    )
-    upgrade = Alert(
-        name="ApiUsagePlanUpgradeAdvised",
-        expr=f"count without (scope) ({MISSING}) >= 2",
-        for_="6h",
-        severity="info",
-        about="organisation",
-        summary=(
-            f"{ORGANISATION}: the limits of {{{{ $value }}}} scopes of {API} are small for what is used; "
-            "consider a larger plan"
-        ),
-        description=lines(
-            OF_ORGANISATION,
-            f"To stay below {warning.percent:g}% of its limits, {ORGANISATION} needs more at {API} in this billing",
-            "period, as in the last:",
-            f'{{{{- range $index, $scope := {_SHORT_OF_LIMIT} | query | sortByLabel "scope" -}}}}',
-            "{{ if $index }},{{ end }}",
-            f"{{{{ $scope.Value | {GROUPED} }}}} for {{{{ $scope.Labels.scope }}}}",
-            "{{- end -}}",
-            f". With several scopes of {API} short of it, a larger plan is likely to cost less than an add-on for",
-            "each.",
-        ),
-    )
-    return Group(name="api-usage-planning", alerts=(add_on, upgrade), interval="5m")
+_ADD_ON = Alert(
+    name="ApiUsageAddOnAdvised",
+    comment="""
+        By what is needed, in this period and the last: a scope that is busy on working days and quiet on weekends
+        has enough. The value is by how much the limit falls short.
+    """,
+    expr=f"{SHORTFALL} and ignoring (scope) count without (scope) ({SHORTFALL}) == 1",
+    for_="6h",
+    severity="info",
+    about="scope",
+    summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) is small for what is used; an add-on would help",
+    description=lines(
+        OF_SCOPE,
+        f"{ORGANISATION} is likely to use",
+        inline(_THIS_PERIOD, COUNT),
+        UNIT_OF_SCOPE,
+        f"of {SCOPE} at {API} in this billing period, and used",
+        inline(f"max({last(PREVIOUS_PERIOD, '$scope')})", COUNT),
+        "in the last; its limit is",
+        inline(f"{ALLOWED}{{$scope}}", f"{COUNT}."),
+        f"To stay below its warning takes {VALUE_COUNT} more. It is the only scope of this plan that",
+        "needs more: an add-on for it is likely to be enough.",
+    ),
+)
+_UPGRADE = Alert(
+    name="ApiUsagePlanUpgradeAdvised",
+    expr=f"count without (scope) ({SHORTFALL}) >= 2",
+    for_="6h",
+    severity="info",
+    about="organisation",
+    summary=(
+        f"{ORGANISATION}: the limits of {{{{ $value }}}} scopes of {API} are small for what is used; "
+        "consider a larger plan"
+    ),
+    description=lines(
+        OF_ORGANISATION,
+        f"To stay below the warnings of its limits, {ORGANISATION} needs more at {API} in this billing",
+        "period, as in the last:",
+        f'{{{{- range $index, $scope := {_SHORT_OF_LIMIT} | query | sortByLabel "scope" -}}}}',
+        "{{ if $index }},{{ end }}",
+        f"{{{{ $scope.Value | {GROUPED} }}}} for {{{{ $scope.Labels.scope }}}}",
+        "{{- end -}}",
+        f". With several scopes of {API} short of it, a larger plan is likely to cost less than an add-on for",
+        "each.",
+    ),
+)
+
+GROUP = Group(name="api-usage-planning", alerts=(_ADD_ON, _UPGRADE), interval="5m")

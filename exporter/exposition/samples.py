@@ -53,6 +53,9 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
         before = state.requests_before(scope.usage)
         if before is not None:
             yield metrics.PREVIOUS_PERIOD, of_scope, before
+        lacking = state.shortfall(scope, now)
+        if lacking is not None:
+            yield metrics.LIMIT_SHORTFALL, of_scope, lacking
     names = {scope.usage.name for scope in shown}
     for scope in state.scopes:
         is_missing = state.missing_since(scope, now) is not None

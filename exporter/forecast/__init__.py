@@ -20,6 +20,7 @@ from exporter.forecast.model import (
     Unknown,
 )
 from exporter.forecast.near_limit import days_near_limit
+from exporter.forecast.shortfall import shortfall
 
 __all__ = [
     "NO_PACES",
@@ -40,4 +41,5 @@ __all__ = [
     "forecast",
     "limit_state",
     "rounded",
+    "shortfall",
 ]

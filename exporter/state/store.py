@@ -12,7 +12,7 @@ from types import MappingProxyType
 from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import REASONS, FailureReason, PollError, ResponseError
-from exporter.forecast import Forecast
+from exporter.forecast import Forecast, shortfall
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
 from exporter.state.ledger import MOST_KEPT, Change, changes
@@ -229,6 +229,11 @@ class OrganisationState:
         # Vendors reset their counts some hours before or after the moment that they name.
         slack = min(_RESET_SLACK, (usage.period.end - usage.period.start) / 4)
         return last.requests if abs(last.end - usage.period.start.timestamp()) <= slack.total_seconds() else None
+
+    def shortfall(self, scope: FetchedScope, now: datetime) -> float | None:
+        """How many requests its limit lacks; None where it is enough, or nobody knows."""
+        warning = self.target.bands.of(scope.usage.name).warning
+        return shortfall(scope.usage, self.outlook(scope, now), self.requests_before(scope.usage), warning)
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""

@@ -19,7 +19,6 @@ from exporter.thresholds import (
     DEFAULT_BANDS,
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
-    NEAR_LIMIT_DAYS,
     RATE_LIMIT_HIGH_RATIO,
     Band,
     Bands,
@@ -32,7 +31,7 @@ _MINUTES_A_DAY = 24 * 60
 
 
 class AdviceKind(StrEnum):
-    """rate_limit: slow down. add_on: one scope is consistently near its limit. plan_upgrade: several are."""
+    """rate_limit: slow down. add_on: one scope needs more than its limit. plan_upgrade: several do."""
 
     RATE_LIMIT = "rate_limit"
     ADD_ON = "add_on"
@@ -56,7 +55,7 @@ class Card:
     band: the colour; None when unlimited. thresholds: the used parts of the limit where it changes.
     forecast: will it last, as of fetched_at.
     days_near_limit: of the last 30; None without a limit or a period.
-    near_limit: consistently so, as exporter.thresholds defines it.
+    shortfall: how many requests the limit lacks, by this period and the last; None where it is enough.
     near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
     stale_since: when the data grew older than allowed; None while it is fresh.
     missing_since: from when on good answers lack the scope although its period goes on.
@@ -79,13 +78,13 @@ class Card:
     period: BillingPeriod | None
     forecast: Forecast
     days_near_limit: int | None
-    near_limit: bool
     near_rate_limit: bool
     daily_source: DailySource
     daily: tuple[DailyUsage, ...]
     fetched_at: datetime
     stale_since: datetime | None
     thresholds: Bands = DEFAULT_BANDS
+    shortfall: float | None = None
     missing_since: datetime | None = None
     suspect: Suspicion | None = None
     suspect_since: datetime | None = None
@@ -137,6 +136,7 @@ def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationC
                 bands=state.target.bands.of(scope.usage.name),
             ),
             **_doubts(state, scope.usage.name),
+            shortfall=state.shortfall(scope, now),
             missing_since=state.missing_since(scope, now),
         )
         for scope in state.shown_scopes(now)
@@ -179,10 +179,9 @@ def card_of(
     days: int = HISTORY_DAYS,
     bands: Bands = DEFAULT_BANDS,
 ) -> Card:
-    """The card of a scope. days: how many of the newest days it shows; the advice looks at all that are known."""
+    """The card of a scope. days: how many of the newest days it shows."""
     usage = scope.usage
     ratio = usage.used_ratio
-    near = days_near_limit(usage)
     stale_since = scope.fetched_at + stale_after
     return Card(
         scope=usage.name,
@@ -199,8 +198,7 @@ def card_of(
         rejected=usage.rejected,
         period=usage.period,
         forecast=forecast,
-        days_near_limit=near,
-        near_limit=near is not None and near >= NEAR_LIMIT_DAYS,
+        days_near_limit=days_near_limit(usage),
         near_rate_limit=_near_rate_limit(usage),
         daily_source=usage.daily_source,
         daily=usage.last_days(days),
@@ -250,7 +248,7 @@ def _near_rate_limit(usage: ScopeUsage) -> bool:
 
 def _advice(cards: Iterable[Card]) -> tuple[Advice, ...]:
     cards = tuple(cards)
-    near = tuple(card.scope for card in cards if card.near_limit)
+    short = tuple(card.scope for card in cards if card.shortfall is not None)
     hurried = tuple(card.scope for card in cards if card.near_rate_limit)
-    growth = Advice(AdviceKind.ADD_ON if len(near) == 1 else AdviceKind.PLAN_UPGRADE, near)
+    growth = Advice(AdviceKind.ADD_ON if len(short) == 1 else AdviceKind.PLAN_UPGRADE, short)
     return tuple(advice for advice in (growth, Advice(AdviceKind.RATE_LIMIT, hurried)) if advice.scopes)

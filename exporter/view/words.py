@@ -9,10 +9,7 @@ from exporter.model import BillingPeriod, DailySource, DailyUsage
 from exporter.state.ledger import Term
 from exporter.state.trust import Suspicion
 from exporter.thresholds import (
-    HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
-    NEAR_LIMIT_DAYS,
-    NEAR_LIMIT_RATIO,
     Band,
 )
 from exporter.view.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
@@ -233,8 +230,8 @@ def advice_reason(advice: Advice) -> str:
     if advice.kind == AdviceKind.RATE_LIMIT:
         return f"{names} {'runs' if one else 'run'} into the requests allowed per minute."
     return (
-        f"{names} {'has' if one else 'have'} been near the limit on {NEAR_LIMIT_DAYS} or more of the last "
-        f"{HISTORY_DAYS} days: at {NEAR_LIMIT_RATIO:.0%} or more of a day's share."
+        f"{names} {'reaches its' if one else 'reach their'} warning in this billing period, as it is likely to end, "
+        "and did in the last."
     )
 
 

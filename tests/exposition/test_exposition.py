@@ -322,10 +322,12 @@ def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_label
 ) -> None:
     now = exporter.clock.now()
     hour = BillingPeriod(now - timedelta(minutes=50), now + timedelta(minutes=10))
-    exporter.poll(MAPS, scope("Hourly", 10, period=hour))
+    exporter.poll(MAPS, scope("Hourly", 10, limit=7, period=hour))
     for requests in (755, 760):
         exporter.clock.advance(minutes=15)
-        hourly = scope("Hourly", requests - 754, period=BillingPeriod(hour.end, hour.end + timedelta(hours=1)))
+        hourly = scope(
+            "Hourly", requests - 754, limit=7, period=BillingPeriod(hour.end, hour.end + timedelta(hours=1))
+        )
         exporter.poll(replace(MAPS, requests=requests, limit=800), hourly)
     database = Database(tmp_path / "data")
     database.save(("a", "o", "i", "u"), Saved(None, ()))

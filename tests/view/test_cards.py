@@ -15,7 +15,6 @@ from exporter.state.outlooks import known
 from exporter.thresholds import (
     DEFAULT_BANDS,
     HISTORY_DAYS,
-    NEAR_LIMIT_DAYS,
     NEAR_LIMIT_RATIO,
     Band,
     Bands,
@@ -157,29 +156,14 @@ def test_unlimited_has_no_percentage() -> None:
 
 # --- advice
 
-SHARE = NEAR_LIMIT_RATIO * 3000 / 30
 
-
-def near(heavy_days: int) -> ScopeUsage:
-    light_days = HISTORY_DAYS - heavy_days
-    return scope(limit=3000, daily=days(*[SHARE - 0.5] * light_days, *[SHARE] * heavy_days))
-
-
-def test_near_the_limit_is_a_matter_of_days() -> None:
-    assert not card(near(NEAR_LIMIT_DAYS - 1)).near_limit
-    assert card(near(NEAR_LIMIT_DAYS)).near_limit
-    assert card(near(NEAR_LIMIT_DAYS)).days_near_limit == NEAR_LIMIT_DAYS
-
-
-@pytest.mark.parametrize("fields", [{"limit": None}, {"limit": 0}, {"period": None}])
-def test_near_the_limit_needs_a_limit_and_a_period(fields: dict[str, object]) -> None:
-    assert not card(replace(near(HISTORY_DAYS), **fields)).near_limit  # type: ignore[arg-type]
-
-
-def test_the_advice_looks_at_all_days_even_where_fewer_are_published() -> None:
-    shown = card(near(HISTORY_DAYS), days=5)
-    assert len(shown.daily) == 5
-    assert shown.near_limit
+def test_days_near_the_limit_are_counted_whichever_are_published() -> None:
+    share = NEAR_LIMIT_RATIO * 3000 / 30
+    usage = scope(limit=3000, daily=days(*[share - 0.5] * 10, *[share] * 20))
+    shown = card(usage, days=5)
+    assert (len(shown.daily), shown.days_near_limit) == (5, 20)
+    for fields in ({"limit": None}, {"limit": 0}, {"period": None}):
+        assert card(replace(usage, **fields)).days_near_limit is None
 
 
 @pytest.mark.parametrize(
