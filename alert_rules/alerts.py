@@ -6,10 +6,18 @@ which it fires and is silent, a row in docs/alerts.md and README.md; then `make 
 
 from exporter.thresholds import Bands
 
-from .groups import exporter, planning, rate_limits, terms, usage
+from .groups import exporter, forecast, inventory, planning, rate_limits, terms, usage
 from .rules import Group
 
 
 def groups(bands: Bands) -> tuple[Group, ...]:
     """bands: where the ladder's warning and critical alerts begin."""
-    return (usage.group(bands), rate_limits.GROUP, terms.GROUP, planning.GROUP, exporter.GROUP)
+    return (
+        usage.group(bands),
+        forecast.GROUP,
+        rate_limits.GROUP,
+        terms.GROUP,
+        planning.GROUP,
+        inventory.GROUP,
+        exporter.GROUP,
+    )

@@ -12,16 +12,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter.links import EXPORTER_DASHBOARD, GRAFANA_URL, RUNBOOKS_URL, USAGE_DASHBOARD
 from exporter.thresholds import (
+    BURNING_FAST_TIMES,
     DEFAULT_BANDS,
-    HISTORY_DAYS,
-    NEAR_LIMIT_DAYS,
-    NEAR_LIMIT_RATIO,
+    PROJECTED_CLEARED_PROBABILITY,
+    PROJECTED_LIKELY_PROBABILITY,
     RATE_LIMIT_HIGH_RATIO,
     RENDERED_MAX_AGE_SECONDS,
+    RUNS_OUT_WITHIN_SECONDS,
     Bands,
 )
 
 from . import alerts, recording
+from .groups import watching
 from .rules import Alert, Group
 
 
@@ -37,9 +39,15 @@ def rendered(
     links = {alert.name: _links(alert, grafana, runbooks) for group in groups for alert in group.alerts}
     return {
         "alerts.yaml": templates.get_template("alerts.yaml.jinja").render(groups=groups, links=links),
-        "recording.yaml": templates.get_template("recording.yaml.jinja").render(rules=recording.RULES),
+        "recording.yaml": templates.get_template("recording.yaml.jinja").render(groups=recording.groups(bands)),
         **_runbooks(templates, groups, bands),
     }
+
+
+def rendered_examples() -> dict[str, str]:
+    """Text by path of what a site may copy: rules that are not about the exporter, and in no bundle."""
+    template = _templates().get_template("watching.yaml.jinja")
+    return {"examples/watching.yaml": template.render(group=watching.GROUP)}
 
 
 def _links(alert: Alert, grafana: str, runbooks: str) -> dict[str, str]:
@@ -62,9 +70,11 @@ def _runbooks(templates: Environment, groups: tuple[Group, ...], bands: Bands) -
         "warning": f"{warning.percent:g} %",
         "critical": f"{critical.percent:g} %",
         "rate_limit_high": f"{RATE_LIMIT_HIGH_RATIO * 100:g} %",
-        "near_limit": f"{NEAR_LIMIT_RATIO * 100:g} %",
-        "near_limit_days": NEAR_LIMIT_DAYS,
-        "history_days": HISTORY_DAYS,
+        "projected_likely": f"{PROJECTED_LIKELY_PROBABILITY * 100:g} %",
+        "projected_cleared": f"{PROJECTED_CLEARED_PROBABILITY * 100:g} %",
+        "runs_out_within": f"{RUNS_OUT_WITHIN_SECONDS / 3600:g} hours",
+        "burning_fast_times": BURNING_FAST_TIMES,
+        "burning_fast_days": f"{30 / BURNING_FAST_TIMES:g}",
         "rendered_max_age": f"{RENDERED_MAX_AGE_SECONDS} seconds",
     }
     pages = [f"runbooks/{alert.name}.md" for group in groups for alert in group.alerts]

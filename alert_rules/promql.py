@@ -2,9 +2,11 @@
 
 from exporter.metrics import Metric
 
-# Replicas are taken together last, over these labels of a target.
-MAX_OF_REPLICAS = "max without (instance, pod, container, endpoint)"
-MIN_OF_REPLICAS = "min without (instance, pod, container, endpoint)"
+# What tells replicas of one exporter apart. All other labels stay, a cluster's or a namespace's too.
+REPLICA = "instance, pod, container, endpoint"
+# Replicas are taken together last.
+MAX_OF_REPLICAS = f"max without ({REPLICA})"
+MIN_OF_REPLICAS = f"min without ({REPLICA})"
 # The largest also over the reasons of a failed poll.
 MAX_OF_REPLICAS_AND_REASONS = "max without (instance, pod, container, endpoint, reason)"
 

@@ -44,8 +44,25 @@ class Alert:
 
 @dataclass(frozen=True)
 class Group:
-    """Alerts that Prometheus evaluates one after the other, in this order."""
+    """Alerts that Prometheus evaluates one after the other, in this order.
+
+    interval: as Prometheus writes durations; "" for that of its own config.
+    """
 
     name: str
     alerts: tuple[Alert, ...]
     comment: str = ""
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class RecordedGroup:
+    """Recording rules that Prometheus evaluates one after the other, each after those that it reads.
+
+    interval: as in Group.
+    """
+
+    name: str
+    rules: tuple[Recorded, ...]
+    comment: str = ""
+    interval: str = ""

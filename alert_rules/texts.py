@@ -1,7 +1,7 @@
 """Parts of annotations, in Prometheus' template language, of which summaries and descriptions are put together.
 
 In queries a template variable stands for label matchers, as in `last(LIMIT, "$scope")`. A text with a query begins
-with the part that sets the variable: OF_ORGANISATION, OF_SCOPE, OF_WORST_REPLICA or OF_EXPORTER.
+with the part that sets the variable: OF_ORGANISATION, OF_SCOPE or OF_EXPORTER.
 """
 
 import re
@@ -9,52 +9,77 @@ import re
 from exporter import metrics
 from exporter.metrics import (
     LAST_SUCCESS,
-    LIMIT,
     PERIOD_END,
-    REQUESTS,
     SCOPE_INFO,
     STALE,
     UNIT,
 )
 
 from .promql import last
-from .recording import LIMIT_REACHED_AT, TARGET_RATIO
+from .recording import ALLOWED, FRESHEST, USED
 
 _VARIABLE = re.compile(r"\$\w+")
+
+
+def lines(*parts: str) -> str:
+    """A text of these parts, each of one line or more; in YAML they are folded, so that a space joins them."""
+    return "\n".join(parts)
+
 
 # Whom an alert names.
 API = f"{{{{ $labels.{metrics.API} }}}}"
 ORGANISATION = f"{{{{ $labels.{metrics.ORGANISATION} }}}}"
 SCOPE = f"{{{{ $labels.{metrics.SCOPE} }}}}"
 
+# Numbers as people read them. Prometheus' own functions would make 90 % of 90.0001 %, and 2.5e+04 % of 25,000 %.
+_THOUSANDS = ' | reReplaceAll "([0-9])([0-9]{3})$" "$1,$2"' + ' | reReplaceAll "([0-9])([0-9]{3})," "$1,$2,"' * 4
+GROUPED = f'printf "%.0f"{_THOUSANDS}'
+_HUNDREDTHS = 'printf "%.2f" | reReplaceAll "[.]?0+$" ""'
+
+
+def _percent(ratio: str, promql: str) -> str:
+    """A ratio of the template as a percentage of two decimals at most; promql: what makes hundredths of it."""
+    query = f'printf "{promql} / 1e2" {ratio} | query'
+    return f"{{{{ with {query} }}}}{{{{ . | first | value | {_HUNDREDTHS} }}}}%{{{{ end }}}}"
+
+
+# Rounded down: what is under a boundary never looks as if it were at it.
+_DOWN = "floor(round(vector(1e4 * %.15g), 1e-6))"
+# Rounded up, but not to the limit: what is over a boundary never looks as if it were at it.
+_UP = "clamp_max(ceil(round(vector(1e4 * %.15g), 1e-6)), 9999 + 1e12 * (%.15g >= bool 1))"
+
 # The alert's own value.
-VALUE_PERCENT = "{{ $value | humanizePercentage }}"
-VALUE_COUNT = '{{ $value | printf "%.0f" }}'
+VALUE_PERCENT = _percent("$value", _DOWN)
+VALUE_PERCENT_OVER = _percent("$value $value", _UP)
+# A count that a label holds, or a word.
+PREVIOUS = lines(
+    '{{ if match "^[0-9]+$" $labels.previous -}}',
+    f"{{{{ $labels.previous{_THOUSANDS} }}}}",
+    "{{- else }}{{ $labels.previous }}{{ end }}",
+)
+VALUE_COUNT = f"{{{{ $value | {GROUPED} }}}}"
 
 # What a query found, within `inline`, `sentence` and `clause`.
-COUNT = '{{ . | first | value | printf "%.0f" }}'
+COUNT = f"{{{{ . | first | value | {GROUPED} }}}}"
 DECIMAL = '{{ . | first | value | printf "%.1f" }}'
-PERCENT = "{{ . | first | value | humanizePercentage }}"
-DATE = '{{ . | first | value | humanizeTimestamp | reReplaceAll " .*" "" }}'
+PERCENT = _percent("(. | first | value)", _DOWN)
 TIME = '{{ . | first | value | humanizeTimestamp | reReplaceAll ":[0-9.]+ .*" " UTC" }}'
 DURATION = "{{ . | first | value | humanizeDuration }}"
 # Without what nobody needs of a long one: the seconds, and of days or hours left the minutes.
 AGE = '{{ . | first | value | humanizeDuration | reReplaceAll "([dhm]) [0-9.]+s$" "$1" }}'
 REMAINDER = '{{ . | first | value | humanizeDuration | reReplaceAll " [0-9]+m [0-9.]+s$" "" }}'
 
-# The variables of queries: matchers of the series that belong to the alert.
-OF_EXPORTER = '{{- $exporter := printf "job=%q" $labels.job -}}'
+# The variables of queries: matchers of the series that belong to the alert. Whoever scrapes several clusters with one
+# Prometheus has these labels; a label that is not there is empty.
+OF_EXPORTER = (
+    '{{- $exporter := printf "job=%q,cluster=%q,namespace=%q"'
+    ' $labels.job (index $labels "cluster") (index $labels "namespace") -}}'
+)
 OF_ORGANISATION = (
-    '{{- $organisation := printf "job=%q,api=%q,organisation=%q" $labels.job $labels.api $labels.organisation -}}'
+    '{{- $organisation := printf "job=%q,cluster=%q,namespace=%q,api=%q,organisation=%q"'
+    ' $labels.job (index $labels "cluster") (index $labels "namespace") $labels.api $labels.organisation -}}'
 )
 OF_SCOPE = OF_ORGANISATION + '\n{{- $scope := printf "%s,scope=%q" $organisation $labels.scope -}}'
-# $worst: the ratio of the replica that is nearest to the limit, so that usage and limit are of one replica.
-OF_WORST_REPLICA = f'{OF_SCOPE}\n{{{{- $worst := printf "topk(1, {TARGET_RATIO}{{%s}})" $scope -}}}}'
-
-
-def lines(*parts: str) -> str:
-    """A text of these parts, each of one line or more; in YAML they are folded, so that a space joins them."""
-    return "\n".join(parts)
 
 
 def printed(promql: str) -> str:
@@ -87,19 +112,25 @@ def _lines(promql: str, text: str, otherwise: str, end: str) -> str:
 
 # Parts that need OF_SCOPE.
 UNIT_OF_SCOPE = inline(last(SCOPE_INFO, "$scope"), f'{{{{ . | first | label "{UNIT}" }}}}', "requests")
-REACHED_AT = f"{LIMIT_REACHED_AT}{{$scope}}"
-PROJECTION = sentence(f"{REACHED_AT} > time()", f"At this period's pace the limit is reached on {DATE} (UTC).")
 PERIOD_ENDS_AT = f"max({last(PERIOD_END, '$scope')})"
 _REMAINDER = inline(f"clamp_min({PERIOD_ENDS_AT} - time(), 0)", REMAINDER)
 PERIOD_LEFT = sentence(PERIOD_ENDS_AT, f"The billing period ends on {TIME}:\n{_REMAINDER} left.")
 
-# Parts that need OF_WORST_REPLICA.
-_REQUESTS = inline(f"{last(REQUESTS, '$scope')} and $worst", COUNT)
-_LIMIT = inline(f"{last(LIMIT, '$scope')} and $worst", COUNT)
+_REQUESTS = inline(f"{USED}{{$scope}}", COUNT)
+_LIMIT = inline(f"{ALLOWED}{{$scope}}", COUNT)
 REQUESTS_OF_LIMIT = f"{_REQUESTS}\nof {_LIMIT}\n{UNIT_OF_SCOPE}"
-USED = f"""{ORGANISATION} has used
+SO_MUCH_USED, SO_MUCH_USED_OVER = (
+    f"""{ORGANISATION} has used
 {REQUESTS_OF_LIMIT}
-of {SCOPE} at {API}: {VALUE_PERCENT} of what the billing period allows."""
+of {SCOPE} at {API}: {percent} of what the billing period allows."""
+    for percent in (VALUE_PERCENT, VALUE_PERCENT_OVER)
+)
+SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} > 1)"
+
+STALE_SCOPE = sentence(
+    f"{SCOPE_AGE} and on () min({last(STALE, '$organisation')}) == 1",
+    f"These figures are {AGE} old, as the vendor does not answer: it may be more by now.",
+)
 
 # Parts that need OF_ORGANISATION.
 DATA_AGE = f"time() - max({last(LAST_SUCCESS, '$organisation')})"

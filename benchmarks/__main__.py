@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import capacity, cost, forecast, panels, polling, rendering, scrape, serving, state
+from benchmarks import capacity, cost, drift, forecast, panels, polling, rendering, rules, scrape, serving, state
 from benchmarks.figures import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -26,8 +26,10 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "poll": polling.measure_cpu,
     "reload": polling.measure_running,
     "panels": panels.measure,
+    "rules": rules.measure,
     "cost": cost.measure,
     "forecast": forecast.measure,
+    "drift": drift.measure,
 }
 DOCS = Path(__file__).parents[1] / "docs"
 _HEAD = """\

@@ -1,18 +1,18 @@
 """Organisations in any number, a vendor that answers for them after a set time, and exporters that ask it."""
 
+import asyncio
 import json
 import random
 import re
-import socket
 import ssl
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +34,53 @@ def answer(organisation: str = "", scopes: int = SCOPES) -> dict[str, Any]:
     now = datetime.now(UTC)
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     period = {"start": start.isoformat(), "end": (start + timedelta(days=32)).replace(day=1).isoformat()}
+    return {"scopes": [_scope(number, one, period, now) for number, one in enumerate(_scopes(organisation, scopes))]}
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What of a scope stays as it is. usual: requests a day; days: of each, the newest first."""
+
+    usual: int
+    days: tuple[int, ...]
+    rate_limit: int
+    rejected: int
+
+
+@lru_cache(20_000)
+def _scopes(organisation: str, scopes: int) -> tuple[_Scope, ...]:
+    """Drawn once, since whoever answers uses the cores that the exporter is measured on."""
     chance = random.Random(organisation)
-    return {"scopes": [_scope(number, period, now, chance) for number in range(scopes)]}
+    return tuple(_drawn(chance) for _ in range(scopes))
 
 
-def _scope(number: int, period: dict[str, str], now: datetime, chance: random.Random) -> dict[str, Any]:
+def _drawn(chance: random.Random) -> _Scope:
     usual = chance.randint(20, 40_000)
-    days = [round(usual * chance.uniform(0.5, 1.5)) for _ in range(DAYS)]
-    today = int(usual * (now - now.replace(hour=0, minute=0, second=0)).total_seconds() / 86_400)
-    dates = [(now.date() - timedelta(days=back)).isoformat() for back in range(DAYS)]
+    days = tuple(round(usual * chance.uniform(0.5, 1.5)) for _ in range(DAYS))
+    return _Scope(usual, days, chance.choice((60, 600, 6_000)), chance.randint(0, 500))
+
+
+def _scope(number: int, scope: _Scope, period: dict[str, str], now: datetime) -> dict[str, Any]:
+    today = int(scope.usual * (now - now.replace(hour=0, minute=0, second=0)).total_seconds() / 86_400)
     return {
         "name": f"Scope {number}",
         "id": f"scope-{number}",
         "plan": "Business",
-        "requests": sum(days[1 : now.day]) + today,
-        "limit": round(usual * 45, -3) + 1_000,
-        "rate_limit_per_minute": chance.choice((60, 600, 6_000)),
-        "rejected": chance.randint(0, 500),
+        "requests": sum(scope.days[1 : now.day]) + today,
+        "limit": round(scope.usual * 45, -3) + 1_000,
+        "rate_limit_per_minute": scope.rate_limit,
+        "rejected": scope.rejected,
         "period": period,
-        "daily": [{"date": day, "requests": count} for day, count in zip(dates, [today, *days[1:]], strict=True)],
+        "daily": [
+            {"date": day, "requests": count}
+            for day, count in zip(_dates(now.date()), [today, *scope.days[1:]], strict=True)
+        ],
     }
+
+
+@lru_cache(2)
+def _dates(today: date) -> tuple[str, ...]:
+    return tuple((today - timedelta(days=back)).isoformat() for back in range(DAYS))
 
 
 def config(file: Path, organisations: int, url: str, *others: tuple[str, int, str], **api: Any) -> Path:
@@ -74,31 +101,29 @@ def _api(name: str, organisations: int, url: str, settings: dict[str, Any]) -> d
     }
 
 
-class _Vendor(ThreadingHTTPServer):
-    request_queue_size = 512
-    daemon_threads = True
+class _Vendor(asyncio.Protocol):
+    """One connection, for one GET request."""
 
     def __init__(self, delay: float, scopes: int) -> None:
-        self.delay = delay
-        self.scopes = scopes
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self._delay = delay
+        self._scopes = scopes
+        self._received = b""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self._transport = transport
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Vendor
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._received.endswith(b"\r\n\r\n"):
+            asyncio.get_running_loop().call_later(self._delay, self._answer)
 
-    def do_GET(self) -> None:
-        body = json.dumps(answer(self.path.strip("/"), self.server.scopes)).encode()
-        time.sleep(self.server.delay)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    def _answer(self) -> None:
+        path = self._received.split(b" ", 2)[1].decode()
+        body = json.dumps(answer(path.strip("/"), self._scopes)).encode()
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        self._transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self._transport.close()
 
 
 @dataclass(frozen=True)
@@ -150,41 +175,43 @@ def start(processes: Processes, config_file: Path, *further: str, core: int | No
 
 @contextmanager
 def vendor(delay: float = 0.0, scopes: int = SCOPES, trusted: Path | None = None) -> Iterator[str]:
-    """A vendor that answers every organisation after `delay` seconds; yields its URL.
+    """A vendor that answers every organisation after `delay` seconds, in a process of its own; yields its URL.
 
     trusted: with TLS, the file to write the authorities to that know it, the usual ones among them.
     """
-    server = _Vendor(delay, scopes)
-    if trusted is not None:
-        server.socket = _encrypted(server.socket, trusted)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield (
-            f"http://127.0.0.1:{server.server_port}" if trusted is None else f"https://localhost:{server.server_port}"
-        )
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    given = [str(delay), str(scopes), *([str(trusted)] if trusted else [])]
+    command = [sys.executable, "-m", "benchmarks.fleet", *given]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None  # noqa: S101
+        assert running.stdout is not None  # noqa: S101
+        try:
+            yield running.stdout.readline().strip()
+        finally:
+            running.stdin.close()  # which ends it
 
 
-def _encrypted(listener: socket.socket, trusted: Path) -> ssl.SSLSocket:
+def _encryption(trusted: Path) -> ssl.SSLContext:
     authority = trustme.CA()
     usual = Path(DEFAULT_CA_BUNDLE_PATH).read_bytes()
     trusted.write_bytes(usual + authority.cert_pem.bytes())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
-    # The handshake belongs to the connection's own thread.
-    return context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+    return context
 
 
-def main(arguments: list[str]) -> None:
-    """A vendor in a process of its own, until standard input ends; with TLS where a file for `trusted` is named."""
-    with vendor(trusted=Path(arguments[0]) if arguments else None) as url:
-        print(url, flush=True)
-        sys.stdin.read()
+async def serve_vendor(delay: float, scopes: int, trusted: Path | None) -> None:
+    """Until standard input ends."""
+    loop = asyncio.get_running_loop()
+    context = None if trusted is None else _encryption(trusted)
+    server = await loop.create_server(partial(_Vendor, delay, scopes), "127.0.0.1", 0, backlog=512, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    print(f"http://127.0.0.1:{port}" if context is None else f"https://localhost:{port}", flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+def main(delay: str, scopes: str, trusted: str | None = None) -> None:
+    asyncio.run(serve_vendor(float(delay), int(scopes), Path(trusted) if trusted else None))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

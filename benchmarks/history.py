@@ -42,7 +42,7 @@ DRAWN = (
 @dataclass(frozen=True)
 class Series:
     """One series. labels: as in the exposition; value: at its start, growing by `slope` a second from poll to poll;
-    first, last: Unix times between which it was published."""
+    first, last: Unix times between which it was published; wanders: by so much from one poll to another."""
 
     metric: Metric
     labels: str
@@ -50,10 +50,18 @@ class Series:
     slope: float = 0.0
     first: float = 0.0
     last: float = float("inf")
+    wanders: float = 0.0
 
     def at(self, moment: float) -> float:
         polled = moment - moment % POLL_INTERVAL
+        if self.wanders:
+            return round(self.value + self.wanders * (_by_chance(polled) - 0.5), 1)
         return max(0.0, self.value + int(self.slope * polled)) if self.slope else self.value
+
+
+def _by_chance(moment: float) -> float:
+    """0 to 1, the same for the same moment: Knuth's multiplicative hash of its number."""
+    return int(moment // POLL_INTERVAL) * 2_654_435_761 % 2**32 / 2**32
 
 
 def series(organisation: str, scrape: str, now: float, days: int = 30) -> Iterator[Series]:
@@ -84,11 +92,30 @@ def series(organisation: str, scrape: str, now: float, days: int = 30) -> Iterat
             (metrics.REJECTED, scope["rejected"]),
             (metrics.PERIOD_START, start),
             (metrics.PERIOD_END, end),
+            (metrics.DAYS_NEAR_LIMIT, 4),
+            (metrics.FORECAST_PROBABILITY, 1),
         ):
             yield Series(metric, labels, value)
+        yield Series(metrics.READ_TIME, labels, 0, 1)
+        for suspicion in ("fall", "jump"):
+            yield Series(metrics.SUSPECT, f'{labels},reason="{suspicion}"', 0)
+        yield from _forecast(labels, usual, end)
         info = f'organisation_id="{organisation}",scope_id="{scope["id"]}",plan="Business",unit="requests"'
         yield Series(metrics.SCOPE_INFO, f'{labels},{info},daily_source="vendor"', 1)
         yield from _daily(labels, [day["requests"] for day in scope["daily"]], usual, now, days)
+
+
+def _forecast(labels: str, usual: float, end: float) -> Iterator[Series]:
+    """A forecast is another at each poll."""
+    for number, estimate in enumerate(("low", "middle", "high")):
+        requests = usual * (28 + number)
+        yield Series(metrics.FORECAST_REQUESTS, f'{labels},estimate="{estimate}"', requests, wanders=usual / 50)
+    for number, estimate in enumerate(("earliest", "likely", "latest")):
+        moment = end - (4 - number) * DAY
+        yield Series(metrics.FORECAST_LIMIT_REACHED, f'{labels},estimate="{estimate}"', moment, wanders=HOUR)
+    for window in ("recent", "1h", "1d", "7d"):
+        pace = usual / (DAY / MINUTE)
+        yield Series(metrics.PACE, f'{labels},window="{window}"', pace, wanders=pace / 10)
 
 
 def _daily(labels: str, counts: list[float], usual: float, now: float, days: int) -> Iterator[Series]:

@@ -169,7 +169,7 @@ def _report(asked: list[Asked], samples: int, rules: dict[str, float], scrape: f
 
 
 def _named(key: str) -> str:
-    """api-usage/7 Projected/A -> api-usage: Projected (A)"""
+    """api-usage/7 Forecast/A -> api-usage: Forecast (A)"""
     board, _, rest = key.partition("/")
     panel, _, reference = rest.partition("/")
     title = panel.partition(" ")[2]

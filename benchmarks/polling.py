@@ -1,8 +1,6 @@
 """1,000 organisations: how soon all are polled, also beside dead vendors, and what polls, reloads and pages cost."""
 
 import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,9 +14,9 @@ from typing import Any
 import requests
 import yaml
 
-from benchmarks import fleet
+from benchmarks import fleet, nginx
 from benchmarks.figures import Figure, Report, median
-from benchmarks.load import wrk
+from benchmarks.load import Latency, wrk
 from exporter.clock import SystemClock
 from exporter.config.api import Api
 from exporter.config.load import load_config
@@ -97,16 +95,11 @@ def measure_running() -> Report:
             "usage page of an organisation": wrk(_page(exporter, "?api=bench&organisation=org-00500"), connections=1),
             "page to choose an organisation": wrk(_page(exporter, ""), connections=1, seconds=4),
         }
-        reloads: list[float] = []
-        with _checking(exporter) as checks, ThreadPoolExecutor(1) as pool:
-            scraping = pool.submit(wrk, f"{exporter.url}/metrics", connections=SCRAPERS, seconds=SCRAPED_SECONDS)
-            while not scraping.done():
-                _change(file, len(reloads))
-                began = time.monotonic()
-                requests.post(f"{exporter.url}/-/reload", timeout=60).raise_for_status()
-                reloads.append(time.monotonic() - began)
-                time.sleep(0.5)
-            scraped = scraping.result()
+        changed = _changed(file)
+        # Once without scrapes of the exporter, for what its polls and reloads leave of the cores to anybody.
+        beside, _ = _reloading(exporter, file, changed, nginx.serve(processes, Path(folder), exporter.text()))
+        with _checking(exporter) as checks:
+            scraped, reloads = _reloading(exporter, file, changed, exporter.url)
     figures = (
         Figure("reloads while it is scraped", len(reloads), at_least=3),
         Figure("scrapes dropped", scraped.errors + checks.failed, at_most=0),
@@ -114,6 +107,7 @@ def measure_running() -> Report:
         Figure("scrapes looked into", checks.made, at_least=5),
         Figure("scrape while it reloads: median", scraped.median * 1e3, "ms"),
         Figure("scrape while it reloads: 99th percentile", scraped.p99 * 1e3, "ms", at_most=50),
+        Figure("nginx with the same bytes while the exporter reloads: 99th percentile", beside.p99 * 1e3, "ms"),
         Figure("scrape otherwise: median", calm.median * 1e3, "ms"),
         Figure("scrape otherwise: 99th percentile", calm.p99 * 1e3, "ms"),
         Figure("a reload: median", median(reloads) * 1e3, "ms"),
@@ -134,16 +128,35 @@ def measure_running() -> Report:
     return Report("Reloads and pages at 1,000 organisations", about, figures)
 
 
+def _reloading(exporter: fleet.Exporter, file: Path, changed: Iterator[str], url: str) -> tuple[Latency, list[float]]:
+    """Scrapes of the URL while the exporter reloads again and again, and the seconds of each reload."""
+    reloads = []
+    with ThreadPoolExecutor(1) as pool:
+        scraping = pool.submit(wrk, f"{url}/metrics", connections=SCRAPERS, seconds=SCRAPED_SECONDS)
+        while not scraping.done():
+            file.write_text(next(changed), encoding="utf-8")
+            began = time.monotonic()
+            requests.post(f"{exporter.url}/-/reload", timeout=60).raise_for_status()
+            reloads.append(time.monotonic() - began)
+            time.sleep(0.5)
+        return scraping.result(), reloads
+
+
 def _page(exporter: fleet.Exporter, query: str) -> str:
     return f"{exporter.url}/{query}"
 
 
-def _change(file: Path, number: int) -> None:
+def _changed(file: Path) -> Iterator[str]:
+    """The config again and again, each time with another organisation more and another setting; written beforehand,
+    since to write YAML would take a core from what is measured."""
     document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     (api,) = document["apis"]
-    api["organisations"].append({"id": f"new-{number}"})
-    api["stale_after"] = f"{4 + number}h"
-    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    texts = []
+    for number in range(4 * SCRAPED_SECONDS):
+        api["organisations"].append({"id": f"new-{number}"})
+        api["stale_after"] = f"{4 + number}h"
+        texts.append(yaml.dump(document, Dumper=yaml.CSafeDumper))
+    return iter(texts)
 
 
 @contextmanager
@@ -152,7 +165,7 @@ def _checking(exporter: fleet.Exporter) -> Iterator[_Checks]:
     checks, stopped = _Checks(), threading.Event()
 
     def check() -> None:
-        while not stopped.wait(0.2):
+        while not stopped.wait(1):
             checks.made += 1
             try:
                 text = exporter.text()
@@ -207,7 +220,7 @@ class _Cpu:
 
 def _cpu(folder: Path, *, tls: bool) -> _Cpu:
     trusted = folder / "trusted.pem"
-    with _apart(trusted, tls=tls) as url:
+    with fleet.vendor(trusted=trusted if tls else None) as url:
         settings = {"tls": {"ca_file": str(trusted)}} if tls else {}
         targets = load_config(fleet.config(folder / "c.yaml", 50, url, **settings)).targets
         clock = SystemClock()
@@ -240,18 +253,3 @@ def _spent(work: Callable[[], None], polls: int) -> float:
             work()
         rounds.append((time.process_time() - began) / max(1, _POLLS // polls // 5) / polls * 1e3)
     return median(rounds)
-
-
-@contextmanager
-def _apart(trusted: Path, *, tls: bool) -> Iterator[str]:
-    """A vendor in a process of its own; yields its URL, and writes whom to trust."""
-    flags = [str(trusted)] if tls else []
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fleet", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stdin is not None  # noqa: S101
-        assert running.stdout is not None  # noqa: S101
-        try:
-            yield running.stdout.readline().strip()
-        finally:
-            running.stdin.close()  # which ends it

@@ -11,10 +11,9 @@ from pathlib import Path
 from benchmarks import fleet
 from benchmarks.figures import Figure, Report, median
 from exporter.clock import SystemClock
-from exporter.config.api import MAIN_REQUEST
 from exporter.config.load import Target
 from exporter.exposition.bodies import TEXT
-from exporter.model import Answer, ScopeUsage, UsageSnapshot
+from exporter.model import MAIN_REQUEST, Answer, ScopeUsage, UsageSnapshot
 from exporter.service import Service
 from exporter.vendor.reading import map_answers
 from exporter.vendor.strict_json import parse_json

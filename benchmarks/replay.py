@@ -1,6 +1,6 @@
 """Months of daily counts replayed, as an exporter would have seen them: what was forecast, and what came.
 
-Every 12 hours of a month a forecast is made from the 30 newest days, hourly counts of the last 7 and today's part,
+Every 12 hours of a month a forecast is made from the 30 newest days, hourly counts of the last 2 and today's part,
 against six limits. What is known for other methods (the pace so far, a library's seasonal baseline) is the same.
 """
 
@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from benchmarks.series import DAYS_BEFORE, Month
-from exporter.forecast import Forecast, Known, LimitState, Point, forecast
+from exporter.forecast import Forecast, Known, LimitState, forecast
 from exporter.forecast.alert import Ticket, ticket_after
 from exporter.model import BillingPeriod, DailyUsage
 
@@ -27,7 +28,7 @@ ENDS_AT = (0.80, 0.90, 0.97, 1.03, 1.10, 1.20)
 IN_TIME = timedelta(days=3)
 _HOURS = 24
 _STEP = 12
-_POINT_HOURS = 7 * _HOURS
+_POINT_HOURS = 2 * _HOURS
 # What the pace's alert waited for: a tenth of the period.
 _PACE_FROM = 0.10
 _DRAWS = 400
@@ -89,27 +90,27 @@ class _Past:
         before = _whole(hourly[: DAYS_BEFORE * _HOURS])
         self.counts = [*before, *_whole(hourly[DAYS_BEFORE * _HOURS :])[1:]]
         first = self.start - timedelta(days=DAYS_BEFORE)
-        self.points = [Point(first + timedelta(hours=hour), count) for hour, count in enumerate(self.counts)]
+        self.points = [((first + timedelta(hours=hour)).timestamp(), count) for hour, count in enumerate(self.counts)]
         # At the moment that the period begins, its count is 0.
-        self.points[DAYS_BEFORE * _HOURS] = Point(self.start, 0.0)
+        self.points[DAYS_BEFORE * _HOURS] = (self.start.timestamp(), 0.0)
 
     def known(self, hour: int) -> Known:
         """After so many hours of the period, without a limit."""
         at = DAYS_BEFORE * _HOURS + hour
-        now = self.points[at].at
+        now = self.start + timedelta(hours=hour)
         days_over, of_today = divmod(at, _HOURS)
         dates = [now.date() - timedelta(days=back) for back in range(min(DAYS_BEFORE, days_over), 0, -1)]
         days = tuple(map(DailyUsage, dates, self.daily[max(0, days_over - DAYS_BEFORE) : days_over]))
         if of_today:
-            midnight = self.points[at - of_today].requests if hour > of_today else 0.0
-            days = (*days[1:], DailyUsage(now.date(), self.points[at].requests - midnight))
+            midnight = self.points[at - of_today][1] if hour > of_today else 0.0
+            days = (*days[1:], DailyUsage(now.date(), self.points[at][1] - midnight))
         points = tuple(self.points[max(0, at - _POINT_HOURS) : at + 1])
-        return Known(now, UTC, self.points[at].requests, None, self.period, days, points)
+        return Known(now, UTC, self.points[at][1], None, self.period, days, points)
 
     def reached_at(self, limit: float) -> datetime | None:
-        hour = bisect_left(self.points[DAYS_BEFORE * _HOURS :], limit, key=lambda point: point.requests)
+        hour = bisect_left(self.points[DAYS_BEFORE * _HOURS :], limit, key=itemgetter(1))
         found = DAYS_BEFORE * _HOURS + hour
-        return self.points[found].at if found < len(self.points) else None
+        return datetime.fromtimestamp(self.points[found][0], UTC) if found < len(self.points) else None
 
 
 def _whole(hourly: Sequence[float]) -> list[float]:
@@ -119,7 +120,7 @@ def _whole(hourly: Sequence[float]) -> list[float]:
 def replay(month: Month, *, seasonal: bool = False) -> Replayed:
     """seasonal: whether the library's baseline is asked too, which takes it a second."""
     past = _Past(month)
-    total = past.points[-1].requests
+    total = past.points[-1][1]
     limits = [total / part for part in ENDS_AT]
     guesses: dict[int, Guess] = {}
     watches = [_Watch(past, limit) for limit in limits]
@@ -192,7 +193,8 @@ def _guess(found: Sequence[Forecast]) -> Guess:
     requests = found[0].requests
     if requests is None:
         raise AssertionError(f"no forecast after 30 days: {found[0].unknown}")
-    return Guess(*requests, tuple(each.over_limit_probability or 0.0 for each in found))
+    probabilities = tuple(each.over_limit_probability or 0.0 for each in found)
+    return Guess(requests.low, requests.middle, requests.high, probabilities)
 
 
 def _pace(past: _Past, day: int, limits: Sequence[float]) -> Guess:

@@ -106,8 +106,8 @@ def _scopes(bands: Bands) -> Table:
     return Table(
         title="All scopes, worst first",
         description=(
-            "Every scope of every organisation, by the part of its limit that is used. Limit reached: the day on "
-            "which it will be at the period's present pace. Follow an organisation or a scope to its usage page."
+            "Every scope of every organisation, by the part of its limit that is used. Limit reached: the day by "
+            "which it is as likely as not. Follow an organisation or a scope to its usage page."
         ),
         width=24,
         height=17,
@@ -115,7 +115,7 @@ def _scopes(bands: Bands) -> Table:
             table(f"{queries.used_percent(WHERE)} or {queries.without_scopes(WHERE)}"),
             table(queries.requests(WHERE)),
             table(queries.limit(WHERE)),
-            table(queries.exhausted_at(WHERE)),
+            table(queries.reached_at(WHERE, "likely")),
             table(queries.period_ends_at(WHERE)),
             table(f"{queries.data_age(WHERE)} or {queries.without_scopes(WHERE)}"),
         ],
@@ -143,7 +143,7 @@ def _scopes(bands: Bands) -> Table:
                         {
                             Mark.NOT_IN_PERIOD: "Not in this period",
                             Mark.TIME_UNLIMITED: "Unlimited",
-                            Mark.TIME_TOO_EARLY: "Too early to say",
+                            Mark.TIME_NOT_KNOWN: "Not known yet",
                             Mark.TIME_LIMIT_ZERO: "Limit is 0",
                         },
                         MUTED,

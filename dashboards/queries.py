@@ -1,28 +1,38 @@
 """What the dashboards ask, derived inline: right without recording rules, and with any number of replicas.
 
 Everything is worked out per target, where the exporter's series match one another label for label, and the replicas
-are aggregated away last. Values that are no numbers (unlimited, too early to say) are marks, which panels show as
+are aggregated away last. Values that are no numbers (unlimited, not known) are marks, which panels show as
 words: `Mark` is their one home.
 """
 
 from exporter.metrics import (
     DAILY,
     DATE,
+    DAYS_NEAR_LIMIT,
     DIRECTION,
+    ESTIMATE,
+    FORECAST_LIMIT_REACHED,
+    FORECAST_PROBABILITY,
+    FORECAST_REQUESTS,
     LAST_SUCCESS,
     LIMIT,
     LIMIT_CHANGED,
+    LIMIT_SHORTFALL,
+    PACE,
     PERIOD_END,
     PERIOD_START,
     POLL_INTERVAL,
     PREVIOUS,
     RATE_LIMIT,
+    READ_TIME,
     REQUESTS,
     SCOPE,
     STALE,
     TERM,
+    WINDOW,
+    Metric,
 )
-from exporter.thresholds import NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, PROJECTION_MIN_ELAPSED_RATIO, RATIO_DECIMALS
+from exporter.thresholds import RATIO_DECIMALS
 
 from .promql import (
     DAY_KEYS,
@@ -30,6 +40,7 @@ from .promql import (
     SCOPE_KEYS,
     Selection,
     aggregate,
+    equal,
     first_of,
     mark,
     select,
@@ -48,7 +59,7 @@ class Mark:
     UNLIMITED = -1
     LIMIT_ZERO = -2
     NO_DATA = -3
-    TOO_EARLY = -4
+    NOT_KNOWN = -4
     NONE = -5
     # A percentage of a limit of 0 that has been used; so large that the bar is full.
     INFINITE = 1e9
@@ -56,11 +67,23 @@ class Mark:
     NOT_IN_PERIOD = 0
     REACHED = 1
     TIME_UNLIMITED = 2
-    TIME_TOO_EARLY = 3
+    TIME_NOT_KNOWN = 3
     TIME_LIMIT_ZERO = 4
 
 
-def by_scope(query: str) -> str:
+def by_scope(where: Selection, query: str) -> str:
+    """Of what is known per target, what the replica that read the scope last says.
+
+    A replica that cannot poll keeps its last values for as long as their period lasts: the largest of all would hide
+    a raised limit or a correction. Of replicas that do not publish when they read, that with the highest usage.
+    """
+    read = first_of(select(READ_TIME, where), f"1e-15 * {select(REQUESTS, where)}")
+    last = f"topk by ({', '.join(SCOPE_KEYS)}) (1, {read})"
+    return aggregate("max", SCOPE_KEYS, f"({query}) and ignoring ({WINDOW}) {last}")
+
+
+def _most(query: str) -> str:
+    """The largest of all replicas: of what was counted over time, and one that has just begun counted little of."""
     return aggregate("max", SCOPE_KEYS, query)
 
 
@@ -71,32 +94,33 @@ def terms_changed(where: Selection) -> str:
 
 
 def requests(where: Selection) -> str:
-    return by_scope(select(REQUESTS, where))
+    return by_scope(where, select(REQUESTS, where))
 
 
 def limit(where: Selection) -> str:
-    return by_scope(first_of(select(LIMIT, where), _unlimited(where, Mark.UNLIMITED)))
+    return by_scope(where, first_of(select(LIMIT, where), _unlimited(where, Mark.UNLIMITED)))
 
 
 def limit_share(where: Selection, ratio: float) -> str:
     """So many requests are `ratio` of the limit."""
-    return by_scope(f"{ratio:g} * {select(LIMIT, where)}" if ratio != 1 else select(LIMIT, where))
+    return by_scope(where, f"{ratio:g} * {select(LIMIT, where)}" if ratio != 1 else select(LIMIT, where))
 
 
 def rate_limit(where: Selection) -> str:
     without = f"{select(REQUESTS, where)} unless {select(RATE_LIMIT, where)}"
-    return by_scope(first_of(select(RATE_LIMIT, where), mark(without, Mark.NONE)))
+    return by_scope(where, first_of(select(RATE_LIMIT, where), mark(without, Mark.NONE)))
 
 
 def used_percent(where: Selection) -> str:
     """Percent of the limit, or a mark: UNLIMITED, LIMIT_ZERO, INFINITE."""
     percent = f"{_percent(select(REQUESTS, where), select(LIMIT, where))} >= 0"
     return by_scope(
+        where,
         first_of(
             percent,
             _unlimited(where, Mark.UNLIMITED),
             _limit_zero(where),
-        )
+        ),
     )
 
 
@@ -119,64 +143,80 @@ def _limit_zero(where: Selection) -> str:
 
 def period_ends_at(where: Selection) -> str:
     """When the billing period ends, in milliseconds."""
-    return by_scope(f"1000 * {select(PERIOD_END, where)}")
-
-
-def _elapsed(where: Selection) -> str:
-    # Until the data was read, not until now: old data must not look like a slow pace.
-    return f"({select(LAST_SUCCESS, where)} - ignoring ({SCOPE}) group_right () {select(PERIOD_START, where)})"
+    return by_scope(where, f"1000 * {select(PERIOD_END, where)}")
 
 
 def _length(where: Selection) -> str:
     return f"({select(PERIOD_END, where)} - {select(PERIOD_START, where)})"
 
 
-def _elapsed_ratio(where: Selection) -> str:
-    return f"({_elapsed(where)} / {_length(where)})"
+def _estimate(metric: Metric, where: Selection, estimate: str) -> str:
+    return f"max without ({ESTIMATE}) ({select(metric, {**where, ESTIMATE: equal(estimate)})})"
 
 
-def _too_early(where: Selection, value: float) -> str:
-    return mark(f"{_elapsed_ratio(where)} < {PROJECTION_MIN_ELAPSED_RATIO:g}", value)
+def _not_known(where: Selection, *known: Metric) -> str:
+    """Scopes without any of these metrics."""
+    without = " or ".join(f"max without ({ESTIMATE}) ({select(metric, where)})" for metric in known)
+    return mark(f"{select(REQUESTS, where)} unless ({without})", Mark.NOT_KNOWN)
 
 
-def _projected(where: Selection) -> str:
-    return f"{select(REQUESTS, where)} / ({_elapsed_ratio(where)} >= {PROJECTION_MIN_ELAPSED_RATIO:g})"
-
-
-def projected_within(where: Selection) -> str:
-    """Requests at the period's end at the present pace, where that is no more than the limit; TOO_EARLY."""
-    projected = _projected(where)
-    fits = f"{projected} <= {select(LIMIT, where)}"
-    boundless = f"{projected} unless {select(LIMIT, where)}"
-    return by_scope(first_of(fits, boundless, _too_early(where, Mark.TOO_EARLY)))
-
-
-def projected_over(where: Selection) -> str:
-    """As projected_within, where it is more than the limit."""
-    return by_scope(f"{_projected(where)} > {select(LIMIT, where)}")
-
-
-def exhausted_at(where: Selection) -> str:
-    """When the limit is reached at the present pace, in milliseconds, or a mark that stands for a time."""
-    used, most, end = select(REQUESTS, where), select(LIMIT, where), select(PERIOD_END, where)
-    at = f"{select(PERIOD_START, where)} + {_elapsed(where)} * {most} / {used}"
+def forecast(where: Selection, estimate: str) -> str:
+    """Requests at the period's end; NOT_KNOWN."""
     return by_scope(
+        where, first_of(_estimate(FORECAST_REQUESTS, where, estimate), _not_known(where, FORECAST_REQUESTS))
+    )
+
+
+def forecast_within(where: Selection) -> str:
+    """The likely requests at the period's end, where these are no more than the limit; NOT_KNOWN."""
+    middle = _estimate(FORECAST_REQUESTS, where, "middle")
+    fits, boundless = f"{middle} <= {select(LIMIT, where)}", f"{middle} unless {select(LIMIT, where)}"
+    return by_scope(where, first_of(fits, boundless, _not_known(where, FORECAST_REQUESTS)))
+
+
+def forecast_over(where: Selection) -> str:
+    """As forecast_within, where they are more than the limit."""
+    return by_scope(where, f"{_estimate(FORECAST_REQUESTS, where, 'middle')} > {select(LIMIT, where)}")
+
+
+def over_limit_percent(where: Selection) -> str:
+    """How likely the limit is reached before the period ends, in percent; UNLIMITED, LIMIT_ZERO, NOT_KNOWN."""
+    return by_scope(
+        where,
+        first_of(
+            f"100 * {select(FORECAST_PROBABILITY, where)}",
+            _unlimited(where, Mark.UNLIMITED),
+            _limit_zero(where),
+            _not_known(where, FORECAST_PROBABILITY),
+        ),
+    )
+
+
+def reached_at(where: Selection, estimate: str) -> str:
+    """When the limit is reached, in milliseconds, or a mark that stands for a time."""
+    used, most = select(REQUESTS, where), select(LIMIT, where)
+    return by_scope(
+        where,
         first_of(
             mark(f"{used} >= ({most} > 0)", Mark.REACHED),
             _unlimited(where, Mark.TIME_UNLIMITED),
             mark(f"{most} == 0", Mark.TIME_LIMIT_ZERO),
-            _too_early(where, Mark.TIME_TOO_EARLY),
-            f"1000 * ({at} <= {end})",
-            # What is left is later; asking for it in full would be a third of the whole query's work.
-            mark(end, Mark.NOT_IN_PERIOD),
-        )
+            f"1000 * {_estimate(FORECAST_LIMIT_REACHED, where, estimate)}",
+            mark(select(FORECAST_PROBABILITY, where), Mark.NOT_IN_PERIOD),
+            mark(used, Mark.TIME_NOT_KNOWN),
+        ),
     )
+
+
+def pace(where: Selection, window: str) -> str:
+    """Requests a minute over the window: recent, 1h, 1d, 7d."""
+    return by_scope(where, select(PACE, {**where, WINDOW: equal(window)}))
 
 
 def even_pace(where: Selection) -> str:
     """Requests made by then if the limit were used evenly over the period."""
     passed = f"(time() - {select(PERIOD_START, where)})"
-    return by_scope(f"{select(LIMIT, where)} * {passed} / {_length(where)}")
+    return by_scope(where, f"{select(LIMIT, where)} * {passed} / {_length(where)}")
 
 
 def _request_rate(where: Selection) -> str:
@@ -191,12 +231,12 @@ def _request_rate(where: Selection) -> str:
 
 def request_rate(where: Selection) -> str:
     """Requests a minute, averaged over RATE_WINDOW."""
-    return by_scope(_request_rate(where))
+    return _most(_request_rate(where))
 
 
 def rate_limit_percent(where: Selection) -> str:
     """The averaged request rate in percent of the rate limit."""
-    return by_scope(_percent(_request_rate(where), select(RATE_LIMIT, where)))
+    return _most(_percent(_request_rate(where), select(RATE_LIMIT, where)))
 
 
 def daily_total(where: Selection) -> str:
@@ -213,37 +253,33 @@ def _even_day(where: Selection) -> str:
 
 
 def even_day(where: Selection) -> str:
-    return by_scope(first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return by_scope(where, first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
 def average_day(where: Selection) -> str:
-    return by_scope(f"avg without ({DATE}) ({select(DAILY, where)})")
-
-
-def _days_near(where: Selection) -> str:
-    share = _percent(select(DAILY, where), f"ignoring ({DATE}) group_left () ({_even_day(where)})")
-    return f"sum without ({DATE}) ({share} >= bool {100 * NEAR_LIMIT_RATIO:g})"
+    return _most(f"avg without ({DATE}) ({select(DAILY, where)})")
 
 
 def days_near(where: Selection) -> str:
-    """Of the days known, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
-    return by_scope(first_of(_days_near(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    """Of the last 30 days, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
+    known = select(DAYS_NEAR_LIMIT, where)
+    return by_scope(where, first_of(known, _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
 
 
-def scopes_near(where: Selection) -> str:
-    """How many scopes of an organisation are consistently near their limits; absent without daily history."""
-    near = f"{by_scope(_days_near(where))} >= {NEAR_LIMIT_DAYS}"
-    counted = aggregate("count", ORGANISATION_KEYS, near)
-    return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(DAILY, where)), 0))
+def scopes_short(where: Selection) -> str:
+    """How many scopes of an organisation need more than their limits."""
+    counted = aggregate("count", ORGANISATION_KEYS, by_scope(where, select(LIMIT_SHORTFALL, where)))
+    return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(REQUESTS, where)), 0))
 
 
 def advice(where: Selection, whole_organisation: Selection) -> str:
     """By scope: 0 where its plan fits, else 1 for an add-on, 2 for part of a plan upgrade; UNLIMITED."""
-    near = f"({by_scope(_days_near(where))} >= bool {NEAR_LIMIT_DAYS})"
+    short = mark(by_scope(where, select(LIMIT_SHORTFALL, where)), 1)
     keys = ", ".join(ORGANISATION_KEYS)
-    several = f"clamp_max({scopes_near(whole_organisation)}, 2)"
-    without = by_scope(first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
-    return first_of(f"{near} * on ({keys}) group_left () {several}", without)
+    several = f"clamp_max({scopes_short(whole_organisation)}, 2)"
+    without = by_scope(where, first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    fits = mark(by_scope(where, select(LIMIT, where)), 0)
+    return first_of(f"{short} * on ({keys}) group_left () {several}", without, fits)
 
 
 def stale_since(where: Selection) -> str:
@@ -258,9 +294,9 @@ def last_success_at(where: Selection) -> str:
 
 
 def data_age(where: Selection) -> str:
-    """By scope: whole seconds since its organisation's data was read."""
+    """By scope: whole seconds since it was read, or its organisation where that is not published."""
     last = f"{mark(select(REQUESTS, where), 0)} + ignoring ({SCOPE}) group_left () {select(LAST_SUCCESS, where)}"
-    return f"floor(time() - {by_scope(last)})"
+    return f"floor(time() - {by_scope(where, first_of(select(READ_TIME, where), last))})"
 
 
 def without_scopes(where: Selection) -> str:

@@ -6,7 +6,7 @@ Colours are names of Grafana's palette, which has a shade of each for the light 
 import math
 from typing import Any
 
-from exporter.thresholds import RATE_LIMIT_HIGH_RATIO, Bands, Threshold
+from exporter.thresholds import PROJECTED_LIKELY_PROBABILITY, RATE_LIMIT_HIGH_RATIO, Bands, Threshold
 
 NORMAL = "blue"
 AMBER = "orange"
@@ -45,3 +45,8 @@ def one_colour(colour: str) -> list[Step]:
 def rate_steps() -> list[Step]:
     """Threshold steps for a percentage of the rate limit."""
     return [step(None, NORMAL), step(RATE_LIMIT_HIGH_RATIO * 100, RED)]
+
+
+def likelihood_steps() -> list[Step]:
+    """Threshold steps for how likely the limit is reached, in percent."""
+    return [step(None, PLAIN), step(100 * PROJECTED_LIKELY_PROBABILITY, RED)]

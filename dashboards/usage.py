@@ -1,10 +1,12 @@
 """The vendor's usage page: one organisation, a card per scope, daily usage, limits, planning."""
 
+from string import ascii_uppercase
+
 from grafanalib.core import Dashboard
 
 from exporter.links import USAGE_DASHBOARD
 from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVAL, REASON, REQUESTS, SCOPE, UP
-from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO, Bands
+from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_RATIO, Bands
 
 from . import queries
 from .common import BOUNDLESS, KNOWN_FOR, NO_DATA, PALETTE, api_variable, dashed, percentage
@@ -49,6 +51,7 @@ from .theme import (
     PERCENT,
     PLAIN,
     RED,
+    likelihood_steps,
     one_colour,
     rate_steps,
     step,
@@ -91,7 +94,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
                 colour=AMBER,
             )
         ],
-        panels=[*_summary(bands), *_card(bands), *_daily(), *_period(bands), *_rate(), *_planning()],
+        panels=[*_summary(bands), *_card(bands), *_outlook(), *_daily(), *_period(bands), *_rate(), *_planning()],
     )
 
 
@@ -255,7 +258,7 @@ def _facts() -> list[Stat]:
             3,
             unit=FROM_NOW,
         ),
-        _projected(),
+        _forecast(),
         _fact(
             "Data",
             "Whether the numbers are current. Stale: no newer ones were read since then; "
@@ -270,28 +273,106 @@ def _facts() -> list[Stat]:
     ]
 
 
-def _projected() -> Stat:
+def _forecast() -> Stat:
     return Stat(
-        title="Projected",
+        title="Forecast",
         description=(
-            "Requests at the end of the billing period if they go on at the period's present pace. "
-            "Red where that is more than the limit. Not judged in the first tenth of the period."
+            "Requests at the end of the billing period, as likely more as less. Red where that is more than the "
+            "limit. The table below has the range, and when the limit is reached."
         ),
         width=3,
         height=CARD_HEIGHT,
         targets=[
-            instant(queries.projected_within(SCOPES_CHOSEN)),
-            instant(queries.projected_over(SCOPES_CHOSEN)),
+            instant(queries.forecast_within(SCOPES_CHOSEN)),
+            instant(queries.forecast_over(SCOPES_CHOSEN)),
         ],
         defaults={
             "unit": COUNT,
             "decimals": 0,
             "noValue": NO_DATA,
-            "mappings": [words({Mark.TOO_EARLY: "Too early"})],
+            "mappings": [words({Mark.NOT_KNOWN: "Not known"})],
             **fixed(PLAIN),
         },
         overrides=[for_query("B", **fixed(RED))],
         options={"text": {"valueSize": FACT_SIZE}},
+    )
+
+
+# --- will it last
+
+
+def _outlook() -> list[View | Section]:
+    return [section("Will it last"), _forecast_table()]
+
+
+def _forecast_table() -> Table:
+    where = SCOPES_CHOSEN
+    reached = {"Earliest": "earliest", "Likely": "likely", "Latest": "latest"}
+    paces = {"Last hour": "1h", "Last day": "1d", "Last 7 days": "7d"}
+    asked = {
+        "Over the limit": queries.over_limit_percent(where),
+        "Low": queries.forecast(where, "low"),
+        "Forecast": queries.forecast(where, "middle"),
+        "High": queries.forecast(where, "high"),
+        **{name: queries.reached_at(where, estimate) for name, estimate in reached.items()},
+        **{name: queries.pace(where, window) for name, window in paces.items()},
+    }
+    values = [f"Value #{letter}" for letter, _ in zip(ascii_uppercase, asked, strict=False)]
+    return Table(
+        title="Forecast and pace, by scope",
+        description=(
+            "Over the limit: how likely it is reached before the billing period ends. Low, forecast, high: requests "
+            "at its end; 10, 50 and 90 of 100 such periods end below. Earliest, likely, latest: by then the limit is "
+            "reached in 10, 50 and 90 of them. Last hour, day, 7 days: the pace; a dash where it is not known."
+        ),
+        width=24,
+        height=8,
+        targets=[table(query) for query in asked.values()],
+        transformations=[
+            merged(),
+            sorted_by(values[0], descending=True),
+            columns(
+                [SCOPE, *values],
+                {SCOPE: "Scope", **dict(zip(values, asked, strict=True))},
+                hidden=["Time", API, ORGANISATION],
+            ),
+        ],
+        defaults={"unit": COUNT, "decimals": 0, "noValue": "–", **fixed(PLAIN)},
+        overrides=[
+            for_field(
+                "Over the limit",
+                unit=PERCENT,
+                custom__displayMode="color-text",
+                custom__width=110,
+                mappings=[words({**BOUNDLESS, Mark.NOT_KNOWN: "Not known"}, MUTED)],
+                **thresholds(likelihood_steps()),
+            ),
+            *(
+                for_field(name, custom__width=80, mappings=[words({Mark.NOT_KNOWN: "–"}, MUTED)])
+                for name in ("Low", "Forecast", "High")
+            ),
+            *(
+                for_field(
+                    name,
+                    unit="time:D[\u00a0]MMM HH:mm",
+                    custom__width=110,
+                    mappings=[
+                        words({Mark.REACHED: "Reached"}, RED),
+                        words(
+                            {
+                                Mark.NOT_IN_PERIOD: "Not in period",
+                                Mark.TIME_UNLIMITED: "–",
+                                Mark.TIME_NOT_KNOWN: "Not known",
+                                Mark.TIME_LIMIT_ZERO: "–",
+                            },
+                            MUTED,
+                        ),
+                    ],
+                )
+                for name in reached
+            ),
+            *(for_field(name, unit=PER_MINUTE, decimals=2, custom__width=90) for name in paces),
+        ],
     )
 
 
@@ -316,7 +397,7 @@ def _daily_total() -> BarChart:
             columns(["date", "Value"], {"date": "Date", "Value": "Requests"}),
             sorted_by("Date"),
         ],
-        defaults={"unit": COUNT, "min": 0, "noValue": "No daily history", **fixed(NORMAL)},
+        defaults={"unit": COUNT, "min": 0, "noValue": "No data", **fixed(NORMAL)},
         options={"xField": "Date"},
     )
 
@@ -366,7 +447,7 @@ def _daily_by_scope() -> BarChart:
             columns([], {f"{DATE}\\{SCOPE}": "Date"}, hidden=[]),
             sorted_by("Date"),
         ],
-        defaults={"unit": COUNT, "min": 0, "noValue": "No daily history", **PALETTE},
+        defaults={"unit": COUNT, "min": 0, "noValue": "No data", **PALETTE},
         options={
             "xField": "Date",
             "stacking": "normal",
@@ -470,15 +551,15 @@ def _plan_advice() -> Stat:
     return Stat(
         title="Advice for the plan",
         description=(
-            "One scope consistently near its limit: an add-on for it. Several scopes: a plan upgrade. All of the "
+            "One scope that needs more than its limit: an add-on for it. Several: a plan upgrade. All of the "
             "organisation's scopes count, whichever are chosen above."
         ),
         width=5,
         height=8,
-        targets=[instant(queries.scopes_near(ORGANISATION_CHOSEN))],
+        targets=[instant(queries.scopes_short(ORGANISATION_CHOSEN))],
         defaults={
             "unit": "none",
-            "noValue": "No daily history",
+            "noValue": "No data",
             "mappings": [
                 words({0: "The plan fits"}, GOOD),
                 words({1: "Add-on"}, AMBER),
@@ -494,10 +575,10 @@ def _near_limits() -> Table:
     where = SCOPES_CHOSEN
     near = "Days near limit"
     return Table(
-        title="Which scopes run consistently near their limit",
+        title="Which scopes need more than their limit",
         description=(
             f"On how many of the last {HISTORY_DAYS} days a scope used {100 * NEAR_LIMIT_RATIO:g} % or more of an "
-            f"even day's share of its limit. {NEAR_LIMIT_DAYS} days or more are consistently near."
+            "even day's share of its limit; and whether the limit is too small, by this billing period and the last."
         ),
         width=14,
         height=8,
@@ -531,7 +612,7 @@ def _near_limits() -> Table:
                 custom__displayMode="basic",
                 custom__width=160,
                 mappings=[words(BOUNDLESS, MUTED)],
-                **thresholds([step(None, NORMAL), step(NEAR_LIMIT_DAYS, AMBER)]),
+                **thresholds(one_colour(NORMAL)),
             ),
             for_field("Average day", custom__width=110),
             for_field("Even share a day", custom__width=140, mappings=[words(BOUNDLESS)]),
@@ -553,10 +634,10 @@ def _near_limits() -> Table:
 def _planning_text() -> View:
     return text(
         "How this is judged",
-        "The definition of consistently near, and what fits.",
-        f"""\
-A scope is **consistently near its limit** when on at least {NEAR_LIMIT_DAYS} of the last {HISTORY_DAYS} days it used
-{100 * NEAR_LIMIT_RATIO:g} % or more of an even day's share: its limit divided by the days of the billing period.
+        "What is needed, and what fits.",
+        """\
+A scope **needs more** when it reaches its warning in this billing period, as that is likely to end, and did so in the
+last. Busy days alone do not matter: with quiet weekends, the limit may be enough.
 
 - **One** scope: an **add-on** for it.
 - **Several** scopes of the organisation: a **plan upgrade**.

@@ -30,7 +30,9 @@ from exporter.service import Service
 from exporter.state.database import Database
 from exporter.state.sharding import Shard
 from exporter.terminal.command import usage
+from exporter.terminal.fits import fits
 from exporter.terminal.init import init
+from exporter.terminal.presets import preset
 from exporter.web.app import RESERVED_PATHS, Paths, create_app
 from exporter.web.asgi import App
 from exporter.web.http_metrics import WebConfigMetrics
@@ -56,8 +58,15 @@ Example:
 """
 
 
+# No "." or "..": browsers take these out before they ask.
+_PATH = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]"
+_URL = rf"(?i:https?)://(?:{_HOST})(?::\d+)?{_PATH}*/?"
+
+
 def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+    if not re.fullmatch(rf"{_PATH}+", value):
         raise click.BadParameter(f"must be a path such as /metrics, not {value!r}")
     if value.startswith(RESERVED_PATHS):
         raise click.BadParameter(f"{value!r} is an address of the exporter's own")
@@ -65,22 +74,26 @@ def _telemetry_path(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 def _route_prefix(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"/|(/[A-Za-z0-9._~-]+)+/?", value):
+    if value is not None and not re.fullmatch(rf"/|{_PATH}+/?", value):
         raise click.BadParameter(f"must be a path such as /usage, or /, not {value!r}")
     return value
 
 
 def _external_url(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not value:
-        return ""
-    try:
-        url = urlsplit(value)
-        valid = url.scheme in ("http", "https") and url.hostname and not (url.query or url.fragment or url.username)
-    except ValueError:
-        valid = False
-    if not valid or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", url.path):
-        raise click.BadParameter(f"must be a URL such as https://example.org/usage, not {value!r}")
+    if value and not (re.fullmatch(_URL, value) and _has_valid_host(value)):
+        raise click.BadParameter(
+            "must be a URL such as https://example.org/usage: http or https, a host, perhaps a port, and a path of "
+            f"letters, digits and ._~- without user, query or fragment; not {value!r}"
+        )
     return value
+
+
+def _has_valid_host(url: str) -> bool:
+    """Whether an IPv6 address is one, and the port is in range."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 @click.group(
@@ -239,8 +252,10 @@ def main(
 
 
 main.add_command(usage)
+main.add_command(fits)
 main.add_command(init)
 main.add_command(bundle)
+main.add_command(preset)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from alert_rules.build import rendered as rendered_rules
+from alert_rules.build import rendered_examples
 from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.cli import ENVIRONMENT_PREFIX
 from exporter.cli import main as cli
 from exporter.config.api import ConfigFile
 from exporter.metrics import CATALOGUE
+from exporter.preset_pages import pages
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +27,8 @@ def generated() -> dict[Path, str]:
         Path("docs/config.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),
-        **{Path("alert_rules", name): text for name, text in rules.items()},
+        **{Path(path): text for path, text in pages().items()},
+        **{Path("alert_rules", name): text for name, text in {**rules, **rendered_examples()}.items()},
         PROMETHEUS_RULE: prometheus_rule({name: text for name, text in rules.items() if name.endswith(".yaml")}),
         Path("README.md"): _readme(
             (ROOT / "README.md").read_text(encoding="utf-8"),
@@ -118,7 +121,7 @@ def _metrics() -> str:
             "",
             *_metrics_table(),
             "",
-            "A scope costs at most 22 series, one for each term that the vendor changed (limit, rate limit, plan,",
+            "A scope costs at most 25 series, one for each term that the vendor changed (limit, rate limit, plan,",
             "period), and one for each of the last 30 days (`daily_history_days` in the config says how many); an",
             "organisation costs 20 more.",
             "",

@@ -22,10 +22,13 @@ DIRECTION = "direction"
 PREVIOUS = "previous"
 ESTIMATE = "estimate"
 WINDOW = "window"
+FIELD = "field"
 ROUTE = "route"
 CODE = "code"
 SHARD = "shard"
 SHARDS = "shards"
+INDEX = "index"
+SEVERITY = "severity"
 
 OF_ORGANISATION = (API, ORGANISATION)
 OF_SCOPE = (API, ORGANISATION, SCOPE)
@@ -108,6 +111,19 @@ LIMIT_CHANGED = Metric(
     labels=(*OF_SCOPE, TERM, DIRECTION, PREVIOUS),
     help="When the vendor last changed the limit, rate limit, plan or period, in Unix time; absent if never seen.",
 )
+THRESHOLD_RATIO = Metric(
+    name="api_usage_threshold_ratio",
+    kind="gauge",
+    labels=(*OF_SCOPE, SEVERITY),
+    help="Used part of the limit from which the usage counts as warning, and over which as critical, by the config; "
+    "absent when unlimited.",
+)
+SCOPE_MISSING = Metric(
+    name="api_usage_scope_missing",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="1 while good answers lack this scope although its period goes on, else 0; its last values stay published.",
+)
 FORECAST_REQUESTS = Metric(
     name="api_usage_forecast_requests",
     kind="gauge",
@@ -131,8 +147,8 @@ PACE = Metric(
     name="api_usage_pace_requests_per_minute",
     kind="gauge",
     labels=(*OF_SCOPE, WINDOW),
-    help="Requests a minute over the last 1h, 1d, 7d, and recent (15 minutes, or two polls where these are rarer); "
-    "each absent where it is not known, as where the vendor updates its figures too seldom.",
+    help="Requests a minute over the last 1h, 1d, 7d, and recent: twice 5 minutes, or two polls where these are "
+    "rarer; the slower half counts. Absent where it is not known, as where the vendor updates too seldom.",
 )
 DAYS_NEAR_LIMIT = Metric(
     name="api_usage_days_near_limit",
@@ -140,6 +156,19 @@ DAYS_NEAR_LIMIT = Metric(
     labels=OF_SCOPE,
     help="Of the last 30 days, those that would use 75 % of the limit or more if the whole billing period were like "
     "them; absent without a limit or a period.",
+)
+PREVIOUS_PERIOD = Metric(
+    name="api_usage_previous_period_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="Requests made in the billing period before the current one, as last read in it; absent if nobody watched.",
+)
+LIMIT_SHORTFALL = Metric(
+    name="api_usage_limit_shortfall_requests",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="How many requests the limit lacks for usage to stay below its warning, as this billing period is likely to "
+    "end, where the one before reached it as well; absent where the limit is enough.",
 )
 READ_TIME = Metric(
     name="api_usage_read_timestamp_seconds",
@@ -215,6 +244,13 @@ VENDOR_CALLS = Metric(
     labels=(API,),
     help="Requests made to the vendor's usage endpoints, pages and repeated ones too; sign-ins are not counted.",
 )
+ANSWER_DRIFT = Metric(
+    name="api_usage_answer_drift",
+    kind="gauge",
+    labels=(API, FIELD),
+    help="Organisations whose last answer lacks this field, or has it in another type than the preset documents; "
+    "0 once it is right again, absent if it always was.",
+)
 LAST_RENDER_TIME = Metric(
     name="api_usage_exporter_last_render_timestamp_seconds",
     kind="gauge",
@@ -269,6 +305,12 @@ SHARD_INFO = Metric(
     labels=(SHARD, SHARDS),
     help="Always 1: which part of the organisations this exporter watches, counted from 0, and of how many parts.",
 )
+SHARD_EXPECTED = Metric(
+    name="api_usage_exporter_shard_expected",
+    kind="gauge",
+    labels=(INDEX, SHARDS),
+    help="Always 1: each shard that there ought to be, by this exporter's --shard.",
+)
 WEB_CONFIG_RELOAD_OK = Metric(
     name="api_usage_exporter_web_config_last_reload_successful",
     kind="gauge",
@@ -317,7 +359,11 @@ CATALOGUE: tuple[Metric, ...] = (
     FORECAST_PROBABILITY,
     PACE,
     DAYS_NEAR_LIMIT,
+    PREVIOUS_PERIOD,
+    LIMIT_SHORTFALL,
+    THRESHOLD_RATIO,
     READ_TIME,
+    SCOPE_MISSING,
     UP,
     POLL_FAILING,
     STALE,
@@ -332,6 +378,7 @@ CATALOGUE: tuple[Metric, ...] = (
     POLLS_LATE,
     POLLS_PUT_OFF,
     VENDOR_CALLS,
+    ANSWER_DRIFT,
     LAST_RENDER_TIME,
     LAST_RENDER_DURATION,
     NOT_RENDERED,
@@ -341,6 +388,7 @@ CATALOGUE: tuple[Metric, ...] = (
     SAVED_TIME,
     BUILD_INFO,
     SHARD_INFO,
+    SHARD_EXPECTED,
     WEB_CONFIG_RELOAD_OK,
     WEB_CONFIG_RELOAD_TIME,
     CERTIFICATE_EXPIRY,

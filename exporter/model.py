@@ -180,6 +180,10 @@ class CallsMade:
     hot: bool
 
 
+# The request that an api's own url is; the others have names of their own.
+MAIN_REQUEST = "main"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a request brought. body: parsed JSON; headers: by lower-case name."""

@@ -92,8 +92,8 @@ def after_last(value: object, moment: datetime) -> datetime:
     return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def month_from(moment: datetime, months: Literal[-1, 1], zone: ZoneInfo, anchor_day: int = 1) -> datetime:
-    """The moment a calendar month before or after another.
+def month_from(moment: datetime, months: int, zone: ZoneInfo, anchor_day: int = 1) -> datetime:
+    """The moment so many calendar months after another, or before it.
 
     By the calendar of the zone or of the moment's own offset, whichever of them has its midnight there, since months
     begin at midnight. anchor_day: on which a month begins; a month too short for it begins on its last day.
@@ -105,6 +105,56 @@ def month_from(moment: datetime, months: Literal[-1, 1], zone: ZoneInfo, anchor_
     day = anchor_day if is_last and anchor_day > local.day else None
     shifted: datetime = local + relativedelta(months=months, day=day)
     return shifted
+
+
+# How vendors word a period's length; "month" and "year" are by the calendar, others by the clock, in seconds.
+Length = float | Literal["month", "year"]
+_LENGTHS: dict[str, Length] = {
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": "month",
+    "year": "year",
+}
+_WORDS = {"daily": "day", "annual": "year", "annually": "year"}
+
+
+def length_of(word: object) -> Length | None:
+    """The length that a vendor's word means: monthly, MONTH, per day, weeks, annual…; None for others."""
+    if not isinstance(word, str):
+        return None
+    plain = re.sub(r"^(per|every|1)[ _-]+", "", word.strip().lower())
+    plain = _WORDS.get(plain, plain.removesuffix("ly").removesuffix("s"))
+    return _LENGTHS.get(plain)
+
+
+def shifted(moment: datetime, count: int, length: Length, zone: ZoneInfo, anchor_day: int = 1) -> datetime:
+    """The moment so many lengths after another, or before it: months and years by the calendar."""
+    if isinstance(length, str):
+        return month_from(moment, count * (12 if length == "year" else 1), zone, anchor_day)
+    return moment.astimezone(UTC) + count * timedelta(seconds=length)
+
+
+def period_since(anchor: datetime, length: Length, zone: ZoneInfo, now: datetime) -> BillingPeriod:
+    """The period that holds `now`, where periods of this length follow each other from a moment on, or up to it."""
+    if isinstance(length, str):
+        here, there = now.astimezone(zone), anchor.astimezone(zone)
+        months = (here.year - there.year) * 12 + here.month - there.month
+        count = months // 12 if length == "year" else months
+    else:
+        count = int((now - anchor) // timedelta(seconds=length))
+    while shifted(anchor, count, length, zone) > now:
+        count -= 1
+    ends = (shifted(anchor, one, length, zone).astimezone(UTC) for one in (count, count + 1))
+    return BillingPeriod(*ends)
+
+
+def reads_as_last_day(start: datetime, end: datetime) -> bool:
+    """Whether a period's end is rather its last day, as in 1 to 30 November, or 15 November to 14 December."""
+    midnights = start.time() == end.time() == datetime.min.time()
+    after = end + timedelta(days=1)
+    return midnights and end > start and after.day == start.day and end.day != start.day
 
 
 def credible_period(start: datetime, end: datetime, now: datetime) -> BillingPeriod:
@@ -125,7 +175,7 @@ def _dates(period: BillingPeriod) -> str:
 
 
 def calendar_period(
-    every: Literal["month", "week", "day", "hour", "none"], anchor_day: int, zone: ZoneInfo, now: datetime
+    every: Literal["month", "week", "day", "hour", "none", "year"], anchor_day: int, zone: ZoneInfo, now: datetime
 ) -> BillingPeriod | None:
     """The period that holds `now`, by the zone's calendar; None for `none`.
 
@@ -148,5 +198,8 @@ def calendar_period(
             first = this if this <= local else midnight + relativedelta(months=-1, day=anchor_day)
             second = first + relativedelta(months=1, day=anchor_day)
             return BillingPeriod(first.astimezone(UTC), second.astimezone(UTC))
+        case "year":
+            january = midnight.replace(month=1, day=1)
+            return BillingPeriod(january.astimezone(UTC), (january + relativedelta(years=1)).astimezone(UTC))
         case "none":
             return None

@@ -36,9 +36,9 @@ class Service:
         config = self.config = self._load()
         self._database = database
         self.store = Store(clock, database)
-        self.store.set_targets(config.targets, config.bands)
+        self.store.set_targets(config.targets)
         self.process = ProcessMetrics(shard)
-        self.process.config_loaded(clock.now(), config.apis)
+        self.process.config_loaded(clock.now(), config.keys)
         self.poller = Poller(
             self.store.record,
             clock,
@@ -85,8 +85,8 @@ class Service:
                     log.error("config not loaded; the one before stays in use", error=str(problem))
                 raise
             self.config = config
-            self.process.config_loaded(self._clock.now(), config.apis)
-            self.store.set_targets(config.targets, config.bands)
+            self.process.config_loaded(self._clock.now(), config.keys)
+            self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets, config.bands)
             self.refresher.changed(())
             log.info("config loaded", organisations=len(config.targets))

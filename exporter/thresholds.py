@@ -7,7 +7,8 @@ Before they are compared, ratios are rounded to RATIO_DECIMALS: 0.27 of 0.3 is 0
 Standard library only: dashboards, rules' tests and docs read it without the exporter's dependencies.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -59,20 +60,18 @@ WARNING = Threshold(Band.WARNING, 0.75, inclusive=True)
 CRITICAL = Threshold(Band.CRITICAL, 0.90, inclusive=False)
 LIMIT_REACHED_RATIO = 1.0  # used up, whatever a site's bands are
 
+# Usage that hovers about a boundary must not page anew each time: an alert that fires ends only this part below its
+# boundary, where nothing but a correction or a new period brings it.
+HYSTERESIS_RATIO = 0.01
+
 # Rate limits have one step only: 90 % of the per-minute limit, as usage is critical over 90 %. Observed rates are
 # averages, and what is at 90 % on average is likely over the limit in its bursts.
 RATE_LIMIT_HIGH_RATIO = 0.90
 
-# Consistently near the limit: on at least NEAR_LIMIT_DAYS of the last HISTORY_DAYS days the day's requests were
-# NEAR_LIMIT_RATIO or more of limit / days in the billing period. Of days, not of the period: a site's own warning
-# does not move it. 30 days are what the usage page shows; 20 of them are nearly every working day.
+# A day is near the limit where its requests were NEAR_LIMIT_RATIO or more of limit / days in the billing period. Of
+# days, not of the period: a site's own warning does not move it. 30 days are what the usage page shows.
 HISTORY_DAYS = 30
-NEAR_LIMIT_DAYS = 20
 NEAR_LIMIT_RATIO = WARNING.ratio
-
-# Projections are not judged before this part of the billing period has passed: three days of a month, without which
-# one busy day would speak for all.
-PROJECTION_MIN_ELAPSED_RATIO = 0.10
 
 # A forecast becomes a ticket when the limit is this likely to be reached, and likely to be within this part of the
 # billing period from now; the ticket stands while reaching the limit is no less likely than not. Chosen on the series
@@ -82,8 +81,27 @@ PROJECTED_NEAR_RATIO = 0.20
 PROJECTED_CLEARED_PROBABILITY = 0.50
 PROJECTED_FOR_SECONDS = 3600
 
-# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act.
-PAGING_MIN_PERIOD_SECONDS = 86_400
+# A job fits if it is this likely that it and the usual use stay within the limit until it has to be done, and if the
+# limit is then not more likely than not (PROJECTED_CLEARED_PROBABILITY) reached before the period ends.
+FITS_PROBABILITY = 0.90
+# A page before it is too late: at the pace of the last minutes the rest is used up within so many seconds, and before
+# the period ends; at that of the last hour it would be within so many times as long: ten minutes after a runaway
+# began, when it has to page, the hour's average has risen to a sixth of its pace. Not where the forecast holds it for
+# less likely than this, as at the start of a batch that ended soon on other nights: what leads the forecast, it
+# believes by a half, and by half of that where the limit and the period's end come together.
+RUNS_OUT_WITHIN_SECONDS = 86_400
+RUNS_OUT_HOUR_TIMES = 6
+RUNS_OUT_LIKELY_PROBABILITY = 0.25
+# A day that uses so many times the day's share of the limit is no working day of a scope with quiet weekends (1.4),
+# and leaves a third of the period at most.
+BURNING_FAST_TIMES = 3
+
+# Periods shorter than this (seconds) colour cards but do not page: they start anew before anybody could act. A day
+# when clocks are set forward has 23 hours, and its last second may not be counted.
+PAGING_MIN_PERIOD_SECONDS = 22 * 3600
+
+# A scope is missing once this many good answers in a row lack it: a vendor's single slip alerts nobody.
+MISSING_AFTER_ANSWERS = 2
 
 # Metrics are put together every 5 seconds at least. What is older than this (seconds) is no longer put together.
 RENDERED_MAX_AGE_SECONDS = 60
@@ -95,7 +113,8 @@ SAVED_MAX_AGE_SECONDS = 300
 LEAST_RATIO = 0.001
 
 
-def _check(name: str, ratio: float) -> None:
+def check_ratio(name: str, ratio: float) -> None:
+    """Raises ValueError, saying what would be right, where a ratio is no threshold of usage."""
     if not LEAST_RATIO <= ratio <= 1:
         hint = f"; {ratio:g} % is {ratio / 100:g}" if 1 < ratio <= 100 else ""  # noqa: PLR2004 - percent
         raise ValueError(
@@ -117,7 +136,7 @@ class Bands:
 
     def __post_init__(self) -> None:
         for name, ratio in (("warning", self.warning), ("critical", self.critical)):
-            _check(name, ratio)
+            check_ratio(name, ratio)
         if self.warning >= self.critical:
             raise ValueError(f"warning ({self.warning:g}) must be less than critical ({self.critical:g})")
 
@@ -136,3 +155,14 @@ class Bands:
 
 
 DEFAULT_BANDS = Bands()
+
+
+@dataclass(frozen=True)
+class OrganisationBands:
+    """Where the bands begin for an organisation's scopes. scopes: by name, of those that differ from the others."""
+
+    general: Bands = DEFAULT_BANDS
+    scopes: Mapping[str, Bands] = field(default_factory=dict)
+
+    def of(self, scope: str) -> Bands:
+        return self.scopes.get(scope, self.general)

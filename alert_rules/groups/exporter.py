@@ -1,7 +1,6 @@
 """Whether the figures can be trusted: polls, credentials, age, the exporter itself."""
 
 from exporter.metrics import (
-    BUILD_INFO,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
     LAST_RENDER_TIME,
@@ -32,8 +31,7 @@ from ..texts import (
     lines,
 )
 
-# In single quotes, since double ones end the template's text around it.
-_NOT_AUTH = "$organisation,reason!='auth'"
+_FAILING_FOR = "20m"
 
 GROUP = Group(
     name="api-usage-exporter",
@@ -46,15 +44,19 @@ GROUP = Group(
         Alert(
             name="ApiUsagePollFailing",
             comment="""
-                The reason is aggregated away: a vendor that times out now and refuses connections then is one
-                failure.
+                The reason is aggregated away: a vendor that times out now and refuses connections or credentials then
+                is one failure. What has been refused throughout is the next alert's.
             """,
             expr=f"""
                 {MAX_OF_REPLICAS_AND_REASONS} (
-                  {last(POLL_FAILING, 'reason!="auth"')}
+                  {last(POLL_FAILING)}
+                ) == 1
+                unless
+                {MAX_OF_REPLICAS_AND_REASONS} (
+                  min_over_time({POLL_FAILING.name}{{reason="auth"}}[{_FAILING_FOR}])
                 ) == 1
             """,
-            for_="20m",
+            for_=_FAILING_FOR,
             severity="warning",
             about="organisation",
             summary=f"{ORGANISATION}: usage at {API} cannot be read",
@@ -62,7 +64,7 @@ GROUP = Group(
                 OF_ORGANISATION,
                 f"Polls of {API} for {ORGANISATION} keep failing",
                 clause(
-                    f"{last(POLL_FAILING, _NOT_AUTH)} == 1",
+                    f"{last(POLL_FAILING, '$organisation')} == 1",
                     '(reason: {{ . | first | label "reason" }})',
                 ),
                 ".",
@@ -78,7 +80,7 @@ GROUP = Group(
                   {last(POLL_FAILING, 'reason="auth"')}
                 ) == 1
             """,
-            for_="20m",
+            for_=_FAILING_FOR,
             severity="warning",
             about="organisation",
             summary=f"{ORGANISATION}: {API} refuses the exporter's credentials",
@@ -106,34 +108,6 @@ GROUP = Group(
                 clause(f"max({last(STALE_AFTER, '$organisation')})", f"; older than {DURATION} counts as stale"),
                 ". What is shown is the least that was used: usage alerts stand, but new ones may come late. Look at",
                 "the vendor's own usage page until the figures are fresh again.",
-            ),
-        ),
-        Alert(
-            name="ApiUsageExporterDown",
-            comment="""
-                Knows the exporter by its build_info, whatever its job is called: down, or in no scrape at all.
-                Replicas are one: it fires when all are down. Exporters that share the work (not replicas) need a job,
-                or some other target label, of their own each.
-            """,
-            expr=f"""
-                {MAX_OF_REPLICAS} (
-                  up and on (job, instance) {last(BUILD_INFO, window="7d")}
-                ) == 0
-                or on ()
-                absent({last(BUILD_INFO)})
-            """,
-            for_="5m",
-            severity="critical",
-            about="exporter",
-            summary="API usage is not watched: the exporter is down",
-            description=lines(
-                "{{ if $labels.job -}}",
-                "Prometheus cannot scrape the API usage exporter (job {{ $labels.job }}).",
-                "{{- else -}}",
-                "Prometheus has no API usage exporter to scrape: it is not running, or its scrape config is gone.",
-                "{{- end }}",
-                "No usage is read or alerted on: limits may be reached unseen, and usage alerts that were firing end",
-                "after 10 minutes. Start it again, and look at its log for why it ended.",
             ),
         ),
         Alert(

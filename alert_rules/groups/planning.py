@@ -1,73 +1,75 @@
-"""Scopes that are near their limits most days."""
+"""Scopes that need more than they have, in one billing period after the other."""
 
-from exporter.metrics import LIMIT
-from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_DAYS, NEAR_LIMIT_RATIO
+from exporter.metrics import FORECAST_REQUESTS, PREVIOUS_PERIOD
 
-from ..promql import DAY_SECONDS, last
-from ..recording import DAYS_NEAR_LIMIT, PERIOD
+from ..promql import last
+from ..recording import ALLOWED, SHORTFALL, USED
 from ..rules import Alert, Group
 from ..texts import (
     API,
     COUNT,
+    GROUPED,
     OF_ORGANISATION,
     OF_SCOPE,
     ORGANISATION,
     SCOPE,
     UNIT_OF_SCOPE,
     VALUE_COUNT,
-    clause,
+    inline,
     lines,
     printed,
 )
 
-_NEAR_LIMIT = f"{DAYS_NEAR_LIMIT} >= {NEAR_LIMIT_DAYS}"
-_DAY_SHARE = f"{NEAR_LIMIT_RATIO * 100:g}% or more of a day's share"
-_SCOPES_NEAR_LIMIT = printed(f"{DAYS_NEAR_LIMIT}{{$organisation}} >= {NEAR_LIMIT_DAYS}")
+_LIKELY = last(FORECAST_REQUESTS, "$scope,estimate='middle'")
+_THIS_PERIOD = f"max({_LIKELY}) or max({USED}{{$scope}})"
+_SHORT_OF_LIMIT = printed(f"{SHORTFALL}{{$organisation}}")
 
-GROUP = Group(
-    name="api-usage-planning",
-    alerts=(
-        Alert(
-            name="ApiUsageAddOnAdvised",
-            expr=f"""
-                {_NEAR_LIMIT}
-                and ignoring (scope)
-                count without (scope) ({_NEAR_LIMIT}) == 1
-            """,
-            for_="1h",
-            severity="info",
-            about="scope",
-            summary=f"{ORGANISATION}: {SCOPE} ({API}) is near its limit most days; an add-on would help",
-            description=lines(
-                OF_SCOPE,
-                f"On {VALUE_COUNT} of the last {HISTORY_DAYS} days {ORGANISATION} used {_DAY_SHARE}",
-                f"of {SCOPE} at {API}",
-                clause(
-                    f"max({last(LIMIT, '$scope')}) / max({PERIOD}{{$scope}}) * {DAY_SECONDS}",
-                    f"({COUNT}\n{UNIT_OF_SCOPE} a day)",
-                ),
-                ". It is the only scope of this plan that does: an add-on for it is likely to be enough.",
-            ),
-        ),
-        Alert(
-            name="ApiUsagePlanUpgradeAdvised",
-            expr=f"count without (scope) ({_NEAR_LIMIT}) >= 2",
-            for_="1h",
-            severity="info",
-            about="organisation",
-            summary=(
-                f"{ORGANISATION}: {{{{ $value }}}} scopes of {API} are near their limits most days; "
-                "consider a larger plan"
-            ),
-            description=lines(
-                OF_ORGANISATION,
-                f"Of the last {HISTORY_DAYS} days, {ORGANISATION} used {_DAY_SHARE} on",
-                f'{{{{- range $index, $scope := {_SCOPES_NEAR_LIMIT} | query | sortByLabel "scope" -}}}}',
-                """{{ if $index }},{{ end }} {{ $scope.Value | printf "%.0f" }} days for {{ $scope.Labels.scope }}""",
-                "{{- end -}}",
-                f". With several scopes of {API} so near their limits, a larger plan is likely to cost less than an",
-                "add-on for each.",
-            ),
-        ),
+
+_ADD_ON = Alert(
+    name="ApiUsageAddOnAdvised",
+    comment="""
+        By what is needed, in this period and the last: a scope that is busy on working days and quiet on weekends
+        has enough. The value is by how much the limit falls short.
+    """,
+    expr=f"{SHORTFALL} and ignoring (scope) count without (scope) ({SHORTFALL}) == 1",
+    for_="6h",
+    severity="info",
+    about="scope",
+    summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) is small for what is used; an add-on would help",
+    description=lines(
+        OF_SCOPE,
+        f"{ORGANISATION} is likely to use",
+        inline(_THIS_PERIOD, COUNT),
+        UNIT_OF_SCOPE,
+        f"of {SCOPE} at {API} in this billing period, and used",
+        inline(f"max({last(PREVIOUS_PERIOD, '$scope')})", COUNT),
+        "in the last; its limit is",
+        inline(f"{ALLOWED}{{$scope}}", f"{COUNT}."),
+        f"To stay below its warning takes {VALUE_COUNT} more. It is the only scope of this plan that",
+        "needs more: an add-on for it is likely to be enough.",
     ),
 )
+_UPGRADE = Alert(
+    name="ApiUsagePlanUpgradeAdvised",
+    expr=f"count without (scope) ({SHORTFALL}) >= 2",
+    for_="6h",
+    severity="info",
+    about="organisation",
+    summary=(
+        f"{ORGANISATION}: the limits of {{{{ $value }}}} scopes of {API} are small for what is used; "
+        "consider a larger plan"
+    ),
+    description=lines(
+        OF_ORGANISATION,
+        f"To stay below the warnings of its limits, {ORGANISATION} needs more at {API} in this billing",
+        "period, as in the last:",
+        f'{{{{- range $index, $scope := {_SHORT_OF_LIMIT} | query | sortByLabel "scope" -}}}}',
+        "{{ if $index }},{{ end }}",
+        f"{{{{ $scope.Value | {GROUPED} }}}} for {{{{ $scope.Labels.scope }}}}",
+        "{{- end -}}",
+        f". With several scopes of {API} short of it, a larger plan is likely to cost less than an add-on for",
+        "each.",
+    ),
+)
+
+GROUP = Group(name="api-usage-planning", alerts=(_ADD_ON, _UPGRADE), interval="5m")

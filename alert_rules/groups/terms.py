@@ -4,7 +4,7 @@ from exporter.metrics import LIMIT, LIMIT_CHANGED
 
 from ..promql import DAY_SECONDS, MAX_OF_REPLICAS, last
 from ..rules import Alert, Group
-from ..texts import API, COUNT, OF_SCOPE, ORGANISATION, SCOPE, TIME, UNIT_OF_SCOPE, clause, lines
+from ..texts import API, COUNT, OF_SCOPE, ORGANISATION, PREVIOUS, SCOPE, TIME, UNIT_OF_SCOPE, clause, lines
 
 _LOWERED = 'term="limit",direction="lowered"'
 # In single quotes, since double ones end the template's text around it.
@@ -30,7 +30,7 @@ GROUP = Group(
             summary=f"{ORGANISATION}: the limit of {SCOPE} ({API}) was lowered",
             description=lines(
                 OF_SCOPE,
-                f"{API} lowered the limit of {ORGANISATION} for {SCOPE} from {{{{ $labels.previous }}}}",
+                f"{API} lowered the limit of {ORGANISATION} for {SCOPE} from {PREVIOUS}",
                 clause(f"max({last(LIMIT, '$scope')})", f"to {COUNT}\n{UNIT_OF_SCOPE}"),
                 clause(f"max({last(LIMIT_CHANGED, _LOWERED_OF_SCOPE)})", f", seen on {TIME}"),
                 ".",

@@ -29,8 +29,8 @@ from exporter.config.request import Request
 from exporter.config.secrets import Secret
 from exporter.config.templates import secret_names
 from exporter.metrics import RESERVED_LABELS
-from exporter.model import check_limit
-from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands
+from exporter.model import MAIN_REQUEST, check_limit
+from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands, check_ratio
 
 
 def _count(value: Any) -> Any:
@@ -45,6 +45,12 @@ def _limit(value: Any) -> Any:
         return value if value == "unlimited" else _count(value)
     except ValueError as error:
         raise ValueError(f"{error}; or unlimited") from None
+
+
+def _without_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"holds {value!r} twice")
+    return values
 
 
 class StaticPeriod(ShortForm):
@@ -66,6 +72,34 @@ class StaticPeriod(ShortForm):
         if self.every != "month" and self.anchor_day != 1:
             raise ValueError("has anchor_day, which goes with every: month")
         return self
+
+
+# For editors; `check_ratio` checks it with better words.
+_PART_OF_THE_LIMIT: dict[str, Any] = {"minimum": LEAST_RATIO, "maximum": 1}
+
+
+class Steps(Frozen):
+    """Where cards change colour and alerts change severity; what is left out is as for the others."""
+
+    warning: float | None = Field(
+        None, description="Used part of the limit from which on it is amber.", json_schema_extra=_PART_OF_THE_LIMIT
+    )
+    critical: float | None = Field(
+        None, description="Used part of the limit over which it is red.", json_schema_extra=_PART_OF_THE_LIMIT
+    )
+
+    @model_validator(mode="after")
+    def _are_parts(self) -> Self:
+        for name in ("warning", "critical"):
+            if getattr(self, name) is not None:
+                check_ratio(name, getattr(self, name))
+        return self
+
+
+class ScopedSteps(Steps):
+    """Thresholds, and those of single scopes."""
+
+    scopes: dict[Name, Steps] = Field({}, description="By scope, as it is shown.")
 
 
 class Static(Frozen):
@@ -125,6 +159,9 @@ SecretName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
 Secrets = dict[SecretName, Secret]
 
 
+RetiredScopes = Annotated[tuple[Name, ...], AfterValidator(_without_duplicates)]
+
+
 class Organisation(Frozen):
     """Who holds the plan."""
 
@@ -133,14 +170,15 @@ class Organisation(Frozen):
     auth: Auth | None = Field(None, description="Instead of the api's.")
     secrets: Secrets = Field({}, description="Before the api's of the same name, for placeholders {secret_NAME}.")
     labels: dict[str, Name] = Field({}, description="Values of the labels declared in organisation_labels.")
+    thresholds: ScopedSteps = Field(ScopedSteps(), description="Of this organisation, over those of api and labels.")
+    retired_scopes: RetiredScopes = Field(
+        (), strict=False, description="Scopes of this organisation that the vendor rightly reports no longer."
+    )
 
     @property
     def display_name(self) -> str:
         """What people see, and the value of the label `organisation`."""
         return self.name if self.name is not None else self.id
-
-
-MAIN_REQUEST = "main"
 
 
 class Api(Request):
@@ -154,6 +192,10 @@ class Api(Request):
         None, description="A known vendor or contract, such as standard; the fields beside it come on top of it."
     )
     mapping: UsageMapping = Field(description="Where the values stand in the answer.")
+    publish_drifted: Flag = Field(
+        False,
+        description="true: numbers from fields that are not as the preset documents them are published all the same.",
+    )
     base_url: BaseUrl | None = Field(None, description="What comes before urls that are only a path.")
     requests: dict[str, Request] = Field(
         {}, description="Further requests by name, for what the main one does not bring."
@@ -162,7 +204,13 @@ class Api(Request):
     secrets: Secrets = Field({}, description="Secrets by name, for placeholders {secret_NAME}.")
     tls: Tls = Field(Tls(), description="Certificates, where the usual ones do not do.")
     static: Static = Field(Static(), description="What the vendor does not report.")
-    overrides: dict[str, Override] = Field({}, description="By scope: what holds whatever the vendor reports.")
+    overrides: dict[str, Override] = Field(
+        {}, description="By scope, its name in the answer or its id: what holds whatever the vendor reports."
+    )
+    retired_scopes: RetiredScopes = Field(
+        (), strict=False, description="Scopes that the vendor rightly reports no longer, so that none is missed."
+    )
+    thresholds: ScopedSteps = Field(ScopedSteps(), description="Of this api, over those of the file.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Annotated[Duration, at_most("5m")] = Field(
         "10s", validate_default=True, description="For a whole poll: names, sign-in, every request and page."
@@ -258,25 +306,15 @@ class Api(Request):
         return self
 
 
-def _duplicates(values: list[str]) -> list[str]:
-    return sorted({value for value in values if values.count(value) > 1}) if len(set(values)) != len(values) else []
-
-
 def _free_labels(values: tuple[str, ...], _: ValidationInfo) -> tuple[str, ...]:
     for value in values:
         if value in RESERVED_LABELS:
             raise ValueError(f"must not hold {value!r}: the exporter or Prometheus uses that label itself")
-    for value in _duplicates(list(values)):
-        raise ValueError(f"holds {value!r} twice")
-    return values
-
-
-# For editors; `Bands` checks it with better words.
-_PART_OF_THE_LIMIT: dict[str, Any] = {"minimum": LEAST_RATIO, "maximum": 1}
+    return _without_duplicates(values)
 
 
 class Thresholds(Frozen):
-    """Where cards change colour. Dashboards and alerts have theirs from `api-usage-exporter bundle`."""
+    """Where cards change colour and alerts change severity, where nothing more specific says otherwise."""
 
     warning: float = Field(
         DEFAULT_BANDS.warning,
@@ -287,6 +325,10 @@ class Thresholds(Frozen):
         DEFAULT_BANDS.critical,
         description="Used part of the limit over which cards are red.",
         json_schema_extra=_PART_OF_THE_LIMIT,
+    )
+
+    labels: dict[str, dict[Name, ScopedSteps]] = Field(
+        {}, description="By label of the organisations and its value, such as team and payments."
     )
 
     @model_validator(mode="after")
@@ -316,13 +358,5 @@ class ConfigFile(Frozen):
     preset_folders: tuple[FolderPath, ...] = Field(
         (), strict=False, description="Folders of presets of your own, searched before the built-in ones."
     )
-    thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour.")
+    thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour and alerts severity.")
     apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")
-
-
-class Preset(Frozen):
-    """A preset file: a vendor's API as data."""
-
-    description: Text
-    documentation: Text = Field(description="Where the vendor or the project documents the answer.")
-    api: dict[str, Any] = Field(description="Fields of an api, which an api that names the preset starts from.")

@@ -8,12 +8,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from exporter.config import templates
-from exporter.config.api import MAIN_REQUEST, Api, ConfigFile, Override, Static, Tls
-from exporter.config.expressions import Expression
+from exporter.config.api import Api, ConfigFile, Override, Static, Tls
+from exporter.config.expressions import Expression, within
 from exporter.config.fields import check_json, format_duration
 from exporter.config.mapping import DailyMapping, UsageMapping
 from exporter.config.request import Paging, Request
+from exporter.config.steps import threshold_checks
 from exporter.config.yaml_document import FieldPath, suggestion
+from exporter.model import MAIN_REQUEST
 
 _DAY, _MINUTE = 86_400, 60
 # As is the default of stale_after without a budget: one poll may fail, and the hot ones take some of the calls.
@@ -27,7 +29,7 @@ def cross_checks(config: ConfigFile, written: Callable[[FieldPath], bool]) -> li
 
     written: whether a field stands in the file itself. What a preset brings may be without meaning in one use of it.
     """
-    problems = list(_api_names(config))
+    problems = [*_api_names(config), *threshold_checks(config)]
     for index, api in enumerate(config.apis):
         checks = (
             _intervals(api, config.min_poll_interval),
@@ -167,7 +169,7 @@ def _auths(api: Api) -> Iterator[Any]:
 
 
 # What stands on a whole answer, before there are scopes that other answers could have a part on.
-_ON_WHOLE_ANSWERS = ("scopes", "error_when", "organisations", "organisation_id")
+_ON_WHOLE_ANSWERS = ("scopes", "error_when", "error_reason", "organisations", "organisation_id")
 
 
 def _joins(api: Api) -> Found:
@@ -187,16 +189,17 @@ def _join_problem(mapping: UsageMapping, path: FieldPath, expression: Expression
     request, field = expression.request, path[0]
     if field == "joins":
         return f"means nothing here: the join {path[1]} reads that request's own answer"
-    if expression.path is None:
+    if expression.header is not None:
         return None
+    whole = within(f"answer('{request}')", expression.source)
     if field in _ON_WHOLE_ANSWERS:
-        return "is read on that whole answer here, so it needs root instead of path"
+        return f"has no part of that answer here; to read it whole, write {whole}"
     if path[:2] in (("daily", "date"), ("daily", "requests")):
-        return "has no part on a daily entry, so it needs root instead of path"
+        return f"has no part on a daily entry; to read that answer whole, write {whole}"
     if request not in mapping.joins:
         return (
             f"needs mapping.joins.{request}, which says where that answer has its part on a scope; "
-            "or root instead of path, for that whole answer"
+            f"to read that answer whole, write {whole}"
         )
     found_by = {join.by for join in mapping.joins.values()}
     if field in found_by:
@@ -256,8 +259,8 @@ class _Place:
 
     @property
     def field_of_mapping(self) -> str:
-        """The field of the mapping that an expression is, as in "period.end"; without the minus of another."""
-        return ".".join(str(part) for part in self.path[1:] if part != "minus")
+        """The field of the mapping that an expression is, as in "period.end"."""
+        return ".".join(map(str, self.path[1:]))
 
 
 @dataclass(frozen=True)
@@ -268,8 +271,7 @@ class _Needs:
     met: Callable[[_Place], bool]
 
 
-_NUMBERS = ("requests", "remaining", "limit", "rate_limit", "rejected", "period.ends_in", "daily.requests")
-_PERIOD = ("period.start", "period.end", "period.ends_in")
+_PERIOD = ("period.start", "period.end", "period.ends_in", "period.anchor", "period.every")
 _MAY_LACK = ("id", "plan", "unit", "limit", "rate_limit", "rejected", "daily.entries", *_PERIOD)
 
 
@@ -285,7 +287,6 @@ _HTTPS = _Needs(
     "an https:// url",
     lambda place: any(text.startswith("https://") for text in _urls(place.api)),
 )
-_NUMBER = _Needs("a field that is a number", lambda place: place.field_of_mapping in _NUMBERS)
 
 # By the model that has it, and its name: what a field needs that the model by itself need not have.
 _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
@@ -297,6 +298,7 @@ _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
         "an organisation without auth of its own",
         lambda place: any(organisation.auth is None for organisation in place.api.organisations),
     ),
+    (Api, "publish_drifted"): _Needs("a preset", lambda place: place.api.preset is not None),
     (Api, "missing_days"): _Needs("mapping.daily", lambda place: place.api.mapping.daily is not None),
     (Api, "cost_per_call"): _Needs("max_calls_per_day", lambda place: place.api.max_calls_per_day is not None),
     (Request, "method"): _Needs(
@@ -326,11 +328,9 @@ _NEEDS: dict[tuple[type[BaseModel], str], _Needs] = {
     (DailyMapping, "finer"): _Needs(
         "date, or an object keyed by date or time", lambda place: place.model.first_date is None
     ),
-    (Expression, "minus"): _NUMBER,
-    (Expression, "scale"): _NUMBER,
     (Expression, "optional"): _Needs(
         f"a field that may be unknown: {', '.join(_MAY_LACK)}",
-        lambda place: place.field_of_mapping in _MAY_LACK and "minus" not in place.path,
+        lambda place: place.field_of_mapping in _MAY_LACK,
     ),
 }
 
@@ -354,10 +354,13 @@ def _says_something(model: BaseModel, field: str) -> bool:
 
 def _unread(api: Api) -> Found:
     """Requests and joins that no expression reads: each request is made at every poll, for nothing."""
-    read = {expression.request for _, expression in _expressions(api.mapping)}
-    joined = {expression.request for _, expression in _expressions(api.mapping) if expression.path is not None}
+    read = api.mapping.requests_named()
+    joined = {expression.request for _, expression in _expressions(api.mapping) if expression.header is None}
     for name in api.requests.keys() - read - api.mapping.joins.keys():
-        yield ("requests", name), _nothing_without(f"an expression of the mapping that reads it, by request: {name}")
+        yield (
+            ("requests", name),
+            _nothing_without(f"an expression of the mapping that reads it, by answer('{name}') or request: {name}"),
+        )
     for name in api.mapping.joins.keys() - joined:
         yield ("mapping", "joins", name), _nothing_without(f"an expression with request: {name} and a path")
 

@@ -2,28 +2,37 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.config.api import Api, ConfigFile, Organisation, Preset
+from exporter.config.api import Api, ConfigFile, Organisation, ScopedSteps
 from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
 from exporter.config.fields import scalar_as_text
 from exporter.config.layers import merged
+from exporter.config.preset import (
+    EXAMPLE_ORGANISATIONS,
+    NO_DOCUMENTATION,
+    Documentation,
+    documentation,
+    load_preset,
+    preset_document,
+    preset_names,
+)
 from exporter.config.secrets import Secret
+from exporter.config.steps import organisation_bands
 from exporter.config.yaml_document import Document, FieldPath, suggestion
 from exporter.errors import ConfigError, Problem
 from exporter.redaction import without_secrets
-from exporter.thresholds import Bands
+from exporter.thresholds import Bands, OrganisationBands
 
 # The fields of a mapping that say what is counted, and whose.
 _COUNTED_BY = (
     "scopes",
+    "scope",
     "organisations",
     "organisation_id",
     "joins",
@@ -33,17 +42,23 @@ _COUNTED_BY = (
     "remaining",
     "scale",
 )
+# The fields of a mapping that say which scopes there are, and what they are called.
+_LISTED_BY = ("scopes", "scope", "organisations", "organisation_id", "filter", "name")
 
 
 @dataclass(frozen=True)
 class Target:
     """One organisation of one api: all that a poll of it needs. Equal targets need no new poll after a reload.
 
-    api: without its organisations, so that a new one among them does not make the others look changed.
+    api: without its organisations, so that a new one among them does not make the others look changed. Nor do other
+    thresholds: they are all in bands.
+    documentation: the documented answers of the api's preset.
     """
 
     api: Api
     organisation: Organisation
+    bands: OrganisationBands = field(default=OrganisationBands(), compare=False)
+    documentation: Documentation = field(default=NO_DOCUMENTATION, repr=False, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -69,6 +84,18 @@ class Target:
     def terms_digest(self) -> str:
         """Of all that says what limit, rate limit, plan and period are: a change of these is not the vendor's."""
         return _digest(self._asked, self.api.mapping, self.api.static, self.api.overrides, self.api.time_zone.key)
+
+    @cached_property
+    def listing_digest(self) -> str:
+        """Of all that says which scopes there are: what another one leaves out is not missing from the answer."""
+        read = {name: getattr(self.api.mapping, name) for name in _LISTED_BY}
+        renamed = {scope: override.name for scope, override in self.api.overrides.items()}
+        return _digest(self._asked, read, renamed)
+
+    @property
+    def retired_scopes(self) -> frozenset[str]:
+        """The scopes that the vendor rightly reports no longer."""
+        return frozenset(self.api.retired_scopes + self.organisation.retired_scopes)
 
     @property
     def _asked(self) -> object:
@@ -101,7 +128,8 @@ def _origin(parameter: tuple[str, Secret]) -> tuple[str, str]:
 class Config:
     """The config in use.
 
-    targets: one for each organisation of each api, in the file's order. bands: where the cards change colour.
+    targets: one for each organisation of each api, in the file's order. bands: where they begin in general;
+    each target has its own.
     """
 
     file: Path
@@ -109,9 +137,9 @@ class Config:
     bands: Bands
 
     @property
-    def apis(self) -> frozenset[str]:
-        """The apis' names."""
-        return frozenset(target.api.name for target in self.targets)
+    def keys(self) -> frozenset[tuple[str, str]]:
+        """(api, organisation) of each target."""
+        return frozenset(target.key for target in self.targets)
 
 
 def load_config(file: Path) -> Config:
@@ -126,11 +154,35 @@ def load_config(file: Path) -> Config:
     return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands)
 
 
+def load_example(preset: str, folders: Iterable[Path] = (), *, in_place_of_secrets: str | None = None) -> Target:
+    """The target that a preset's example describes. Raises LookupError where there is no such preset, ConfigError.
+
+    in_place_of_secrets: a text that stands for each secret from the environment, which then need not be there.
+    """
+    example = load_preset(preset, folders).example
+    if in_place_of_secrets is not None:
+        example = _without_environment(example, in_place_of_secrets)
+    api = {"name": preset, "preset": preset, "organisations": EXAMPLE_ORGANISATIONS, **example}
+    data = {"preset_folders": [str(folder) for folder in folders], "apis": [api]}
+    document, problems = _with_presets(Document(f"the example of the preset {preset}", Path(), data, {}))
+    return next(_targets(document.validate(ConfigFile, problems)))
+
+
+def _without_environment(value: Any, secret: str) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"env"}:
+            return secret
+        return {name: _without_environment(member, secret) for name, member in value.items()}
+    return [_without_environment(member, secret) for member in value] if isinstance(value, list) else value
+
+
 def _targets(config: ConfigFile) -> Iterator[Target]:
     for api in config.apis:
-        bare = api.model_copy(update={"organisations": ()})
+        documented = documentation(api.preset, config.preset_folders) if api.preset else NO_DOCUMENTATION
+        bare = api.model_copy(update={"organisations": (), "thresholds": ScopedSteps()})
         for organisation in api.organisations:
-            yield Target(bare, organisation)
+            bands = organisation_bands(config, api, organisation)
+            yield Target(bare, organisation.model_copy(update={"thresholds": ScopedSteps()}), bands, documented)
 
 
 def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
@@ -157,41 +209,14 @@ def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
             apis.append(api)
             continue
         try:
-            preset = _preset_document(name, paths)
+            preset = preset_document(name, paths)
         except LookupError:
             message = f"unknown preset {name!r}{suggestion(name, preset_names(paths))}"
             problems.append(document.problem(("apis", index, "preset"), message))
-            preset = _preset_document("standard")
+            preset = preset_document("standard")
         except ConfigError as error:
             problems += error.problems
-            preset = _preset_document("standard")
+            preset = preset_document("standard")
         below["apis", index] = (preset, ("api",))
         apis.append(merged(preset.data["api"], api, Api))
     return document.with_data({**data, "apis": apis}, below), problems
-
-
-def preset_names(folders: Iterable[Path] = ()) -> list[str]:
-    """The presets in these folders and the built-in ones."""
-    names = {file.name for folder in _folders(folders) for file in folder.iterdir()}
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def load_preset(name: str, folders: Iterable[Path] = ()) -> Preset:
-    """A preset that `preset_names` lists; the first folder that has it counts. Raises ConfigError if it is wrong."""
-    return _preset_document(name, folders).validate(Preset)
-
-
-def _preset_document(name: str, folders: Iterable[Path] = ()) -> Document:
-    """The preset's file, whose shape is right. Raises LookupError where there is none, ConfigError if it is wrong."""
-    for folder in _folders(folders):
-        file = folder / f"{name}.yaml"
-        if file.is_file():
-            document = Document.read(file, needs="description, documentation, api")
-            document.validate(Preset)
-            return document
-    raise LookupError(name)
-
-
-def _folders(own: Iterable[Path]) -> Iterator[Traversable]:
-    yield from (folder for folder in own if folder.is_dir())
-    yield files("exporter.config.presets")

@@ -49,17 +49,25 @@ class Secret(ShortForm):
         redaction.remember(text)
         return text
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for messages."""
+        if self.env is not None:
+            return f"the environment variable {self.env}"
+        return f"the file {self.file}" if self.file is not None else "the secret"
+
     def text(self) -> str:
         """The present text, for values that are no secret. Raises ValueError where there is none, and shows none."""
         if self.value is not None:
-            text, origin = self.value.get_secret_value(), "the secret"
+            text = self.value.get_secret_value()
         elif self.env is not None:
             if self.env not in os.environ:
                 hint = f"; write {self.env.lstrip('$')} without the $" if self.env.startswith("$") else ""
                 raise ValueError(f"the environment variable {self.env} is not set{hint}")
-            text, origin = os.environ[self.env], f"the environment variable {self.env}"
+            text = os.environ[self.env]
         else:
-            text, origin = self._read_file(), f"the file {self.file}"
+            text = self._read_file()
+        origin = self.origin
         if not text:
             raise ValueError(f"{origin} is empty")
         if any(unicodedata.category(char) == "Cc" for char in text):

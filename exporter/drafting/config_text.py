@@ -24,15 +24,10 @@ def config_text(
     if draft is not None:
         lines += ["    mapping:", *_mapping(draft)]
         if draft.static:
-            overrides = draft.static.get("overrides")
-            static = {name: value for name, value in draft.static.items() if name != "overrides"}
-            if static:
-                lines.append(f"    static: {_flow(static)}")
-            if overrides:
-                lines += [
-                    "    overrides:",
-                    *(f"      {_flow(name)}: {_flow(value)}" for name, value in overrides.items()),
-                ]
+            lines.append(f"    static: {_flow(dict(draft.static))}")
+        if draft.overrides:
+            lines.append("    overrides:")
+            lines += [f"      {_flow(name)}: {_flow(value)}" for name, value in draft.overrides.items()]
     lines += ["    organisations:", f"      - {_flow({'id': 'main', 'name': organisation})}"]
     return "\n".join(lines) + "\n"
 
@@ -43,7 +38,7 @@ def _mapping(draft: Draft) -> Iterator[str]:
         line = f"      {name}: {_flow(value)}"
         reading = values.get(name)
         if name in ("requests", "remaining", "limit", "rate_limit", "period") and reading is not None:
-            where = f" ({reading.scope})" if draft.mapping["scopes"] != "[@]" and reading.scope else ""
+            where = f" ({reading.scope})" if "scopes" in draft.mapping and reading.scope else ""
             line = f"{line} # {_short(reading.value)}{where}"
         yield line
 

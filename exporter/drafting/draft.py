@@ -4,7 +4,7 @@ What was chosen by a person goes in as `chosen`, by a question's field; the rest
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,6 @@ from exporter.drafting.model import Draft, Question, Reading
 from exporter.drafting.period import period_draft
 from exporter.drafting.places import (
     DEPTH,
-    WHOLE,
     Part,
     Place,
     at,
@@ -25,10 +24,11 @@ from exporter.drafting.places import (
     window_of,
 )
 from exporter.drafting.quotas import Quota
-from exporter.drafting.settle import settled
+from exporter.drafting.settle import SUM, settled
 from exporter.drafting.sheet import Sheet, sum_of
 from exporter.drafting.vocabulary import window
 
+_NULL = "`null`"
 _CALENDAR = {"1h": "hour", "1d": "day"}
 
 
@@ -67,8 +67,8 @@ def _put_whole(sheet: Sheet, place: Place, given: _Given) -> None:
     quota, questions = settled(place.parts[0].quota, place.others, found, given.chosen)
     sheet.questions += questions
     name = given.chosen.get("name") or title(quota)
-    sheet.mapping |= {"scopes": f"[{WHOLE}]", "name": _literal(name)}
-    sheet.readings.append(Reading(name, "name", _literal(name), name, "what the numbers count"))
+    sheet.mapping["scope"] = name
+    sheet.readings.append(Reading(name, "scope", "", name, "what the numbers count"))
     sheet.put_numbers(name, quota, given.chosen)
     sheet.put_plan(found)
     sheet.put_period(name, period_draft(found, (), quota, given.when, given.chosen.get("period")))
@@ -91,12 +91,33 @@ def _put_collection(sheet: Sheet, place: Place, collection: Collection, given: _
     root = values(given.answer)
     sheet.put_period(name, period_draft(found, root, quota, given.when, given.chosen.get("period")))
     sheet.put_daily(name, first, given.now, given.zone)
+    sheet.mapping = _optional_where_absent(sheet.mapping, collection)
+
+
+def _optional_where_absent(mapping: dict[str, Any], collection: Collection) -> dict[str, Any]:
+    """What the first scope has and another has not is not reported for all."""
+
+    def checked(expression: Any) -> Any:
+        path = tuple(str(expression).split("."))
+        if not isinstance(expression, str) or not expression.replace(".", "").isidentifier():
+            return expression
+        absent = any(at(element, path) is None for element in collection.elements)
+        return {"path": expression, "optional": True} if absent else expression
+
+    checked_ones = {name: checked(mapping[name]) for name in ("rate_limit",) if name in mapping}
+    if "period" in mapping:
+        period = {
+            name: checked(value) if name in ("start", "end") else value for name, value in mapping["period"].items()
+        }
+        checked_ones["period"] = period
+    if "daily" in mapping:
+        checked_ones["daily"] = {**mapping["daily"], "entries": checked(mapping["daily"]["entries"])}
+    return {**mapping, **checked_ones}
 
 
 def _put_name(sheet: Sheet, collection: Collection, chosen: Mapping[str, str]) -> str:
     """The first scope's name."""
     if collection.keyed:
-        sheet.mapping["name"] = {"key": True}
         names = collection.keys
         sheet.readings.append(Reading(names[0], "name", "the key", names[0]))
     else:
@@ -116,6 +137,8 @@ def _put_name(sheet: Sheet, collection: Collection, chosen: Mapping[str, str]) -
 
 def _put_several(sheet: Sheet, parts: tuple[Part, ...], given: _Given) -> None:
     """Several allowances side by side: they are listed by name."""
+    parts, questions = _availables(parts, given.chosen)
+    sheet.questions += questions
     used = [part for part in parts if part.quota.used is not None]
     # A mapping reads either what is used or what is left.
     alike = used or list(parts)
@@ -124,8 +147,12 @@ def _put_several(sheet: Sheet, parts: tuple[Part, ...], given: _Given) -> None:
     sheet.mapping |= {"requests": "used"} if used else {"remaining": "left"}
     sheet.mapping["limit"] = "limit"
     sheet.put_unlimited(part.quota.limit for part in alike if part.quota.limit is not None)
+    boundless = [part.name for part in alike if _limit(part.quota) == _NULL]
+    if boundless:
+        sheet.mapping["unlimited_when"] = [*sheet.mapping.get("unlimited_when", []), None]
+        sheet.taken.append(f"{', '.join(boundless)}: the answer holds no limit: taken as unlimited")
     for part in alike:
-        sheet.read(part.name, part.quota)
+        sheet.read(part.name, replace(part.quota, rate=None))
         if (own := window_of(part.quota)) in _CALENDAR:
             sheet.overrides[part.name] = {"period": _CALENDAR[str(own)]}
     left_out = [part.name for part in parts if part not in alike]
@@ -133,8 +160,25 @@ def _put_several(sheet: Sheet, parts: tuple[Part, ...], given: _Given) -> None:
         sheet.taken.append(f"{', '.join(left_out)}: left out, since only what is left of it stands in the answer")
     longest = next((part for part in alike if window_of(part.quota) not in _CALENDAR), alike[0])
     found = values(given.answer)
-    period = period_draft(found, (), longest.quota, given.when, given.chosen.get("period"))
+    period = period_draft((), found, longest.quota, given.when, given.chosen.get("period"))
     sheet.put_period(longest.name, period)
+
+
+def _availables(parts: tuple[Part, ...], chosen: Mapping[str, str]) -> tuple[tuple[Part, ...], tuple[Question, ...]]:
+    """Each as its own question would settle it; one answer goes for all of them."""
+    asked: dict[str, Question] = {}
+    settled_parts = []
+    for part in parts:
+        quota = part.quota
+        questions: tuple[Question, ...] = ()
+        if quota.whole_unclear:
+            answer = {"limit": chosen["limit"]} if chosen.get("limit") == SUM else {}
+            quota, questions = settled(quota, (), quota.values, answer)
+            if chosen.get("limit") not in (None, SUM):
+                questions = ()
+        asked |= {question.field: question for question in questions}
+        settled_parts.append(replace(part, quota=quota))
+    return tuple(settled_parts), tuple(asked.values())
 
 
 def _member(part: Part, count: str) -> str:
@@ -142,7 +186,7 @@ def _member(part: Part, count: str) -> str:
     number = quota.used if count == "used" else quota.remaining
     fields = {
         "name": _literal(part.name),
-        count: number.expression if number is not None else "`null`",
+        count: number.expression if number is not None else _NULL,
         "limit": _limit(quota),
     }
     return "{" + ", ".join(f"{name}: {expression}" for name, expression in fields.items()) + "}"
@@ -151,7 +195,7 @@ def _member(part: Part, count: str) -> str:
 def _limit(quota: Quota) -> str:
     if quota.limit is not None:
         return quota.limit.expression
-    return sum_of(quota) if quota.used is not None and quota.remaining is not None else "`null`"
+    return sum_of(quota) if quota.used is not None and quota.remaining is not None else _NULL
 
 
 def _literal(text: str) -> str:

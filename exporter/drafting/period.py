@@ -110,12 +110,12 @@ def _bounds(value: Value, known: frozenset[str]) -> bool:
 
 
 def _reported(bounds: _Bounds, said: str | None, choice: str | None, *, at_root: bool) -> PeriodDraft:
-    mapping: dict[str, Any] = {"end": _placed(bounds.end, at_root)}
+    mapping: dict[str, Any] = {"end": _written(bounds.end, at_root)}
     if bounds.inclusive:
         mapping["inclusive"] = True
     end = ("period.end", _written(bounds.end, at_root), bounds.end.value, "it lies ahead")
     if bounds.start is not None and choice is None:
-        mapping["start"] = _placed(bounds.start, at_root)
+        mapping["start"] = _written(bounds.start, at_root)
         start = ("period.start", _written(bounds.start, at_root), bounds.start.value, "it lies behind")
         return PeriodDraft(mapping, readings=(start, end))
     if choice is not None:
@@ -133,9 +133,5 @@ def _reported(bounds: _Bounds, said: str | None, choice: str | None, *, at_root:
     )
 
 
-def _placed(value: Value, at_root: bool) -> Any:
-    return {"root": jmespath_of(value.path)} if at_root else jmespath_of(value.path)
-
-
 def _written(value: Value, at_root: bool) -> str:
-    return f"{jmespath_of(value.path)} of the whole answer" if at_root else jmespath_of(value.path)
+    return f"root().{jmespath_of(value.path)}" if at_root else jmespath_of(value.path)

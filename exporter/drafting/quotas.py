@@ -155,6 +155,10 @@ def _without_limit(by_role: dict[Role, list[Value]]) -> Iterable[Quota]:
             yield Quota(
                 used, None, sure=0.3 * used.roles[Role.USED], why=f"{used.path[-1]}; no limit stands beside it"
             )
+    for remaining in by_role[Role.REMAINING]:
+        if remaining.number is not None and remaining.number >= 0:
+            why = f"{remaining.path[-1]}; no limit stands beside it"
+            yield Quota(None, None, remaining, sure=0.25 * remaining.roles[Role.REMAINING], why=why)
 
 
 def _adds_up(used: Value | None, remaining: Value | None, limit: Value | None) -> bool:
@@ -182,7 +186,7 @@ def _apart(found: Iterable[Quota]) -> list[Quota]:
         if not paths & spent:
             taken.append(quota)
             spent |= paths
-    limited = [quota for quota in taken if quota.limit is not None or quota.remaining is not None]
+    limited = [quota for quota in taken if quota.limit is not None or None not in (quota.used, quota.remaining)]
     # Beside quotas that have a limit, a count without one is a detail.
     return limited or taken
 

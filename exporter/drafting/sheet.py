@@ -106,4 +106,4 @@ class Sheet:
 
 def sum_of(quota: Quota) -> str:
     """The limit as the sum of what is used and what is left."""
-    return f"sum([{', '.join(value.expression for value in (quota.used, quota.remaining) if value is not None)}])"
+    return f"add({', '.join(value.expression for value in (quota.used, quota.remaining) if value is not None)})"

@@ -27,6 +27,7 @@ from exporter.exposition.process import ProcessMetrics
 from exporter.exposition.samples import family_header, sample_lines
 from exporter.metrics import CATALOGUE, Metric
 from exporter.state.store import Key, OrganisationState, Store
+from exporter.turns import COMPUTING
 
 log = structlog.get_logger()
 
@@ -149,7 +150,7 @@ class Exposition:
 
     def refresh(self) -> None:
         """Put the lines together and swap the bodies in together; write anew what time alone has changed."""
-        with self._refreshing:
+        with self._refreshing, COMPUTING:
             now, began = self._clock.now(), self._clock.monotonic()
             known = self._lines
             lines = {

@@ -56,6 +56,8 @@ class ProcessMetrics:
         self._put_off = self._of_api(Counter, metrics.POLLS_PUT_OFF)
         self._vendor_calls = self._of_api(Counter, metrics.VENDOR_CALLS)
         self._by_api = (self._poll_duration, self._put_off, self._vendor_calls)
+        self._drift = self._gauge(metrics.ANSWER_DRIFT)
+        self._drifted: dict[tuple[str, str], set[str]] = {}
         self._changing = threading.Lock()
         self._apis: frozenset[str] = frozenset()
         self._last_render = self._gauge(metrics.LAST_RENDER_TIME)
@@ -67,6 +69,9 @@ class ProcessMetrics:
         build.labels(version("api-usage-exporter"), platform.python_version()).set(1)
         shard = shard or Shard(0, 1)
         self._gauge(metrics.SHARD_INFO).labels(shard.index, shard.count).set(1)
+        expected = self._gauge(metrics.SHARD_EXPECTED)
+        for index in range(shard.count):
+            expected.labels(index, shard.count).set(1)
 
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
@@ -97,6 +102,18 @@ class ProcessMetrics:
             if api in self._apis:
                 self._put_off.labels(api).inc()
 
+    def answered(self, api: str, organisations: tuple[str, ...], drifted: frozenset[str]) -> None:
+        """Note which fields of the organisations' last answer are not as their preset documents them."""
+        with self._changing:
+            if api not in self._apis:
+                return
+            for field in drifted:
+                self._drifted.setdefault((api, field), set())
+            for (of, field), having in self._drifted.items():
+                if of == api:
+                    (having.update if field in drifted else having.difference_update)(organisations)
+                    self._drift.labels(api, field).set(len(having))
+
     def rendering(self, now: datetime, not_rendered: int) -> None:
         """Note that metrics are being put together, and of how many organisations the lines could not be written."""
         self._last_render.set(now.timestamp())
@@ -105,18 +122,29 @@ class ProcessMetrics:
     def rendered(self, seconds: float) -> None:
         self._render_duration.set(seconds)
 
-    def config_loaded(self, now: datetime, apis: Iterable[str]) -> None:
-        """Note a config in use since `now`. Series of apis that are not in it go away, and do not come back when a
-        poll of the config before ends."""
+    def config_loaded(self, now: datetime, keys: Iterable[tuple[str, str]]) -> None:
+        """Note a config in use since `now`; keys: (api, organisation) of all that it watches. Series of apis that are
+        not in it go away, and do not come back when a poll of the config before ends."""
         with self._changing:
-            before, self._apis = self._apis, frozenset(apis)
+            watched = frozenset(keys)
+            before, self._apis = self._apis, frozenset(api for api, _ in watched)
             for metric in self._by_api:
                 for api in before - self._apis:
                     metric.remove(api)
                 for api in self._apis:
                     metric.labels(api)  # from 0 on
+            self._forget_drift(watched)
         self._reload_ok.set(1)
         self._reload_time.set(now.timestamp())
+
+    def _forget_drift(self, watched: frozenset[tuple[str, str]]) -> None:
+        for (api, field), having in list(self._drifted.items()):
+            having.intersection_update(organisation for of, organisation in watched if of == api)
+            if api in self._apis:
+                self._drift.labels(api, field).set(len(having))
+            else:
+                del self._drifted[api, field]
+                self._drift.remove(api, field)
 
     def config_refused(self) -> None:
         self._reload_ok.set(0)

@@ -45,10 +45,23 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
     own = {name: value for name, value in sorted(state.target.organisation.labels.items()) if value}
     labels = _labels({metrics.API: api, metrics.ORGANISATION: organisation, **own})
     yield from _poll_samples(state, labels, now)
-    for scope in state.shown_scopes(now):
+    shown = state.shown_scopes(now)
+    for scope in shown:
         yield from _scope_samples(state, scope, labels)
         of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
         yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
+        before = state.requests_before(scope.usage)
+        if before is not None:
+            yield metrics.PREVIOUS_PERIOD, of_scope, before
+        lacking = state.shortfall(scope, now)
+        if lacking is not None:
+            yield metrics.LIMIT_SHORTFALL, of_scope, lacking
+    names = {scope.usage.name for scope in shown}
+    for scope in state.scopes:
+        is_missing = state.missing_since(scope, now) is not None
+        # Its usage may be too old to be shown; that it is missing is not.
+        if is_missing or scope.usage.name in names:
+            yield from _presence_samples(scope, labels, is_missing=is_missing)
 
 
 def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Iterator[Sample]:
@@ -79,6 +92,9 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     ):
         if value is not None:
             yield metric, labels, value
+    if usage.limit is not None:
+        for threshold in state.target.bands.of(usage.name).thresholds:
+            yield metrics.THRESHOLD_RATIO, f'{labels},{metrics.SEVERITY}="{threshold.band.value}"', threshold.ratio
     watched = state.watched.get(usage.name)
     held = watched.held if watched is not None else None
     for suspicion in Suspicion:
@@ -87,7 +103,6 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     for change in latest(state.ledger.get(usage.name, ())):
         about = {metrics.TERM: change.term, metrics.DIRECTION: change.direction, metrics.PREVIOUS: change.old}
         yield metrics.LIMIT_CHANGED, f"{labels},{_labels(about)}", change.at.timestamp()
-    yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
     if usage.period is not None:
         yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
         yield metrics.PERIOD_END, labels, usage.period.end.timestamp()
@@ -103,27 +118,26 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
 
 
-_ESTIMATES, _MOMENTS, _WINDOWS = (
-    ("low", "middle", "high"),
-    ("earliest", "likely", "latest"),
-    ("recent", "1h", "1d", "7d"),
-)
+def _presence_samples(scope: FetchedScope, labels: str, *, is_missing: bool) -> Iterator[Sample]:
+    labels = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
+    yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
+    yield metrics.SCOPE_MISSING, labels, is_missing
 
 
-def _outlook_samples(usage: ScopeUsage, made: Forecast | None, labels: str) -> Iterator[Sample]:
+def _outlook_samples(usage: ScopeUsage, made: Forecast, labels: str) -> Iterator[Sample]:
     near = days_near_limit(usage)
     if near is not None:
         yield metrics.DAYS_NEAR_LIMIT, labels, near
-    if made is None:
-        return
-    for estimate, requests in zip(_ESTIMATES, made.requests or (), strict=False):
-        yield metrics.FORECAST_REQUESTS, f'{labels},{metrics.ESTIMATE}="{estimate}"', requests
-    for estimate, moment in zip(_MOMENTS, made.reached, strict=True):
-        if moment is not None:
-            yield metrics.FORECAST_LIMIT_REACHED, f'{labels},{metrics.ESTIMATE}="{estimate}"', moment.timestamp()
     if made.over_limit_probability is not None:
         yield metrics.FORECAST_PROBABILITY, labels, made.over_limit_probability
-    for window, pace in zip(_WINDOWS, made.paces, strict=True):
+    requests, reached, paces = made.requests, made.reached, made.paces
+    if requests is not None:
+        for estimate, value in (("low", requests.low), ("middle", requests.middle), ("high", requests.high)):
+            yield metrics.FORECAST_REQUESTS, f'{labels},{metrics.ESTIMATE}="{estimate}"', value
+    for estimate, moment in (("earliest", reached.earliest), ("likely", reached.likely), ("latest", reached.latest)):
+        if moment is not None:
+            yield metrics.FORECAST_LIMIT_REACHED, f'{labels},{metrics.ESTIMATE}="{estimate}"', moment.timestamp()
+    for window, pace in (("recent", paces.recent), ("1h", paces.hour), ("1d", paces.day), ("7d", paces.week)):
         if pace is not None:
             yield metrics.PACE, f'{labels},{metrics.WINDOW}="{window}"', pace
 

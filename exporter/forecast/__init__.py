@@ -1,11 +1,12 @@
 """Will it last: what a scope will have used at its period's end, how likely it reaches its limit before, and when.
 
-    known -> recent (paces), days (what days bring) -> compute -> forecast -> alert
+    known -> recent (paces), days (what days bring) -> compute -> forecast -> alert, fits
 
 Pure, and of the standard library only. How it works and what it is worth: docs/forecast.md.
 """
 
 from exporter.forecast.compute import forecast, limit_state, rounded
+from exporter.forecast.fits import Answer, Fit, Why, fits
 from exporter.forecast.model import (
     NO_PACES,
     Basis,
@@ -14,27 +15,31 @@ from exporter.forecast.model import (
     Known,
     LimitState,
     Paces,
-    Point,
     Reached,
     Resolution,
     Unknown,
 )
 from exporter.forecast.near_limit import days_near_limit
+from exporter.forecast.shortfall import shortfall
 
 __all__ = [
     "NO_PACES",
+    "Answer",
     "Basis",
     "Estimates",
+    "Fit",
     "Forecast",
     "Known",
     "LimitState",
     "Paces",
-    "Point",
     "Reached",
     "Resolution",
     "Unknown",
+    "Why",
     "days_near_limit",
+    "fits",
     "forecast",
     "limit_state",
     "rounded",
+    "shortfall",
 ]

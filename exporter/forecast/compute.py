@@ -1,12 +1,13 @@
 """Will it last: the forecast of one scope, from what is known of it at a poll. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import exp, floor, log
 
+from exporter.forecast.days import NOTHING, Day, Level, Outlook, outlook
 from exporter.forecast.days import WEEK as _WEEK
-from exporter.forecast.days import Day, Level, Outlook, outlook
 from exporter.forecast.model import (
     Basis,
     Estimates,
@@ -18,7 +19,7 @@ from exporter.forecast.model import (
     Resolution,
     Unknown,
 )
-from exporter.forecast.recent import Recent, significant
+from exporter.forecast.recent import HOUR, Recent, significant
 from exporter.forecast.spread import Part, Spread
 from exporter.model import BillingPeriod
 
@@ -27,6 +28,8 @@ _A_DAY = timedelta(days=1)
 # Days are no yardstick for a period that is hardly longer than one.
 _SHORTEST_BY_DAYS = timedelta(hours=20)
 _SHORT = timedelta(days=2)
+# Three years; some vendors write the end of all time where there is none.
+_LONGEST = timedelta(days=1100)
 # Without days, what has passed of the period must be at least this part of it.
 _LEAST_ELAPSED = 0.1
 # Today counts once this part of its requests has usually come.
@@ -37,6 +40,8 @@ _UPDATES_BY_THE_DAY = 6 * 3600.0
 _LEADS_WITHIN = 24 * 60.0
 # The pace of an hour is so much off, as a part of it; and one that is under this part of a day's has stopped.
 _PACE_OFF = 0.1
+# What has lasted this many times as long as ever before is not expected to end as it did then.
+_OUTLASTS = 1.5
 _STOPPED = 0.25
 # As noisy as a scope is at first, where no day says.
 _UNSEEN_NOISE, _UNSEEN_FORGETS = 0.06**2, 0.37
@@ -49,26 +54,48 @@ _STEPS = 10_000
 
 def forecast(known: Known) -> Forecast:
     """Whether the allowance lasts until the period's end; Forecast.unknown says why that cannot be said."""
+    blank, ahead = _prepared(known)
+    if ahead is None or known.period is None:
+        return blank
+    if blank.limit_state is not LimitState.AHEAD or known.limit is None:
+        certain = 1.0 if blank.limit_state is LimitState.REACHED else None
+        requests = _estimates(known.requests, ahead.spread(known.period.end))
+        return replace(blank, requests=requests, over_limit_probability=certain)
+    return _against_limit(_Race(known, known.limit - known.requests, ahead), blank)
+
+
+def reached_by(known: Known, moment: datetime) -> float | None:
+    """The probability that the limit is reached by a moment of the period; None where that is not known.
+
+    ValueError without a limit.
+    """
+    if known.limit is None:
+        raise ValueError("without a limit there is nothing to reach")
+    blank, ahead = _prepared(known)
+    if ahead is None:
+        return None
+    if blank.limit_state is LimitState.REACHED:
+        return 1.0
+    return _probability(_Race(known, known.limit - known.requests, ahead).by(min(moment, ahead.end)))
+
+
+def _prepared(known: Known) -> tuple[Forecast, "_Ahead | None"]:
+    """What can be said without looking at the limit, and what comes; None where the one says why it is not known."""
     state = limit_state(known.requests, known.limit)
     if known.suspect:
-        return Forecast(state, Basis(), unknown=Unknown.SUSPECT)
+        return Forecast(state, Basis(), unknown=Unknown.SUSPECT), None
     recent = Recent(known.points, known.period)
     basis = Basis(update_seconds=recent.update_seconds)
     blank = Forecast(state, basis, _paces(known, recent))
     unknown = _no_period(known)
     if known.period is None or unknown is not None:
-        return replace(blank, unknown=unknown)
+        return replace(blank, unknown=unknown), None
     seen = _days(known, known.period, recent)
     basis = replace(basis, days=_whole(seen), weekdays=len({day.weekday for day in seen if day.exact}))
     expected = _expected(known, known.period, seen)
     if expected is None:
-        return replace(blank, basis=basis, unknown=Unknown.TOO_EARLY)
-    ahead = _Ahead(known, known.period, expected, recent)
-    if state is not LimitState.AHEAD or known.limit is None:
-        certain = 1.0 if state is LimitState.REACHED else None
-        requests = _estimates(known.requests, ahead.spread(known.period.end))
-        return replace(blank, basis=basis, requests=requests, over_limit_probability=certain)
-    return _against_limit(known, known.limit, ahead, recent, replace(blank, basis=basis))
+        return replace(blank, basis=basis, unknown=Unknown.TOO_EARLY), None
+    return replace(blank, basis=basis), _Ahead(known, known.period, expected, recent)
 
 
 def limit_state(requests: float, limit: float | None) -> LimitState:
@@ -79,9 +106,9 @@ def limit_state(requests: float, limit: float | None) -> LimitState:
     return LimitState.REACHED if requests >= limit else LimitState.AHEAD
 
 
-def rounded(moment: datetime, resolution: Resolution, known: Known) -> datetime:
+def rounded(moment: datetime, resolution: Resolution, zone: tzinfo) -> datetime:
     """As exactly as it is known, in the scope's time zone: the day's midnight, the nearest hour or minute."""
-    local = moment.astimezone(known.zone)
+    local = moment.astimezone(zone)
     match resolution:
         case Resolution.DAYS:
             return local.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -94,7 +121,7 @@ def rounded(moment: datetime, resolution: Resolution, known: Known) -> datetime:
 def _paces(known: Known, recent: Recent) -> Paces:
     """From the points; the week's from the days where points do not reach so far."""
     paces = recent.paces
-    return paces if paces.week is not None else paces._replace(week=_pace_of_week(known, recent))
+    return paces if paces.week is not None else replace(paces, week=_pace_of_week(known, recent))
 
 
 def _pace_of_week(known: Known, recent: Recent) -> float | None:
@@ -121,6 +148,8 @@ def _no_period(known: Known) -> Unknown | None:
         return Unknown.NO_PERIOD
     if known.now >= known.period.end:
         return Unknown.PERIOD_ENDED
+    if known.period.end - known.period.start > _LONGEST:
+        return Unknown.TOO_LONG
     return Unknown.NOT_BEGUN if known.now < known.period.start else None
 
 
@@ -168,7 +197,7 @@ def _expected(known: Known, period: BillingPeriod, days: Sequence[Day]) -> Outlo
         return outlook(days)
     if elapsed < _LEAST_ELAPSED * length or length >= _SHORT:
         return None
-    if not known.requests:
+    if known.requests < NOTHING:
         return Outlook((1.0,) * 7, (), 0.0)
     # The less has passed, the less it says of the rest; and few requests come by chance.
     noise = _UNSEEN_NOISE * (length / elapsed) + 1 / known.requests
@@ -183,7 +212,7 @@ class _Ahead:
     """
 
     def __init__(self, known: Known, period: BillingPeriod, expected: Outlook, recent: Recent) -> None:
-        self.expected = expected
+        self.expected, self.recent = expected, recent
         self.start, self.end = known.now, period.end
         part = recent.part_of_day(known.now, known.zone)
         if _a_day_behind(known, recent):
@@ -207,7 +236,7 @@ class _Ahead:
 
     def spread(self, moment: datetime) -> Spread:
         """Requests until then."""
-        after = next(number for number, each in enumerate(self.moments) if each >= moment)
+        after = bisect_left(self.moments, moment)
         if after == 0:
             return Spread(())
         part = (moment - self.moments[after - 1]) / (self.moments[after] - self.moments[after - 1])
@@ -240,14 +269,12 @@ class _Lead:
 
 def _lead(rest: float, recent: Recent) -> _Lead | None:
     paces = recent.paces
-    if paces.hour and recent.still_going and rest / paces.hour <= _LEADS_WITHIN:
-        minutes = rest / paces.hour
-        run = recent.run(paces.hour)
-        if not run.longest_before:
-            # What has lasted for so long, nobody knows for how long, lasts as long again in half of all cases.
-            return _Lead(minutes, 0.5 + 0.5 * run.hours / (run.hours + minutes / 60), by_hour=True)
-        if run.hours + minutes / 60 <= run.longest_before:
-            return _Lead(minutes, 0.9, by_hour=True)
+    by_hour = _lead_of(rest, paces.hour, HOUR, recent) if recent.still_going else None
+    # What has just begun is not in the hour's average yet.
+    begun = (paces.recent or 0.0) > (paces.hour or 0.0) and recent.minutes < HOUR
+    lead = by_hour or (_lead_of(rest, paces.recent, recent.minutes, recent) if begun else None)
+    if lead is not None:
+        return lead
     stopped = paces.hour is not None and paces.day is not None and paces.hour < _STOPPED * paces.day
     if paces.day and not stopped and rest / paces.day <= _LEADS_WITHIN:
         minutes = rest / paces.day
@@ -255,24 +282,49 @@ def _lead(rest: float, recent: Recent) -> _Lead | None:
     return None
 
 
-def _against_limit(known: Known, limit: float, ahead: _Ahead, recent: Recent, blank: Forecast) -> Forecast:
-    rest = limit - known.requests
-    lead = _lead(rest, recent)
-    if lead is not None and known.now + timedelta(minutes=lead.minutes) >= ahead.end:
-        lead = None
-    spread = ahead.spread(ahead.end)
-    requests = _estimates(
-        known.requests, spread if lead is None else _after_lead(spread, lead, rest, ahead.end - known.now)
-    )
+def _lead_of(rest: float, pace: float | None, window: float, recent: Recent) -> _Lead | None:
+    """Of a pace over the last `window` seconds; None where that does not exhaust the rest within 24 hours, or is
+    expected to end before, as a batch that ended on other days."""
+    if not pace or rest / pace > _LEADS_WITHIN:
+        return None
+    minutes = rest / pace
+    run = recent.run(pace, window)
+    if run.hours + minutes / 60 <= run.longest_before:
+        return _Lead(minutes, 0.9, by_hour=True)
+    if run.longest_before and run.hours <= _OUTLASTS * run.longest_before:
+        return None
+    # What has lasted for so long, nobody knows for how long, lasts as long again in half of all cases.
+    return _Lead(minutes, 0.5 + 0.5 * run.hours / (run.hours + minutes / 60), by_hour=True)
 
-    def reached_by(moment: datetime) -> float:
-        by_days = ahead.spread(moment).at_least(rest)
-        if lead is None:
+
+class _Race:
+    """Usage on its way through the rest of the limit."""
+
+    def __init__(self, known: Known, rest: float, ahead: _Ahead) -> None:
+        self.known, self.rest, self.ahead = known, rest, ahead
+        lead = _lead(rest, ahead.recent)
+        ends_before = lead is not None and known.now + timedelta(minutes=lead.minutes) < ahead.end
+        self.lead = lead if ends_before else None
+
+    def by(self, moment: datetime) -> float:
+        """The probability that the rest is used up by then."""
+        by_days = self.ahead.spread(moment).at_least(self.rest)
+        if self.lead is None:
             return by_days
-        by_pace = lead.exhausted_by((moment - known.now).total_seconds() / 60)
-        return lead.believed * by_pace + (1 - lead.believed) * by_days
+        by_pace = self.lead.exhausted_by((moment - self.known.now).total_seconds() / 60)
+        return self.lead.believed * by_pace + (1 - self.lead.believed) * by_days
 
-    reached = Reached(*(_when(reached_by, part, known.now, ahead.moments) for part in _QUANTILES))
+    def requests(self) -> Estimates:
+        """At the period's end."""
+        spread = self.ahead.spread(self.ahead.end)
+        if self.lead is not None:
+            spread = _after_lead(spread, self.lead, self.rest, self.ahead.end - self.known.now)
+        return _estimates(self.known.requests, spread)
+
+
+def _against_limit(race: _Race, blank: Forecast) -> Forecast:
+    lead, end = race.lead, race.ahead.end
+    reached = Reached(*(_when(race.by, part, race.known.now, race.ahead.moments) for part in _QUANTILES))
     basis = replace(
         blank.basis,
         last_hour=lead is not None and lead.by_hour,
@@ -281,10 +333,10 @@ def _against_limit(known: Known, limit: float, ahead: _Ahead, recent: Recent, bl
     return replace(
         blank,
         basis=basis,
-        requests=requests,
-        over_limit_probability=_probability(reached_by(ahead.end)),
+        requests=race.requests(),
+        over_limit_probability=_probability(race.by(end)),
         reached=reached,
-        resolution=_resolution(reached, ahead.end, basis),
+        resolution=_resolution(reached, end, basis),
     )
 
 
@@ -309,21 +361,21 @@ def _after_lead(spread: Spread, lead: _Lead, rest: float, left: timedelta) -> Sp
 
 
 def _when(
-    reached_by: Callable[[datetime], float], part: float, now: datetime, moments: Sequence[datetime]
+    by: Callable[[datetime], float], part: float, now: datetime, moments: Sequence[datetime]
 ) -> datetime | None:
     """When the limit is reached with this probability; None where it is not until the last of the moments."""
-    if reached_by(moments[-1]) < part:
+    if by(moments[-1]) < part:
         return None
     low, high = now, moments[-1]
     for _ in range(_HALVINGS):
         middle = low + (high - low) / 2
-        if reached_by(middle) < part:
+        if by(middle) < part:
             low = middle
         else:
             high = middle
         if high - low < timedelta(seconds=30):
             break
-    return high
+    return max(now, high.replace(microsecond=0))
 
 
 def _resolution(reached: Reached, end: datetime, basis: Basis) -> Resolution | None:

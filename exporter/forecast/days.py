@@ -42,7 +42,7 @@ _NOISE_AT_FIRST, _NOISE_DAYS, _NOISE_LASTS, _NOISE_CLIP = 0.06**2, 5.0, 0.94, 9.
 # Of Student's t; and how much a day's credit counts, and lasts until the next.
 _FREEDOM, _CREDIT_COUNTS, _CREDIT_LASTS = 2.0, 0.2, 0.85
 # Requests; less is nothing, and would only lose its digits.
-_NOTHING = 1e-6
+NOTHING = 1e-6
 # Days that nearly always bring nothing.
 _LEAST_FACTOR = 0.1
 # The variance of what is ahead, relative to its square: days' own noise, which evens out over many; the level, which
@@ -102,7 +102,7 @@ class Outlook(NamedTuple):
             _DAY_NOISE / max(weight, _LEAST_WEIGHT) + _LEVEL_NOISE * level.forgets * few + _DRIFT * length
         )
         spread2 = log1p(variance)
-        return Part(level.weight, log(level.requests * weight) + _ABOVE * spread2, sqrt(spread2))
+        return Part(level.weight, log(max(level.requests * weight, NOTHING)) + _ABOVE * spread2, sqrt(spread2))
 
 
 def outlook(days: Sequence[Day]) -> Outlook:
@@ -143,7 +143,7 @@ def _ratios_to_the_week(days: Sequence[Day]) -> list[list[float]] | None:
 
 def _levels(days: Sequence[Day], shape: Sequence[float]) -> tuple[Level, ...]:
     total, parts = sum(day.requests for day in days), sum(day.part for day in days)
-    if total < _NOTHING:
+    if total < NOTHING:
         return ()
     found = [_remember(days, shape, memory, total / parts) for memory in _MEMORIES]
     best = max(credit for credit, _ in found)

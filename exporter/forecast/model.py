@@ -1,18 +1,11 @@
 """What a forecast is made from, and what it is. Frozen plain data; datetimes are aware and in UTC."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import NamedTuple
 
 from exporter.model import BillingPeriod, DailyUsage
-
-
-class Point(NamedTuple):
-    """What a poll found: requests counted so far in the billing period that held `at`."""
-
-    at: datetime
-    requests: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +16,8 @@ class Known:
     limit: most requests in the period; None is unlimited.
     days: ascending by date, in `zone`. The last may be today, as far as it has come. Days that are missing are
         unknown, not 0; one that is not exact counts for less, and not at all where it is the first.
-    points: of the last days, ascending by time, however thinned. A fall is a new period or a vendor's correction.
+    points: (Unix seconds, requests in the period then) of the last days, ascending, however thinned. A fall is a new
+        period or a vendor's correction.
     suspect: the vendor's figures contradict themselves or what was known before.
     """
 
@@ -33,11 +27,12 @@ class Known:
     limit: float | None
     period: BillingPeriod | None
     days: tuple[DailyUsage, ...] = ()
-    points: tuple[Point, ...] = ()
+    points: Sequence[tuple[float, float]] = ()
     suspect: bool = False
 
 
-class Estimates(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Estimates:
     """Requests at the period's end: 10, 50 and 90 of 100 such periods end below."""
 
     low: float
@@ -45,7 +40,8 @@ class Estimates(NamedTuple):
     high: float
 
 
-class Reached(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reached:
     """When the limit will be reached: by then it is in 10, 50 and 90 of 100 such periods; None where in fewer."""
 
     earliest: datetime | None = None
@@ -53,10 +49,12 @@ class Reached(NamedTuple):
     latest: datetime | None = None
 
 
-class Paces(NamedTuple):
-    """Requests a minute over the last quarter of an hour, hour, day and week; None where that is not known.
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """Requests a minute over the last minutes, hour, day and week; None where that is not known.
 
-    recent: over the last two updates where polls are rarer than a quarter of an hour allows.
+    recent: of the last two stretches of 5 minutes, or of a poll where these are rarer, the slower one's; over the
+        last two updates of a vendor that makes them seldom.
     """
 
     recent: float | None = None
@@ -85,7 +83,7 @@ class LimitState(StrEnum):
 
     AHEAD = "ahead"
     REACHED = "reached"
-    NONE_ALLOWED = "none allowed"
+    NONE_ALLOWED = "none_allowed"
     UNLIMITED = "unlimited"
 
 
@@ -93,15 +91,18 @@ class Unknown(StrEnum):
     """Why there is no forecast yet.
 
     NO_PERIOD: without a billing period there is no end to look to. PERIOD_ENDED: the next poll brings the new one.
-    NOT_BEGUN: the period lies ahead. TOO_EARLY: neither a whole day nor enough of the period has been seen.
-    SUSPECT: the vendor's figures cannot be trusted now.
+    NOT_BEGUN: the period lies ahead. TOO_LONG: it takes more than three years, of which 30 days say nothing.
+    TOO_EARLY: neither a whole day nor enough of the period has been seen. SUSPECT: the vendor's figures cannot be
+    trusted now. NOT_MADE: after a start, what is stored is still read back.
     """
 
-    NO_PERIOD = "no billing period"
-    PERIOD_ENDED = "the billing period has ended"
-    NOT_BEGUN = "the billing period has not begun"
-    TOO_EARLY = "too little seen yet"
-    SUSPECT = "the vendor's figures contradict themselves"
+    NO_PERIOD = "no_period"
+    PERIOD_ENDED = "period_ended"
+    NOT_BEGUN = "not_begun"
+    TOO_LONG = "too_long"
+    TOO_EARLY = "too_early"
+    SUSPECT = "suspect"
+    NOT_MADE = "not_made"
 
 
 @dataclass(frozen=True, slots=True)

@@ -371,10 +371,12 @@ class Database:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-            elif self._file.stat().st_size <= _CHECKED_UP_TO:
+                return connection
+            if self._file.stat().st_size <= _CHECKED_UP_TO:
                 (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
                     raise _damaged(found)
+            _migrate_schema(connection, version)
         except BaseException:
             connection.close()
             raise
@@ -455,6 +457,17 @@ def _check_schema(connection: sqlite3.Connection, file: Path) -> int:
             f" {schema.VERSION}); run that version, or name another folder"
         )
     return int(version) if tables else 0
+
+
+def _migrate_schema(connection: sqlite3.Connection, version: int) -> None:
+    if version == schema.VERSION:
+        return
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for older in range(version, schema.VERSION):
+            for statement in schema.MIGRATIONS[older]:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 
 def _damaged(message: str) -> sqlite3.DatabaseError:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from exporter.forecast import NO_PACES, Forecast, Known, Point, Unknown, forecast
+from exporter.forecast import NO_PACES, Basis, Forecast, Known, Unknown, forecast, limit_state
 from exporter.model import FetchedScope
 from exporter.state.trust import Watched
 
@@ -20,7 +20,6 @@ def outlooks(scopes: Iterable[FetchedScope], watched: Mapping[str, Watched], zon
 def known(scope: FetchedScope, watched: Watched | None, zone: tzinfo) -> Known:
     """What a forecast is made from."""
     usage = scope.usage
-    points = watched.points if watched is not None else ()
     return Known(
         now=scope.fetched_at,
         zone=zone,
@@ -28,9 +27,14 @@ def known(scope: FetchedScope, watched: Watched | None, zone: tzinfo) -> Known:
         limit=usage.limit,
         period=usage.period,
         days=usage.daily or (),
-        points=tuple(Point(datetime.fromtimestamp(at, UTC), requests) for at, requests in points),
+        points=tuple(watched.points) if watched is not None else (),
         suspect=watched is not None and watched.held is not None,
     )
+
+
+def not_made(scope: FetchedScope) -> Forecast:
+    """What is said before a start has read back what was stored."""
+    return Forecast(limit_state(scope.usage.requests, scope.usage.limit), Basis(), unknown=Unknown.NOT_MADE)
 
 
 def as_of(made: Forecast, scope: FetchedScope, now: datetime, stale_after: timedelta) -> Forecast:

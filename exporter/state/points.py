@@ -1,7 +1,7 @@
 """What was seen of one count: (time, count), thinned by age. Pure.
 
 In memory a point is 8 bytes, or 12; Python's own floats in tuples would take ten times as much. Points are kept as
-seen for 3 hours, and one in 5 minutes up to 48 hours: a scope takes the same memory however often it is polled.
+seen for 3 hours, and one in 10 minutes up to 48 hours: a scope takes the same memory however often it is polled.
 The database keeps more: every poll for 48 hours, then one an hour for 35 days, then one a day for 13 months.
 """
 
@@ -21,7 +21,7 @@ _KINDS = {b"d": _POINT, b"w": _WHOLE}
 # Of so many points is a part that is not copied again; an hour's to a day's polls.
 _PART = 48
 _DENSE_FOR = 3 * HOUR
-_SPACING = 300
+_SPACING = 600
 KEPT_IN_MEMORY = 2 * DAY
 
 Point = tuple[float, float]

@@ -15,7 +15,7 @@ from exporter.model import BillingPeriod, CallsMade, DailySource, DailyUsage, Fe
 from exporter.state.days import EXACT_RATIO, UNKNOWN, day_of
 from exporter.state.ledger import MOST_KEPT, Change, Term
 from exporter.state.points import Point, Points
-from exporter.state.saved import Account, Failure, Saved
+from exporter.state.saved import Absence, Account, Failure, Saved
 from exporter.state.trust import PAST_PERIODS, Held, Known, Open, PastPeriod, Undo, Watched
 from exporter.thresholds import HISTORY_DAYS
 
@@ -71,13 +71,13 @@ class Rows:
     def load(self, connection: sqlite3.Connection, account: Account) -> Saved | None:
         """What was saved of an account, without the points; None where nothing was."""
         row = connection.execute(
-            "SELECT id, time_zone, terms, last_success, failure_reason, failure_message, failure_at FROM accounts"
-            " WHERE (api, organisation, organisation_id, url) = (?, ?, ?, ?)",
+            "SELECT id, time_zone, terms, listing, last_success, failure_reason, failure_message, failure_at"
+            " FROM accounts WHERE (api, organisation, organisation_id, url) = (?, ?, ?, ?)",
             account,
         ).fetchone()
         if row is None:
             return None
-        number, zone, terms, last_success, *failure = row
+        number, zone, terms, listing, last_success, *failure = row
         written = _WrittenAccount(number)
         days = _grouped(connection, _DAYS, (number, _oldest_day(self._clock())))
         past = _grouped(connection, _PAST, (number,))
@@ -86,7 +86,9 @@ class Rows:
         scopes: list[FetchedScope] = []
         watched: dict[str, Watched] = {}
         changes: dict[str, tuple[Change, ...]] = {}
-        for scope, name, reported, *values, trust in connection.execute(_SCOPES, (number,)).fetchall():
+        absences: dict[str, Absence] = {}
+        rows = connection.execute(_SCOPES, (number,)).fetchall()
+        for scope, name, reported, since, answers, *values, trust in rows:
             try:
                 found = _read_days(days.get(scope, ()))
                 state = _Written(scope, *found, points_until=until.get(scope) or 0.0)
@@ -95,6 +97,8 @@ class Rows:
                     state.past = watched[name].known.past
                 if reported:
                     scopes.append(_read_scope(name, values, found[0]))
+                    if since is not None:
+                        absences[name] = Absence(_moment(since), answers)
                 changes[name] = _read_ledger(ledger.get(scope, ()))
                 state.newest_change = changes[name][-1].at if changes[name] else None
                 written.scopes[name] = state
@@ -105,6 +109,8 @@ class Rows:
         return Saved(
             time_zone=zone,
             terms=terms,
+            listing=listing,
+            absences=absences,
             last_success=_time(last_success),
             failure=_read_failure(*failure),
             scopes=tuple(scopes),
@@ -133,11 +139,12 @@ class Rows:
         written = self._written.get(account) or self._known(connection, account)
         failure = saved.failure
         connection.execute(
-            "UPDATE accounts SET time_zone = ?, terms = ?, last_success = ?, failure_reason = ?, failure_message = ?,"
-            " failure_at = ? WHERE id = ?",
+            "UPDATE accounts SET time_zone = ?, terms = ?, listing = ?, last_success = ?, failure_reason = ?,"
+            " failure_message = ?, failure_at = ? WHERE id = ?",
             (
                 saved.time_zone,
                 saved.terms,
+                saved.listing,
                 _unix(saved.last_success),
                 failure and failure.reason,
                 failure and failure.message,
@@ -151,12 +158,13 @@ class Rows:
             connection.execute("UPDATE scopes SET reported = 0 WHERE id = ?", (written.scopes.pop(name).scope,))
         for name in {**reported, **saved.watched}:
             scope = written.scopes.get(name) or self._known_scope(connection, written, name)
-            self._write_scope(connection, scope.scope, reported.get(name), saved.watched.get(name))
+            self._write_scope(connection, scope.scope, reported.get(name), saved, name)
             self._write_rest(connection, scope, reported.get(name), saved, name)
 
     def _write_scope(
-        self, connection: sqlite3.Connection, row: int, scope: FetchedScope | None, watched: Watched | None
+        self, connection: sqlite3.Connection, row: int, scope: FetchedScope | None, saved: Saved, name: str
     ) -> None:
+        watched, absence = saved.watched.get(name), saved.absences.get(name)
         trust = None
         if watched is not None:
             parts = _Trust(watched.known, watched.held, watched.open, watched.undo)
@@ -167,10 +175,13 @@ class Rows:
         usage = scope.usage
         period = usage.period
         connection.execute(
-            "UPDATE scopes SET reported = 1, read_at = ?, requests = ?, request_limit = ?, scope_id = ?, plan = ?,"
+            "UPDATE scopes SET reported = 1, absent_since = ?, absent_answers = ?,"
+            " read_at = ?, requests = ?, request_limit = ?, scope_id = ?, plan = ?,"
             " unit = ?, rate_limit_per_minute = ?, rejected = ?, period_start = ?, period_end = ?,"
             " period_configured = ?, daily_source = ?, trust = ? WHERE id = ?",
             (
+                absence and absence.since.timestamp(),
+                absence.answers if absence is not None else 0,
                 scope.fetched_at.timestamp(),
                 usage.requests,
                 usage.limit,
@@ -298,7 +309,8 @@ class Rows:
 
 
 _SCOPES = """
-SELECT id, name, reported, read_at, requests, request_limit, scope_id, plan, unit, rate_limit_per_minute, rejected,
+SELECT id, name, reported, absent_since, absent_answers,
+    read_at, requests, request_limit, scope_id, plan, unit, rate_limit_per_minute, rejected,
     period_start, period_end, period_configured, daily_source, trust
 FROM scopes WHERE account = ? ORDER BY id"""
 _OF_ACCOUNT = "scope IN (SELECT id FROM scopes WHERE account = ?)"

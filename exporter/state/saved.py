@@ -8,6 +8,7 @@ from exporter.errors import FailureReason
 from exporter.model import FetchedScope
 from exporter.state.ledger import Change
 from exporter.state.trust import Watched
+from exporter.thresholds import MISSING_AFTER_ANSWERS
 
 # (api, organisation, the organisation's id, the api's url)
 Account = tuple[str, str, str, str]
@@ -22,12 +23,25 @@ class Failure:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """That good answers lack a scope. since: when the first of them came; answers: how many, in a row."""
+
+    since: datetime
+    answers: int
+
+    @property
+    def is_missing(self) -> bool:
+        return self.answers >= MISSING_AFTER_ANSWERS
+
+
 @dataclass(frozen=True)
 class Saved:
     """An organisation's state. watched, ledger: by scope; also of scopes that are not reported now.
 
     ledger: the newest changes, ascending by time. time_zone: IANA name, of its days.
     terms: digest of how limits and plans were read.
+    absences: by name, of the scopes that the last good answer lacked. listing: digest of how its scopes were listed.
     """
 
     last_success: datetime | None
@@ -37,3 +51,5 @@ class Saved:
     failure: Failure | None = None
     time_zone: str = "UTC"
     terms: str = ""
+    absences: Mapping[str, Absence] = field(default_factory=dict)
+    listing: str = ""

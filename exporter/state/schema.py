@@ -1,8 +1,8 @@
-"""The database's tables, schema 1. People read them too, so they say what they hold."""
+"""The database's tables, schema 2. People read them too, so they say what they hold."""
 
 # "apiu", in the file's header: shows other programs, and us, whose database it is.
 APPLICATION_ID = 0x61706975
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE accounts ( -- an organisation of an api of the config
@@ -13,6 +13,7 @@ CREATE TABLE accounts ( -- an organisation of an api of the config
     url TEXT NOT NULL,
     time_zone TEXT NOT NULL DEFAULT 'UTC', -- of its days
     terms TEXT NOT NULL DEFAULT '', -- digest of how limits and plans were read; another one's changes are no vendor's
+    listing TEXT NOT NULL DEFAULT '', -- digest of how scopes were listed; what another one leaves out is not missing
     last_success REAL, -- Unix seconds, as are all times here
     failure_reason TEXT, -- why its last poll failed; NULL where it did not
     failure_message TEXT,
@@ -23,7 +24,9 @@ CREATE TABLE scopes ( -- the last trusted values of each scope
     id INTEGER PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES accounts,
     name TEXT NOT NULL,
-    reported INTEGER NOT NULL DEFAULT 0, -- 1 where the last answer held it
+    reported INTEGER NOT NULL DEFAULT 0, -- 1 where it is known still
+    absent_since REAL, -- when the first good answer in a row that lacks it came; NULL where the last one held it
+    absent_answers INTEGER NOT NULL DEFAULT 0, -- how many there were
     read_at REAL,
     requests REAL,
     request_limit REAL, -- NULL is unlimited
@@ -102,3 +105,12 @@ CREATE VIEW periods AS
         past_periods.requests, past_periods.request_limit
     FROM past_periods JOIN scopes ON scopes.id = scope JOIN accounts ON accounts.id = account;
 """
+
+# By schema, what makes the next one of it.
+MIGRATIONS = {
+    1: (
+        "ALTER TABLE accounts ADD COLUMN listing TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE scopes ADD COLUMN absent_since REAL",
+        "ALTER TABLE scopes ADD COLUMN absent_answers INTEGER NOT NULL DEFAULT 0",
+    ),
+}

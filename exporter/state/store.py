@@ -4,7 +4,7 @@ A state is a frozen value; a poll makes a new one of it. The store holds the pre
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -12,15 +12,16 @@ from types import MappingProxyType
 from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import REASONS, FailureReason, PollError, ResponseError
-from exporter.forecast import Forecast
+from exporter.forecast import Forecast, shortfall
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
 from exporter.state.ledger import MOST_KEPT, Change, changes
-from exporter.state.outlooks import as_of, outlooks
+from exporter.state.outlooks import as_of, not_made, outlooks
 from exporter.state.points import Point
-from exporter.state.saved import Account, Failure, Saved
+from exporter.state.saved import Absence, Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
-from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, Bands
+from exporter.thresholds import HISTORY_DAYS
+from exporter.turns import COMPUTING
 
 Key = tuple[str, str]
 
@@ -28,6 +29,9 @@ Key = tuple[str, str]
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
 # Vendors' clocks and the way to them differ by seconds from poll to poll; two periods begin further apart.
 _SAME_PERIOD = timedelta(minutes=1)
+_RESET_SLACK = timedelta(days=1)
+# A period that a vendor begins by the calendar of another time zone begins this much early at most, or nearly so.
+_EARLY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class OrganisationState:
     outlooks: whether each scope's allowance lasts, by name, as of when it was read; without those of a start until
         its points are read back.
     ledger: what the vendor changed, by scope, newest last. terms: digest of how limits and plans were read last.
+    absences: of the known scopes that the last good answer lacked although their period goes on, by name.
+    listing: digest of how that answer's scopes were listed.
     failure: why the last poll failed; that of an earlier process until the first poll of this one.
     polls, failures: counted since the exporter started.
     """
@@ -51,6 +57,8 @@ class OrganisationState:
     outlooks: Mapping[str, Forecast] = field(default_factory=lambda: MappingProxyType({}))
     ledger: Mapping[str, tuple[Change, ...]] = field(default_factory=lambda: MappingProxyType({}))
     terms: str = ""
+    absences: Mapping[str, Absence] = field(default_factory=lambda: MappingProxyType({}))
+    listing: str = ""
     last_poll: datetime | None = None
     last_success: datetime | None = None
     failure: Failure | None = None
@@ -79,14 +87,17 @@ class OrganisationState:
         trusted = {name: _trusted(scope, before.get(name), watched[name]) for name, scope in found.items()}
         fresh = tuple(FetchedScope(scope, at) for scope in trusted.values())
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
-        unread = self._scopes_beside(fresh) if snapshot.misfits else ()
+        absences = self._absences_unread(found) if snapshot.misfits else self._absences_after(found, at)
+        others = self._scopes_beside(fresh, None if snapshot.misfits else absences)
         watched = {**self._watched_beside(watched, at), **watched}
         known = {
-            scope.usage.name: self.outlooks[scope.usage.name] for scope in unread if scope.usage.name in self.outlooks
+            scope.usage.name: self.outlooks[scope.usage.name] for scope in others if scope.usage.name in self.outlooks
         }
         return replace(
             self,
-            scopes=fresh + unread,
+            scopes=fresh + others,
+            absences=MappingProxyType(absences),
+            listing=self.listing if snapshot.misfits else self.target.listing_digest,
             watched=MappingProxyType(watched),
             outlooks=MappingProxyType({**known, **outlooks(fresh, watched, self.target.time_zone)}),
             ledger=MappingProxyType(self._ledger_after(before, trusted, watched, at)),
@@ -123,13 +134,47 @@ class OrganisationState:
                 ledger[name] = (*ledger.get(name, ()), *new)[-MOST_KEPT:]
         return ledger
 
-    def _scopes_beside(self, fresh: Sequence[FetchedScope]) -> tuple[FetchedScope, ...]:
-        """The known scopes that are not among the fresh ones.
+    def _absences_unread(self, found: Mapping[str, ScopeUsage]) -> dict[str, Absence]:
+        """After an answer that was read in part: what is not in it may be what could not be read."""
+        return {name: absence for name, absence in self.absences.items() if name not in found}
+
+    def _absences_after(self, found: Mapping[str, ScopeUsage], at: datetime) -> dict[str, Absence]:
+        """After a good answer: the known scopes that it lacks although their period goes on.
+
+        Not where another config may have left them out, nor where they are there under a new name.
+        """
+        if self.listing not in ("", self.target.listing_digest):
+            return {}
+        known = {scope.usage.name: scope.usage for scope in self.scopes}
+        renamed = {scope.id for name, scope in found.items() if scope.id and name not in known}
+        ended = _ended_periods(known, found)
+        return {
+            name: self._absence(name, at)
+            for name, scope in ((scope.usage.name, scope) for scope in self.scopes)
+            if name not in found
+            and name not in self.target.retired_scopes
+            and at < self._goes_on_until(scope)
+            and scope.usage.period not in ended
+            and scope.usage.id not in renamed
+        }
+
+    def _absence(self, name: str, at: datetime) -> Absence:
+        known = self.absences.get(name)
+        return Absence(at, 1) if known is None else Absence(known.since, known.answers + 1)
+
+    def _scopes_beside(
+        self, fresh: Sequence[FetchedScope], absent: Container[str] | None
+    ) -> tuple[FetchedScope, ...]:
+        """The known scopes that are not among the fresh ones: those of these names, or all of them.
 
         Together they are max_scopes at most: a vendor that makes up new names at every poll must not fill the memory.
         """
         names = {scope.usage.name for scope in fresh}
-        others = tuple(scope for scope in self.scopes if scope.usage.name not in names)
+        others = tuple(
+            scope
+            for scope in self.scopes
+            if scope.usage.name not in names and (absent is None or scope.usage.name in absent)
+        )
         return others[: max(0, self.target.api.max_scopes - len(fresh))]
 
     def _watched_beside(self, fresh: Mapping[str, Watched], at: datetime) -> dict[str, Watched]:
@@ -154,6 +199,8 @@ class OrganisationState:
             failure=self.failure,
             time_zone=self.target.time_zone.key,
             terms=self.terms,
+            absences=self.absences,
+            listing=self.listing,
         )
 
     def with_points(self, points: Mapping[str, Sequence[Point]]) -> "OrganisationState":
@@ -168,18 +215,39 @@ class OrganisationState:
             outlooks=outlooks(self.scopes, watched, self.target.time_zone),
         )
 
-    def outlook(self, scope: FetchedScope, now: datetime) -> Forecast | None:
-        """Whether its allowance lasts, as far as that is known at `now`; None just after a start."""
-        made = self.outlooks.get(scope.usage.name)
-        return None if made is None else as_of(made, scope, now, self._stale_after())
+    def outlook(self, scope: FetchedScope, now: datetime) -> Forecast:
+        """Whether its allowance lasts, as far as that is known at `now`."""
+        made = self.outlooks.get(scope.usage.name) or not_made(scope)
+        return as_of(made, scope, now, self._stale_after())
+
+    def requests_before(self, usage: ScopeUsage) -> float | None:
+        """Requests of the billing period before the scope's present one; None where its end was not watched."""
+        watched = self.watched.get(usage.name)
+        if watched is None or usage.period is None or not watched.known.past:
+            return None
+        last = watched.known.past[-1]
+        # Vendors reset their counts some hours before or after the moment that they name.
+        slack = min(_RESET_SLACK, (usage.period.end - usage.period.start) / 4)
+        return last.requests if abs(last.end - usage.period.start.timestamp()) <= slack.total_seconds() else None
+
+    def shortfall(self, scope: FetchedScope, now: datetime) -> float | None:
+        """How many requests its limit lacks; None where it is enough, or nobody knows."""
+        warning = self.target.bands.of(scope.usage.name).warning
+        return shortfall(scope.usage, self.outlook(scope, now), self.requests_before(scope.usage), warning)
 
     def shown_scopes(self, now: datetime) -> tuple[FetchedScope, ...]:
         """The scopes whose data is not too old to be shown."""
         return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
 
+    def missing_since(self, scope: FetchedScope, now: datetime) -> datetime | None:
+        """From when on good answers lack the scope; None unless enough of them do while its period goes on."""
+        absence = self.absences.get(scope.usage.name)
+        goes_on = now < self._goes_on_until(scope)
+        return absence.since if absence is not None and absence.is_missing and goes_on else None
+
     def is_stale(self, now: datetime) -> bool:
         # Data from the future was read while the clock was wrong: how old it is, nobody knows.
-        newest = max((scope.fetched_at for scope in self.scopes), default=self.since)
+        newest = max(self._read_times(), default=self.since)
         return now >= self._stale_at() or newest - now >= self._stale_after()
 
     def next_change(self, now: datetime) -> datetime | None:
@@ -195,8 +263,16 @@ class OrganisationState:
         return timedelta(seconds=self.target.api.stale_after_seconds)
 
     def _stale_at(self) -> datetime:
-        oldest = min((scope.fetched_at for scope in self.scopes), default=self.last_success or self.since)
+        oldest = min(self._read_times(), default=self.last_success or self.since)
         return oldest + self._stale_after()
+
+    def _read_times(self) -> Iterator[datetime]:
+        """Of the scopes that the vendor reports; those that it does not are missing, not stale."""
+        return (scope.fetched_at for scope in self.scopes if scope.usage.name not in self.absences)
+
+    def _goes_on_until(self, scope: FetchedScope) -> datetime:
+        """The period's end; without a period, when the usage goes away."""
+        return scope.usage.period.end if scope.usage.period is not None else self._dropped_at(scope)
 
     def _dropped_at(self, scope: FetchedScope) -> datetime:
         drop_after = self.target.api.drop_after
@@ -206,6 +282,20 @@ class OrganisationState:
             return scope.fetched_at + _DROP_WITHOUT_PERIOD
         # Fresh data is not dropped: between a period's end and the next poll there is a moment for each rollover.
         return max(scope.usage.period.end, scope.fetched_at + self._stale_after())
+
+
+def _ended_periods(
+    before: Mapping[str, ScopeUsage], found: Mapping[str, ScopeUsage]
+) -> frozenset[BillingPeriod | None]:
+    """The periods of before that another followed, at its end or a little early."""
+    return frozenset(
+        known.period
+        for name, scope in found.items()
+        if (known := before.get(name)) is not None
+        and known.period is not None
+        and scope.period is not None
+        and scope.period.start >= max(known.period.end - _EARLY, known.period.start + _SAME_PERIOD)
+    )
 
 
 def _with_steady_period(scope: ScopeUsage, before: BillingPeriod | None) -> ScopeUsage:
@@ -246,7 +336,7 @@ Listener = Callable[[Sequence[OrganisationState]], None]
 
 
 class Store:
-    """All organisations' states, in the config's order, and where their cards change colour. Thread-safe.
+    """All organisations' states, in the config's order. Thread-safe.
 
     Listeners are called after every change, with the states that are new.
     """
@@ -256,7 +346,6 @@ class Store:
         self._database = database
         self._lock = threading.Lock()
         self._states: dict[Key, OrganisationState] = {}
-        self._bands = DEFAULT_BANDS
         self._listeners: list[Listener] = []
 
     def start(self) -> None:
@@ -267,13 +356,12 @@ class Store:
     def on_change(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def set_targets(self, targets: Iterable[Target], bands: Bands = DEFAULT_BANDS) -> None:
+    def set_targets(self, targets: Iterable[Target]) -> None:
         """Take over a config: organisations that stay keep their data, new ones begin, others go.
 
-        bands: in force from now on, for what was read before as well; a change of these needs no poll.
+        Their bands are in force from now on, for what was read before as well; a change of these needs no poll.
         """
         with self._lock:
-            self._bands = bands
             known, self._states = self._states, {target.key: self._taken_over(target) for target in targets}
             changed = [state for key, state in self._states.items() if state is not known.get(key)]
         self._changed(changed)
@@ -313,14 +401,11 @@ class Store:
         with self._lock:
             return tuple(self._states.values())
 
-    def bands(self) -> Bands:
-        with self._lock:
-            return self._bands
-
     def _taken_over(self, target: Target) -> OrganisationState:
         known = self._states.get(target.key)
         if known is not None and known.target.account == target.account:
-            return known if known.target == target else replace(known, target=target)
+            same = (known.target, known.target.bands) == (target, target.bands)
+            return known if same else replace(known, target=target)
         state = OrganisationState(target, self._clock.now())
         saved = self._database.load(target.account) if self._database is not None else None
         if saved is None:
@@ -331,16 +416,19 @@ class Store:
             watched=MappingProxyType(dict(saved.watched)),
             ledger=MappingProxyType(dict(saved.ledger)),
             terms=saved.terms,
+            absences=MappingProxyType(dict(saved.absences)),
+            listing=saved.listing,
             last_success=saved.last_success,
             failure=saved.failure,
         )
 
     def _points_read(self, account: Account, points: Mapping[str, Sequence[Point]]) -> None:
-        self._change(
-            account[:2],
-            lambda state: state.with_points(points) if state.target.account == account else None,
-            save=False,
-        )
+        with COMPUTING:
+            self._change(
+                account[:2],
+                lambda state: state.with_points(points) if state.target.account == account else None,
+                save=False,
+            )
 
     def _changed(self, states: Sequence[OrganisationState]) -> None:
         for listener in self._listeners:

@@ -5,8 +5,6 @@ import os
 import sys
 from enum import IntEnum
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import urlsplit
 
 import click
 import requests
@@ -19,12 +17,9 @@ from exporter.errors import ConfigError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.terminal.draw import draw, print_plain, trouble_lines
 from exporter.terminal.once import Trouble, poll_once
+from exporter.terminal.running import Unavailable, ask, foreign, refused, url_option, without_credentials
 from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.view.usage_json import UsageDocument, from_json, to_json
-
-DEFAULT_URL = "http://localhost:10190"  # where an exporter serves by default
-# An exporter answers at once or, with very many scopes, within seconds.
-_TIMEOUT_SECONDS = 15
 
 EXAMPLE = """\b
 Examples:
@@ -44,18 +39,8 @@ class ExitCode(IntEnum):
     UNKNOWN = 3
 
 
-class _Unavailable(Exception):  # noqa: N818 - the message is for the user
-    """There is nothing to show; the message says why."""
-
-
 @click.command(epilog=EXAMPLE)
-@click.option(
-    "--url",
-    default=DEFAULT_URL,
-    show_default=True,
-    show_envvar=True,
-    help="The running exporter to ask; may hold USER:PASSWORD@.",
-)
+@url_option
 @click.option(
     "--config.file",
     "config_file",
@@ -82,7 +67,7 @@ class _Unavailable(Exception):  # noqa: N818 - the message is for the user
     is_flag=True,
     help=f"Exit with the worst card: 0 blue (by default, under {DEFAULT_BANDS.warning:.0%}), "
     f"1 amber (up to {DEFAULT_BANDS.critical:.0%}), 2 red; "
-    "3 if nothing is near a limit but something is unknown or stale.",
+    "3 if nothing is near a limit but something is unknown, stale or missing.",
 )
 @click.pass_context
 def usage(
@@ -109,7 +94,7 @@ def usage(
             document, troubles = _polled(config_file or config_file_of_group(context), organisations)
         else:
             document = _asked(url, organisations)
-    except (ConfigError, _Unavailable) as error:
+    except (ConfigError, Unavailable) as error:
         click.echo(str(error), err=True)
         sys.exit(ExitCode.UNKNOWN if with_exit_code else 1)
     _show(document, troubles, output)
@@ -153,6 +138,8 @@ def exit_code(document: UsageDocument) -> ExitCode:
         return ExitCode.CRITICAL
     if Band.WARNING in bands:
         return ExitCode.WARNING
+    if any(card.missing_since for card in cards):
+        return ExitCode.UNKNOWN
     known = all(cards.scopes and not cards.stale and cards.up is not False for cards in document.organisations)
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
@@ -166,38 +153,28 @@ def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDoc
         for target in config.targets
         if not organisations or {target.organisation.display_name, target.organisation.id} & set(organisations)
     ]
-    return poll_once(wanted, SystemClock(), config.bands)
+    return poll_once(wanted, SystemClock())
 
 
 def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:
-    where = _without_credentials(url)
-    try:
-        response = requests.get(
-            f"{url.rstrip('/')}/api/v1/usage", params={"organisation": organisations}, timeout=_TIMEOUT_SECONDS
-        )
-    except requests.RequestException:
-        raise _Unavailable(f"no exporter answers at {where}; --url names another, --once polls without one") from None
+    response = ask(
+        url,
+        "/api/v1/usage",
+        {"organisation": organisations},
+        otherwise="--url names another, --once polls without one",
+    )
     if response.status_code != requests.codes.ok:
-        raise _Unavailable(f"{where} answered {response.status_code} {response.reason}")
+        raise refused(url, response)
     try:
         document = from_json(response.content)
     except ValueError as error:
-        raise _Unavailable(f"{where} is no api-usage-exporter of this version: {error}") from None
+        raise foreign(url, error) from None
     known = {name for found in document.organisations for name in (found.organisation, found.organisation_id)}
-    _refuse_unknown(organisations, known, f"watched at {where}")
+    _refuse_unknown(organisations, known, f"watched at {without_credentials(url)}")
     return document
 
 
 def _refuse_unknown(organisations: tuple[str, ...], known: set[str], where: str) -> None:
     for organisation in organisations:
         if organisation not in known:
-            _unavailable(f"no organisation called {organisation!r} is {where}")
-
-
-def _unavailable(message: str) -> NoReturn:
-    raise _Unavailable(message)
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            raise Unavailable(f"no organisation called {organisation!r} is {where}")

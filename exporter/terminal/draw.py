@@ -16,7 +16,7 @@ from rich.text import Text
 
 from exporter.terminal.once import Trouble
 from exporter.thresholds import Band
-from exporter.view import words
+from exporter.view import forecast_words, words
 from exporter.view.cards import Card, OrganisationCards, days_shown
 from exporter.view.usage_json import UsageDocument
 
@@ -128,15 +128,17 @@ def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -
     if card.filled is not None:
         lines.append(_bar(card.filled, width - 4, style, signs))
     lines.append(_text(f"{signs.bands[card.band]} {words.status(card)}", style))
-    if card.stale_since is not None:
+    if missing := words.missing(card, zone):
+        lines.append(_text(f"{missing}. {words.MISSING_MEANS}", "yellow"))
+    elif card.stale_since is not None:
         lines.append(_text(words.stale(card, now, zone), "yellow"))
     if suspect := words.suspect(card, zone):
         lines.append(_text(suspect, "yellow"))
     if change := words.last_change(card, zone):
         lines.append(_text(change, _QUIET))
     lines += [_text(line) for line in _facts(card, now, zone)]
-    if exhaustion := words.exhaustion(card, now, zone):
-        lines.append(_text(exhaustion, "bright_red"))
+    if will_last := forecast_words.limit(card, now, zone):
+        lines.append(_text(will_last, "bright_red" if forecast_words.likely_to_reach(card) else _QUIET))
     lines += [_text(sparkline(card, signs), "bright_blue"), _text(_days(card), _QUIET)]
     plan = _text(f" {card.plan} ", _QUIET) if card.plan else None
     return Panel(
@@ -157,7 +159,8 @@ def _facts(card: Card, now: datetime, zone: ZoneInfo) -> Iterator[str]:
     refused = words.rejected(card)
     yield f"Rate limit {words.rate_limit(card)}{f', {refused}' if refused else ''}"
     yield f"{words.time_left(card.period, now)}{f' ({words.period(card.period, zone)})' if card.period else ''}"
-    yield f"Projection: {words.projection(card, zone)}"
+    yield f"Pace: {forecast_words.pace(card)}"
+    yield f"Forecast: {forecast_words.requests(card)}"
 
 
 def _bar(filled: float, width: int, style: str, signs: Signs) -> Text:
@@ -198,7 +201,7 @@ def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, sign
     yield from notices
     zone = ZoneInfo(cards.time_zone)
     table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
-    for name in ("SCOPE", "USED", "BAR", "REQUESTS", "STATUS", "RATE LIMIT", "PERIOD", "PROJECTION", "LAST 30 DAYS"):
+    for name in ("SCOPE", "USED", "BAR", "REQUESTS", "STATUS", "RATE LIMIT", "PERIOD", "FORECAST", "LAST 30 DAYS"):
         table.add_column(name, no_wrap=True, justify="right" if name == "USED" else "left")
     for card in cards.scopes:
         full = _filled_cells(card.filled or 0.0, _PLAIN_BAR)
@@ -207,21 +210,28 @@ def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, sign
             card.used_percentage or "",
             "" if card.filled is None else f"[{'#' * full}{'-' * (_PLAIN_BAR - full)}]",
             f"{words.number(card.requests)}{_of_limit(card)}",
-            words.stale(card, now, zone) or words.status(card),
+            words.missing(card, zone) or words.stale(card, now, zone) or words.status(card),
             words.rate_limit(card) + (f", {words.rejected(card)}" if words.rejected(card) else ""),
             words.time_left(card.period, now),
-            words.exhaustion(card, now, zone) or words.projection(card, zone),
+            _forecast(card, now, zone),
             sparkline(card, signs),
         )
         table.add_row(*map(_text, cells))
     if cards.scopes:
-        yield from _lines(table)
+        yield from table_lines(table)
     for advice in cards.advice:
         yield f"{words.advice_title(advice)}: {words.advice_reason(advice)}"
     yield ""
 
 
-def _lines(table: Table) -> list[str]:
+def _forecast(card: Card, now: datetime, zone: ZoneInfo) -> str:
+    if forecast_words.likely_to_reach(card):
+        return forecast_words.limit(card, now, zone)
+    return forecast_words.requests(card)
+
+
+def table_lines(table: Table) -> list[str]:
+    """A table's rows whole, however wide the terminal is, so that grep and awk find them."""
     console = Console(file=io.StringIO(), width=_PLAIN_WIDTH, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(table)

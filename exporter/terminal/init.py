@@ -19,7 +19,8 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from exporter.clock import SystemClock
-from exporter.config.load import Target, load_config, load_preset, preset_names
+from exporter.config.load import Target, load_config
+from exporter.config.preset import load_preset, preset_names
 from exporter.drafting.config_text import config_text
 from exporter.drafting.curl import Asked, CurlError, parse_curl
 from exporter.drafting.draft import draft
@@ -206,7 +207,7 @@ def _host_of(preset: str) -> str | None:
 
 def _asked(session: _Session, request: Request) -> Any:
     session.say(f"Asking {urlsplit(request.config['url']).hostname} …")
-    whole = {"mapping": {"scopes": "[@]", "name": "'x'", "requests": "x"}, "static": {"limit": "unlimited"}}
+    whole = {"mapping": {"scope": "Draft", "requests": "x"}, "static": {"limit": "unlimited"}}
     target = _target(_yaml(request.name, {**request.config, **whole}))
     return VendorClient(target, session.clock).fetch()["main"].body
 

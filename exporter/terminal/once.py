@@ -12,7 +12,6 @@ from exporter.errors import PollError, ResponseError
 from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact, redact_value
 from exporter.state.store import Store
-from exporter.thresholds import DEFAULT_BANDS, Bands
 from exporter.vendor.client import VendorClient
 from exporter.vendor.one_poll import Outcome, poll
 from exporter.vendor.reading import map_answers
@@ -39,19 +38,19 @@ class Trouble:
     part: str
 
 
-def poll_once(targets: Sequence[Target], clock: Clock, bands: Bands) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def poll_once(targets: Sequence[Target], clock: Clock) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     """Ask for each target once. Never raises for a vendor's fault: that is a trouble."""
     store = Store(clock)
-    store.set_targets(targets, bands)
+    store.set_targets(targets)
     clients = [VendorClient(target, clock) for target in targets]
     with ThreadPoolExecutor(_WORKERS) as pool:
         outcomes = list(pool.map(poll, targets, clients, [clock] * len(targets)))
     for target, outcome in zip(targets, outcomes, strict=True):
         store.record(target, outcome)
     troubles = (
-        trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in _troubles(target, outcome)
+        trouble for target, outcome in zip(targets, outcomes, strict=True) for trouble in troubles_of(target, outcome)
     )
-    return usage_document(store.states(), clock.now(), bands), tuple(troubles)
+    return usage_document(store.states(), clock.now()), tuple(troubles)
 
 
 def answered(
@@ -63,12 +62,13 @@ def answered(
     except ResponseError as error:
         outcome = error
     store = Store(clock)
-    store.set_targets([target], DEFAULT_BANDS)
+    store.set_targets([target])
     store.record(target, outcome)
-    return usage_document(store.states(), clock.now(), DEFAULT_BANDS), tuple(_troubles(target, outcome))
+    return usage_document(store.states(), clock.now()), tuple(troubles_of(target, outcome))
 
 
-def _troubles(target: Target, outcome: Outcome) -> Iterator[Trouble]:
+def troubles_of(target: Target, outcome: Outcome) -> Iterator[Trouble]:
+    """What a poll did not bring, without secrets."""
     misfits = outcome.misfits if isinstance(outcome, UsageSnapshot | ResponseError) else ()
     for misfit in misfits:
         yield Trouble(*target.key, redact(misfit.message), _as_json(redact_value(misfit.part)))

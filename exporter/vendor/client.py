@@ -14,12 +14,14 @@ import requests
 from exporter import redaction
 from exporter.clock import Clock
 from exporter.config.api import Api
+from exporter.config.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
 from exporter.config.load import Target
 from exporter.config.request import Paging, Request
-from exporter.config.secrets import Parameter
+from exporter.config.secrets import Parameter, Secret
 from exporter.config.templates import Values, expand, is_fixed
 from exporter.errors import (
     AuthError,
+    PollError,
     PollTimeoutError,
     RateLimitedError,
     RequestError,
@@ -33,13 +35,16 @@ from exporter.vendor.foreign_errors import FOREIGN_ERRORS, translated
 from exporter.vendor.paging import Page, Step, count_items, first_step, next_step, together
 from exporter.vendor.rate_limit_headers import rate_limits
 from exporter.vendor.sign_in import Signature, SignIn
-from exporter.vendor.strict_json import parse_json
+from exporter.vendor.strict_json import parse_json, shown
 from exporter.vendor.transport import TooLarge, body_of, opened
 
 USER_AGENT = f"api-usage-exporter/{version('api-usage-exporter')}"
 
 # What a vendor may ask us to wait at most; a Retry-After of years would be a fault of its own.
 _MAX_RETRY_AFTER = 86_400.0
+# What a vendor may say of a request that it refuses: JSON of an error; more is a page for people.
+_MOST_WORDS = 16_384
+_REFUSALS = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,10 @@ class VendorClient:
                 # The headers that it brings are the newer ones (RFC 9111, section 3.2).
                 known = replace(known, headers={**known.headers, **_headers(response)})
                 return _Received(Answer(parse_json(known.body), known.headers), response.url, "", known)
-            _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
+            try:
+                _refuse_status(response, self._clock.now(), bodiless=request.read != "body")
+            except (AuthError, RateLimitedError, RequestError) as error:
+                raise type(error)(f"{error}{self._said(response)}", retry_after=error.retry_after) from None
             return self._received(poll, response, request, asked)
 
     def _received(self, poll: _Poll, response: requests.Response, request: Request, asked: _Asked) -> _Received:
@@ -200,6 +208,17 @@ class VendorClient:
         known = _Known(asked, validators, body, headers) if validators else None
         return _Received(Answer(parse_json(body), headers), response.url, headers.get("link", ""), known)
 
+    def _said(self, response: requests.Response) -> str:
+        """What a vendor says of a request that it refuses, and which secret it was that it refused."""
+        secret = _secret_of(self._target.auth) if response.status_code in _REFUSALS else None
+        refused = f"; sent was {secret.origin}" if secret is not None and secret.value is None else ""
+        # Without words, or with too many of them, the status has to do.
+        with contextlib.suppress(TooLarge, PollError, *FOREIGN_ERRORS):
+            words = redaction.redact(body_of(response, _MOST_WORDS).decode("utf-8", "replace"))
+            if words.strip() and not words.lstrip().startswith("<"):
+                return f"{refused}; the vendor says {shown(' '.join(words.split()))}"
+        return refused
+
     def _body(self, poll: _Poll, response: requests.Response) -> bytes:
         most = self._target.api.max_response_bytes
         try:
@@ -210,6 +229,20 @@ class VendorClient:
         poll.deadline.left()
         poll.bytes_left -= len(body)
         return body
+
+
+def _secret_of(auth: Auth | None) -> Secret | None:
+    """The secret that a vendor would refuse; None where there is none, or several, or one that is fetched."""
+    match auth:
+        case BearerAuth():
+            return auth.token
+        case HeaderAuth():
+            return auth.value
+        case BasicAuth():
+            return auth.password or auth.username
+        case OAuth2Auth():
+            return auth.client_secret
+    return None
 
 
 def _headers(response: requests.Response) -> dict[str, str]:

@@ -77,6 +77,18 @@ def _host_of(error: Exception) -> str:
     return urlsplit(request.url).netloc if request is not None and request.url else ""
 
 
+# By what OpenSSL calls it: what the user can do.
+_TLS_HINTS = {
+    "self-signed certificate": "; name its authority in tls.ca_file",
+    "unable to get local issuer certificate": "; name its authority in tls.ca_file",
+    "wrong version number": "; that port speaks no TLS: should the url begin with http://?",
+}
+
+
+def _tls_hint(reason: str) -> str:
+    return next((hint for words, hint in _TLS_HINTS.items() if words in reason), "")
+
+
 def _cause(error: BaseException) -> str:
     """The innermost reason: "Connection refused" rather than what each library put around it."""
     while True:
@@ -87,7 +99,7 @@ def _cause(error: BaseException) -> str:
             break
         error = inner
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return f"{error.strerror}{_tls_hint(error.strerror) if isinstance(error, ssl.SSLError) else ''}"
     if type(error) is OSError:  # http.client's, on a proxy that refuses: the status, and no URL
         return str(error)
     return type(error).__name__

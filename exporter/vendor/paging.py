@@ -5,8 +5,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from exporter.config.expressions import compile_jmespath
+from exporter.config.functions import Context
 from exporter.config.request import Paging
 from exporter.errors import RequestError, ResponseError
+from exporter.model import MAIN_REQUEST, Answer
 from exporter.vendor.link_header import parse_links
 
 
@@ -113,7 +115,7 @@ def _replaced(body: Any, path: list[str], value: Any) -> Any:
 
 def _search(expression: str, page: Page) -> Any:
     try:
-        return compile_jmespath(expression).search(page.body)
+        return compile_jmespath(expression).search(page.body, Context({MAIN_REQUEST: Answer(page.body)}))
     except ValueError as error:
         raise ResponseError(f"paging: {expression!r} cannot be applied to page {page.number}: {error}") from None
 

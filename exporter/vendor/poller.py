@@ -20,9 +20,11 @@ from exporter.config.load import Target
 from exporter.errors import AuthError, PollError, ResponseError
 from exporter.model import PollCounts, UsageSnapshot
 from exporter.thresholds import DEFAULT_BANDS, Bands
+from exporter.turns import COMPUTING
 from exporter.vendor.accounts import Accounts, CallStorage
 from exporter.vendor.budget import runs_out
 from exporter.vendor.client import VendorClient
+from exporter.vendor.drift import Drift
 from exporter.vendor.next_poll import failures_after, next_delay
 from exporter.vendor.one_poll import Outcome, poll_all
 from exporter.vendor.schedule import Job, Schedule
@@ -46,6 +48,8 @@ class Observer(Protocol):
     def vendor_called(self, api: str) -> None: ...
 
     def poll_put_off(self, api: str) -> None: ...
+
+    def answered(self, api: str, organisations: tuple[str, ...], drifted: frozenset[str]) -> None: ...
 
 
 class Poller:
@@ -253,12 +257,17 @@ class Poller:
                 return
             self._save_calls(job)
             started = self._clock.monotonic()
-            outcomes = poll_all(job.targets, client, self._clock)
+            outcomes = poll_all(job.targets, client, self._clock, partial(self._answered, job))
             self._hand_over(job, outcomes, self._clock.monotonic() - started)
         except Exception:
             log.exception("a poll's outcome could not be recorded", api=job.api.name)
         finally:
             self._end(job, [outcome for _, outcome in outcomes])
+
+    def _answered(self, job: Job, drifts: tuple[Drift, ...]) -> None:
+        if self._observer is not None:
+            organisations = tuple(target.organisation.display_name for target in job.targets)
+            self._observer.answered(job.api.name, organisations, frozenset(drift.name for drift in drifts))
 
     def _end(self, job: Job, outcomes: list[Outcome]) -> None:
         try:
@@ -284,7 +293,8 @@ class Poller:
             self._observer.poll_ended(job.api.name, seconds)
         for target, outcome in outcomes:
             _log(target, outcome, after_failure=job.failing)
-            self._record(target, outcome)
+            with COMPUTING:
+                self._record(target, outcome)
 
     def _done(self, job: Job, outcomes: list[Outcome]) -> None:
         # Where one answer holds many organisations, it is the vendor that fails, or single organisations' parts.

@@ -16,13 +16,15 @@ from zoneinfo import ZoneInfo
 
 import jmespath.exceptions
 
-from exporter.config.api import MAIN_REQUEST, Api, Override
+from exporter.config.api import Api, Override
 from exporter.config.expressions import Expression, compile_jmespath
 from exporter.config.fields import MAX_NAME_LENGTH, check_name, is_control
-from exporter.config.mapping import DailyMapping, Join, Length, PeriodMapping, UsageMapping
-from exporter.errors import ResponseError
+from exporter.config.functions import Context
+from exporter.config.mapping import DailyMapping, Join, PeriodMapping, UsageMapping
+from exporter.errors import POLL_ERRORS, FailureReason, ResponseError
 from exporter.model import (
     LARGEST_COUNT,
+    MAIN_REQUEST,
     Answer,
     BillingPeriod,
     DailySource,
@@ -32,12 +34,16 @@ from exporter.model import (
     UsageSnapshot,
 )
 from exporter.periods import (
+    Length,
     after_last,
     calendar_period,
     credible_period,
-    month_from,
+    length_of,
     parse_day,
     parse_time,
+    period_since,
+    reads_as_last_day,
+    shifted,
 )
 from exporter.redaction import redact
 from exporter.thresholds import HISTORY_DAYS
@@ -47,6 +53,7 @@ from exporter.vendor.strict_json import shown
 _LARGEST_ID = 10**22
 # Every minute of 31 days.
 _MAX_DAILY_ENTRIES = 44_640
+_DAYS_OF_A_MONTH = range(1, 32)
 # Of a plan or unit; far more than is shown, so that a secret across the cut is known whole.
 _LONGEST_LABEL_READ = 8192
 
@@ -59,14 +66,20 @@ class _Unreadable(Exception):  # noqa: N818 - a finding, collected as a Misfit; 
 class Element:
     """A part of an answer that expressions are read on: an organisation, a scope or a day.
 
-    answers: all of them, by request. key: under which the part stands in an object, or its place in a list.
-    joined: by request, its own part on the same scope.
+    answers: all of them, by request. zone: the api's. key: under which the part stands in an object, or its place in
+    a list. joined: by request, its own part on the same scope.
     """
 
     value: Any
     answers: Mapping[str, Answer]
+    zone: ZoneInfo
     key: str | int | None = None
     joined: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        """What expressions on the part are read in."""
+        return Context(self.answers, self.key if isinstance(self.key, str) else None, self.zone)
 
 
 def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
@@ -77,7 +90,7 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
     """
     reader, whole = _Reader(api, now), answers[MAIN_REQUEST].body
     try:
-        elements = _scope_elements(answers, api, organisation)
+        elements = _scope_elements(reader, answers, organisation)
     except _Unreadable as error:
         raise ResponseError(str(error), misfits=(Misfit(str(error), whole),)) from None
     misfits: list[Misfit] = []
@@ -90,6 +103,9 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
         except _Unreadable as error:
             misfits.append(Misfit(str(error), element.value))
     twice = _of_one_name(read)
+    if read and not misfits:
+        unmatched = sorted(api.overrides.keys() - reader.overridden)
+        reader.remarks.extend(f"overrides.{name}: no scope of the answer has that name or id" for name in unmatched)
     misfits += twice.values()
     scopes = tuple(scope for scope, _ in read if scope.name not in twice)
     if misfits and not scopes:
@@ -97,15 +113,22 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
     return UsageSnapshot(now, scopes, tuple(misfits), tuple(reader.remarks))
 
 
-def _scope_elements(answers: Mapping[str, Answer], api: Api, organisation: str) -> list[Element]:
+def _scope_elements(reader: "_Reader", answers: Mapping[str, Answer], organisation: str) -> list[Element]:
     """Where the scopes stand. Raises _Unreadable where there are none to be had."""
-    mapping = api.mapping
-    root = Element(answers[MAIN_REQUEST].body, answers)
+    api, mapping = reader.api, reader.mapping
+    root = Element(answers[MAIN_REQUEST].body, answers, api.time_zone)
     _refuse_error(mapping, root)
     part = _part_of(organisation, mapping, root)
-    elements = _with_joined(list(_elements(mapping.scopes, part, "scopes")), mapping, root)
+    whole = [part] if mapping.scopes is None else _elements(mapping.scopes, part, "scopes")
+    elements = _with_joined(list(whole), mapping, root)
     # One more than are allowed, to see that there are too many.
-    return list(islice((element for element in elements if _wanted(mapping, element)), api.max_scopes + 1))
+    kept = list(islice((element for element in elements if _wanted(mapping, element)), api.max_scopes + 1))
+    if elements and not kept and mapping.filter is not None:
+        dropped = f"filter: {mapping.filter} left out all {len(elements)} scopes"
+        if all(_search(mapping.filter, element, "filter") is None for element in elements):
+            raise _Unreadable(f"{dropped}, since it gave null for each; the key of a scope is key()")
+        reader.remarks.append(dropped)
+    return kept
 
 
 def _of_one_name(read: list[tuple[ScopeUsage, Element]]) -> dict[str, Misfit]:
@@ -149,16 +172,16 @@ def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) 
     for element in elements:
         found = {}
         for request, join in mapping.joins.items():
-            expression = mapping.id if join.by == "id" else mapping.name
+            expression = mapping.id if join.by == "id" else mapping.names
             found[request] = parts[request].get(_text(expression, element, join.by))
         joined.append(replace(element, joined=found))
     return joined
 
 
 def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
-    source = join.scopes.model_copy(update={"request": request, "root": join.scopes.source, "path": None})
+    answer = replace(root, value=root.answers[request].body)
     parts: dict[str, Any] = {}
-    for element in _elements(source, root, f"joins.{request}.scopes"):
+    for element in _elements(join.scopes, answer, f"joins.{request}.scopes"):
         try:
             name = _text(join.name, element, f"joins.{request}.name")
         except _Unreadable:  # the scope that goes without its part is the one that has the misfit
@@ -191,7 +214,29 @@ def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
         raise _Unreadable(f"{where}: a date is out of range: {_line(error)}") from None
 
 
+# What an answer can say of itself, by error_reason.
+_ERRORS = {error.reason: error for error in POLL_ERRORS}
+
+
+def holds_error(answers: Mapping[str, Answer], api: Api) -> bool:
+    """Whether an answer says of itself that it is an error."""
+    if api.mapping.error_when is None:
+        return False
+    try:
+        return bool(
+            _search(api.mapping.error_when, Element(answers[MAIN_REQUEST].body, answers, api.time_zone), "error_when")
+        )
+    except _Unreadable:
+        return False
+
+
 def _refuse_error(mapping: UsageMapping, root: Element) -> None:
+    for reason, expression in mapping.error_reason.items():
+        found = _search(expression, root, f"error_reason.{reason}")
+        if found:
+            words = mapping.error_when and _search(mapping.error_when, root, "error_when")
+            said = f", {shown(words)}" if words else ""
+            raise _ERRORS[FailureReason(reason)](f"the answer holds an error{said}: {expression} gave {shown(found)}")
     if mapping.error_when is None:
         return
     found = _search(mapping.error_when, root, "error_when")
@@ -203,23 +248,34 @@ def _refuse_error(mapping: UsageMapping, root: Element) -> None:
 class _Reader:
     """Reads one scope at a time, with all that is the same for every scope of an answer.
 
-    remarks: what was read otherwise than it was written; grows while scopes are read.
+    remarks: what was read otherwise than it was written; overridden: the overrides that a scope has. Both grow while
+    scopes are read.
     """
 
     api: Api
     now: datetime
     remarks: list[str] = field(default_factory=list)
+    overridden: set[str] = field(default_factory=set)
 
     @property
     def mapping(self) -> UsageMapping:
         return self.api.mapping
 
     def name(self, element: Element) -> str:
-        return _text(self.mapping.name, element, "name") or _wrong("name", self.mapping.name, None, "a text")
+        """The scope's name: as mapped, or as the config says it, or the api's own where the answer is the scope."""
+        expression = self.mapping.names
+        if expression is None:
+            return self.mapping.scope or self.api.name
+        return _text(expression, element, "name") or _wrong("name", expression, None, "a text")
 
     def scope(self, element: Element) -> ScopeUsage:
         mapping, name = self.mapping, self.name(element)
-        override = self.api.overrides.get(name, Override())
+        id_ = _text(mapping.id, element, "id")
+        override = Override()
+        for called in (id_, name):
+            if called in self.api.overrides:
+                override = self.api.overrides[called]
+                self.overridden.add(called)
         limit = self._limit(element, override)
         daily = self._daily(element)
         reported = self._reported_period(element, override)
@@ -228,7 +284,7 @@ class _Reader:
             name=override.name or name,
             requests=self._requests(element, limit),
             limit=limit,
-            id=_text(mapping.id, element, "id"),
+            id=id_,
             plan=override.plan or self._label(mapping.plan, element, "plan"),
             unit=override.unit or self._label(mapping.unit, element, "unit") or self.api.static.unit or "requests",
             rate_limit_per_minute=self._rate_limit(element, override),
@@ -274,7 +330,7 @@ class _Reader:
         expression, static = self.mapping.limit, self.api.static.limit
         if expression is not None:
             value = _search(expression, element, "limit")
-            if any(_same(value, unlimited) for unlimited in self.mapping.unlimited_when):
+            if self._is_unlimited(value):
                 return None
             if value is None and not expression.optional:
                 _wrong("limit", expression, value, "a number, or a value listed in unlimited_when")
@@ -283,6 +339,9 @@ class _Reader:
         if static is None:
             raise _Unreadable(f"limit: {expression} gave null, and static.limit does not say it either")
         return None if static == "unlimited" else static
+
+    def _is_unlimited(self, value: object) -> bool:
+        return any(_same(value, unlimited) for unlimited in self.mapping.unlimited_when)
 
     def _requests(self, element: Element, limit: float | None) -> float:
         if self.mapping.requests is not None:
@@ -300,7 +359,10 @@ class _Reader:
     def _rate_limit(self, element: Element, override: Override) -> float | None:
         if override.rate_limit_per_minute is not None:
             return override.rate_limit_per_minute
-        rate = _number(self.mapping.rate_limit, element, "rate_limit")
+        expression = self.mapping.rate_limit
+        if expression is not None and self._is_unlimited(_search(expression, element, "rate_limit")):
+            return None
+        rate = _number(expression, element, "rate_limit")
         if rate is None:
             return self.api.static.rate_limit_per_minute
         return _ranged(rate * 60 / self.mapping.rate_limit_window, self.mapping.rate_limit, "rate_limit")
@@ -313,7 +375,40 @@ class _Reader:
             mapping = mapping.model_copy(update={"length": override.period_length})
         static = self.api.static.period
         anchor_day = static.anchor_day if static else 1
-        return _reported_period(mapping, element, self.api.time_zone, self.now, anchor_day)
+        return self._period(mapping, element, anchor_day)
+
+    def _period(self, mapping: PeriodMapping, element: Element, anchor_day: int) -> BillingPeriod | None:
+        zone = self.api.time_zone
+        length = _word(mapping.every, element) if mapping.every else mapping.length
+        if mapping.every and length is None:
+            return None
+        try:
+            if mapping.anchor is not None:
+                return _anchored_period(mapping.anchor, length or "month", element, self.now)
+            if length is not None and mapping.start is None and mapping.end is None and mapping.ends_in is None:
+                return period_since(_calendar_start(length, anchor_day, zone, self.now), length, zone, self.now)
+            start, end = _ends(mapping, length, element, self.now, anchor_day)
+            if start is None and end is None:
+                return None
+            if start is None or end is None:
+                raise _Unreadable(f"period: the answer gives only its {'start' if start else 'end'}")
+            period = credible_period(start, end, self.now)
+            return self._through_last_day(period, mapping, element)
+        except (ValueError, OverflowError) as error:
+            raise _Unreadable(f"period: {_line(error)}") from None
+
+    def _through_last_day(self, period: BillingPeriod, mapping: PeriodMapping, element: Element) -> BillingPeriod:
+        """The period, to the end of the day that is written as its end, though the mapping does not say so."""
+        if mapping.start is None or mapping.end is None or "inclusive" in mapping.model_fields_set:
+            return period
+        start, end = (moment.astimezone(self.api.time_zone) for moment in (period.start, period.end))
+        if not reads_as_last_day(start, end):
+            return period
+        self.remarks.append(
+            f"scope {self.name(element)!r}: period.end: {mapping.end} is taken for the period's last day; "
+            "say inclusive: true, or false if it ends as that day begins"
+        )
+        return BillingPeriod(period.start, (end + timedelta(days=1)).astimezone(UTC))
 
     def _configured_period(self, override: Override) -> BillingPeriod | None:
         static = override.period or self.api.static.period
@@ -335,24 +430,20 @@ def _elements(expression: Expression, parent: Element, field: str) -> Iterator[E
     """The members of a list, or of an object with their keys. Raises _Unreadable where it is neither."""
     found = _search(expression, parent, field)
     if isinstance(found, list):
-        return (Element(value, parent.answers, place) for place, value in enumerate(found))
+        return (Element(value, parent.answers, parent.zone, place) for place, value in enumerate(found))
     if isinstance(found, dict):
-        return (Element(value, parent.answers, key) for key, value in found.items())
+        return (Element(value, parent.answers, parent.zone, key) for key, value in found.items())
     return _wrong(field, expression, found, "a list or an object")
 
 
 def _search(expression: Expression, element: Element, field: str) -> Any:
-    if expression.key:
-        return element.key if isinstance(element.key, str) else None
     answer = element.answers[expression.request or MAIN_REQUEST]
     if expression.header is not None:
-        return _header(answer.headers.get(expression.header.lower()))
-    if expression.root is not None:
-        subject = answer.body
+        subject = _header(answer.headers.get(expression.header.lower()))
     else:
         subject = element.value if expression.request is None else element.joined.get(expression.request)
     try:
-        return compile_jmespath(expression.source).search(subject)
+        return compile_jmespath(expression.source).search(subject, element.context)
     except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise _Unreadable(f"{field}: {expression} cannot be applied: {_line(error)}") from None
 
@@ -381,12 +472,9 @@ def _number(expression: Expression | None, element: Element, field: str) -> floa
     if isinstance(value, bool) or not isinstance(value, int | float):
         _wrong(field, expression, value, "a number")
     number = _ranged(value, expression, field)
-    if expression.minus is not None:
-        taken = _number(expression.minus, element, f"{field}.minus")
-        number -= _required(taken, f"{field}.minus", expression.minus)
     if number < 0:
         _wrong(field, expression, number, "a number of 0 or more")
-    return _ranged(number * expression.scale, expression, field)
+    return number
 
 
 def _ranged(number: float, expression: Expression | None, field: str) -> float:
@@ -420,36 +508,51 @@ def _text(expression: Expression | None, element: Element, field: str) -> str:
         raise _Unreadable(f"{field}: {expression} gave {shown(value)}, which {error}") from None
 
 
-def _reported_period(
-    mapping: PeriodMapping, element: Element, zone: ZoneInfo, now: datetime, anchor_day: int
-) -> BillingPeriod | None:
+def _word(expression: Expression, element: Element) -> Length | None:
+    """A period's length in a vendor's word; None only where it is optional and not reported."""
+    value = _search(expression, element, "period.every")
+    if value is None and expression.optional:
+        return None
+    length = length_of(value)
+    if length is None:
+        _wrong("period.every", expression, value, "a word such as monthly, week or day")
+    return length
+
+
+def _anchored_period(expression: Expression, length: Length, element: Element, now: datetime) -> BillingPeriod | None:
+    value, zone = _search(expression, element, "period.anchor"), element.zone
+    if value is None and expression.optional:
+        return None
+    if length == "month" and isinstance(value, int) and not isinstance(value, bool) and value in _DAYS_OF_A_MONTH:
+        return calendar_period("month", value, zone, now)
+    moment = parse_time(value, zone)
+    if moment is None:
+        _wrong("period.anchor", expression, value, "a day of the month (1 to 31) or a time")
+    return period_since(moment, length, zone, now)
+
+
+def _calendar_start(length: Length, anchor_day: int, zone: ZoneInfo, now: datetime) -> datetime:
+    """The beginning of the calendar's period of a length, at or before now."""
+    every: dict[Length, Literal["month", "year", "week", "day"]] = {"month": "month", "year": "year", 604_800: "week"}
+    period = calendar_period(every.get(length, "day"), anchor_day, zone, now)
+    assert period is not None  # noqa: S101 - each of these holds now
+    return period.start
+
+
+def _ends(
+    mapping: PeriodMapping, length: Length | None, element: Element, now: datetime, anchor_day: int
+) -> tuple[datetime | None, datetime | None]:
+    zone = element.zone
     start = _time(mapping.start, element, "period.start", zone)
     end = _time(mapping.end, element, "period.end", zone, inclusive=mapping.inclusive)
     seconds = _number(mapping.ends_in, element, "period.ends_in")
-    try:
-        if seconds is not None:
-            end = now + timedelta(seconds=seconds)
-        if start is None and end is None:
-            return None
-        if mapping.length is not None:
-            start = start or _shift(end, -1, mapping.length, zone, anchor_day)
-            end = end or _shift(start, 1, mapping.length, zone, anchor_day)
-        if start is None or end is None:
-            raise _Unreadable(f"period: the answer gives only its {'start' if start else 'end'}")
-        return credible_period(start, end, now)
-    except (ValueError, OverflowError) as error:
-        raise _Unreadable(f"period: {_line(error)}") from None
-
-
-def _shift(
-    moment: datetime | None, direction: Literal[-1, 1], length: Length, zone: ZoneInfo, anchor_day: int
-) -> datetime | None:
-    """Months are counted by the calendar, other lengths by the clock."""
-    if moment is None:
-        return None
-    if length == "month":
-        return month_from(moment, direction, zone, anchor_day)
-    return moment.astimezone(UTC) + direction * timedelta(seconds=length)
+    if seconds is not None:
+        end = now + timedelta(seconds=seconds)
+    if length is not None and start is None and end is not None:
+        start = shifted(end, -1, length, zone, anchor_day)
+    elif length is not None and end is None and start is not None:
+        end = shifted(start, 1, length, zone, anchor_day)
+    return start, end
 
 
 def _time(
@@ -477,7 +580,7 @@ def _daily_counts(mapping: DailyMapping, element: Element, zone: ZoneInfo, scale
         if first is not None and isinstance(entry.key, int):
             day = first + timedelta(days=entry.key)
         else:
-            day = _day(mapping.date or Expression(key=True), entry, zone, "daily.date")
+            day = _day(mapping.date or Expression(path="key()"), entry, zone, "daily.date")
         if day in counts and not mapping.finer:
             raise _Unreadable(
                 f"daily.date: {mapping.date} gave {day.isoformat()} twice; finer: true sums hours to days"

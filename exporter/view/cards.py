@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-from exporter.forecast import days_near_limit
+from exporter.forecast import Forecast, days_near_limit
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.state.ledger import Change, latest
 from exporter.state.saved import Failure
@@ -19,8 +19,6 @@ from exporter.thresholds import (
     DEFAULT_BANDS,
     HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
-    NEAR_LIMIT_DAYS,
-    PROJECTION_MIN_ELAPSED_RATIO,
     RATE_LIMIT_HIGH_RATIO,
     Band,
     Bands,
@@ -32,21 +30,8 @@ UNLIMITED: Literal["unlimited"] = "unlimited"
 _MINUTES_A_DAY = 24 * 60
 
 
-@dataclass(frozen=True)
-class Projection:
-    """Where the period ends at the present pace: requests so far / the part of the period that has passed.
-
-    requests: at the period's end. used_ratio: of the limit; None when unlimited or with a limit of 0.
-    limit_reached_at: None where the limit holds until the period's end, or is reached already.
-    """
-
-    requests: float
-    used_ratio: float | None
-    limit_reached_at: datetime | None
-
-
 class AdviceKind(StrEnum):
-    """rate_limit: slow down. add_on: one scope is consistently near its limit. plan_upgrade: several are."""
+    """rate_limit: slow down. add_on: one scope needs more than its limit. plan_upgrade: several do."""
 
     RATE_LIMIT = "rate_limit"
     ADD_ON = "add_on"
@@ -67,11 +52,13 @@ class Card:
 
     used_ratio: requests / limit, finer than what is shown; None when unlimited, or over a limit of 0.
     used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
-    band: the colour; None when unlimited.
-    projection: None without a period, too early in it, or after its end.
-    near_limit: consistently so, as exporter.thresholds defines it.
+    band: the colour; None when unlimited. thresholds: the used parts of the limit where it changes.
+    forecast: will it last, as of fetched_at.
+    days_near_limit: of the last 30; None without a limit or a period.
+    shortfall: how many requests the limit lacks, by this period and the last; None where it is enough.
     near_rate_limit: requests were refused over the rate limit, or a day's average comes near it.
     stale_since: when the data grew older than allowed; None while it is fresh.
+    missing_since: from when on good answers lack the scope although its period goes on.
     suspect: why the vendor's newest count is held back, so that these figures are the last trusted ones; None while
         they are the newest. suspect_since: from when on.
     changes: the vendor's last change of each term (limit, rate limit, plan, period), newest first.
@@ -89,13 +76,16 @@ class Card:
     rate_limit_per_minute: float | None
     rejected: float | None
     period: BillingPeriod | None
-    projection: Projection | None
-    near_limit: bool
+    forecast: Forecast
+    days_near_limit: int | None
     near_rate_limit: bool
     daily_source: DailySource
     daily: tuple[DailyUsage, ...]
     fetched_at: datetime
     stale_since: datetime | None
+    thresholds: Bands = DEFAULT_BANDS
+    shortfall: float | None = None
+    missing_since: datetime | None = None
     suspect: Suspicion | None = None
     suspect_since: datetime | None = None
     changes: tuple[Change, ...] = ()
@@ -132,13 +122,22 @@ class OrganisationCards:
     scopes: tuple[Card, ...]
 
 
-def organisation_cards(state: OrganisationState, now: datetime, bands: Bands) -> OrganisationCards:
+def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationCards:
     api = state.target.api
     stale_after = timedelta(seconds=api.stale_after_seconds)
     cards = tuple(
         replace(
-            card_of(scope, now, stale_after=stale_after, days=api.daily_history_days, bands=bands),
+            card_of(
+                scope,
+                state.outlook(scope, now),
+                now,
+                stale_after=stale_after,
+                days=api.daily_history_days,
+                bands=state.target.bands.of(scope.usage.name),
+            ),
             **_doubts(state, scope.usage.name),
+            shortfall=state.shortfall(scope, now),
+            missing_since=state.missing_since(scope, now),
         )
         for scope in state.shown_scopes(now)
     )
@@ -173,13 +172,14 @@ def _doubts(state: OrganisationState, scope: str) -> dict[str, Any]:
 
 def card_of(
     scope: FetchedScope,
+    forecast: Forecast,
     now: datetime,
     *,
     stale_after: timedelta,
     days: int = HISTORY_DAYS,
     bands: Bands = DEFAULT_BANDS,
 ) -> Card:
-    """The card of a scope. days: how many of the newest days it shows; the advice looks at all that are known."""
+    """The card of a scope. days: how many of the newest days it shows."""
     usage = scope.usage
     ratio = usage.used_ratio
     stale_since = scope.fetched_at + stale_after
@@ -193,11 +193,12 @@ def card_of(
         used_ratio=None if ratio == float("inf") else ratio,
         used_percentage=None if ratio is None else percentage(ratio, bands),
         band=None if ratio is None else bands.band_of(ratio),
+        thresholds=bands,
         rate_limit_per_minute=usage.rate_limit_per_minute,
         rejected=usage.rejected,
         period=usage.period,
-        projection=project(usage, scope.fetched_at),
-        near_limit=near_limit(usage),
+        forecast=forecast,
+        days_near_limit=days_near_limit(usage),
         near_rate_limit=_near_rate_limit(usage),
         daily_source=usage.daily_source,
         daily=usage.last_days(days),
@@ -236,29 +237,6 @@ def days_shown(daily: Sequence[DailyUsage]) -> list[tuple[date, DailyUsage | Non
     return [(day, by_date.get(day)) for day in dates]
 
 
-def project(usage: ScopeUsage, at: datetime) -> Projection | None:
-    """Where the usage found at `at` is heading; None where that cannot be judged."""
-    period = usage.period
-    if period is None or at >= period.end:
-        return None
-    elapsed = (at - period.start) / (period.end - period.start)
-    if elapsed < PROJECTION_MIN_ELAPSED_RATIO:
-        return None
-    requests = usage.requests / elapsed
-    if not usage.limit:
-        return Projection(requests, None, None)
-    reached = None
-    if (usage.used_ratio or 0.0) < LIMIT_REACHED_RATIO < clean_ratio(requests / usage.limit):
-        reached = period.start + (period.end - period.start) * (usage.limit / requests)
-    return Projection(requests, clean_ratio(requests / usage.limit), reached)
-
-
-def near_limit(usage: ScopeUsage) -> bool:
-    """Whether enough of the last days, each on its own, would use up most of the limit in a whole period."""
-    days = days_near_limit(usage)
-    return days is not None and days >= NEAR_LIMIT_DAYS
-
-
 def _near_rate_limit(usage: ScopeUsage) -> bool:
     if usage.rejected:
         return True
@@ -270,7 +248,7 @@ def _near_rate_limit(usage: ScopeUsage) -> bool:
 
 def _advice(cards: Iterable[Card]) -> tuple[Advice, ...]:
     cards = tuple(cards)
-    near = tuple(card.scope for card in cards if card.near_limit)
+    short = tuple(card.scope for card in cards if card.shortfall is not None)
     hurried = tuple(card.scope for card in cards if card.near_rate_limit)
-    growth = Advice(AdviceKind.ADD_ON if len(near) == 1 else AdviceKind.PLAN_UPGRADE, near)
+    growth = Advice(AdviceKind.ADD_ON if len(short) == 1 else AdviceKind.PLAN_UPGRADE, short)
     return tuple(advice for advice in (growth, Advice(AdviceKind.RATE_LIMIT, hurried)) if advice.scopes)

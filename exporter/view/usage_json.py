@@ -10,7 +10,6 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.state.store import OrganisationState
-from exporter.thresholds import Bands
 from exporter.view.cards import OrganisationCards, organisation_cards
 
 
@@ -39,8 +38,8 @@ def _is_among(state: OrganisationState, apis: Sequence[str], organisations: Sequ
     )
 
 
-def usage_document(states: Iterable[OrganisationState], now: datetime, bands: Bands) -> UsageDocument:
-    return UsageDocument(now, tuple(organisation_cards(state, now, bands) for state in states))
+def usage_document(states: Iterable[OrganisationState], now: datetime) -> UsageDocument:
+    return UsageDocument(now, tuple(organisation_cards(state, now) for state in states))
 
 
 def to_json(document: UsageDocument, *, indent: int | None = None) -> bytes:

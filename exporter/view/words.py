@@ -9,14 +9,15 @@ from exporter.model import BillingPeriod, DailySource, DailyUsage
 from exporter.state.ledger import Term
 from exporter.state.trust import Suspicion
 from exporter.thresholds import (
-    HISTORY_DAYS,
     LIMIT_REACHED_RATIO,
-    NEAR_LIMIT_DAYS,
-    NEAR_LIMIT_RATIO,
-    PROJECTION_MIN_ELAPSED_RATIO,
     Band,
 )
 from exporter.view.cards import UNLIMITED, Advice, AdviceKind, Card, OrganisationCards
+
+MISSING_MEANS = (
+    "Shown is what was read last. Alerts stand on it until the scope returns, its period ends, or the config's "
+    "retired_scopes names it."
+)
 
 _STATUS = {
     Band.NORMAL: "Within the limit",
@@ -128,34 +129,18 @@ def period(value: BillingPeriod, zone: ZoneInfo) -> str:
     return f"{f'{first.day} {first:%b}' if first.year == last.year else day(first)} – {day(last)}"
 
 
-def projection(card: Card, zone: ZoneInfo) -> str:
-    """Where the period ends at the present pace; why not, where that cannot be said."""
-    if card.period is None:
-        return "needs a billing period"
-    if card.projection is None:
-        judged = card.period.start + (card.period.end - card.period.start) * PROJECTION_MIN_ELAPSED_RATIO
-        return "with the next poll" if card.fetched_at >= judged else f"from {moment(judged, zone)} on"
-    requests = f"about {about(card.projection.requests)}"
-    ratio = card.projection.used_ratio
-    return requests if ratio is None else f"{requests} ({about(ratio * 100)}%)"
-
-
-def exhaustion(card: Card, now: datetime, zone: ZoneInfo) -> str:
-    """When the limit will be reached at the present pace; "" where it will not be."""
-    if card.projection is None or card.projection.limit_reached_at is None:
-        return ""
-    at = card.projection.limit_reached_at
-    if at <= now:
-        return f"Has probably reached the limit, on {moment(at, zone)}"
-    precise = at - now < timedelta(days=2)
-    return f"Reaches the limit on {moment(at, zone) if precise else day(at.astimezone(zone))}"
-
-
 def stale(card: Card, now: datetime, zone: ZoneInfo) -> str:
     """ "" while fresh."""
     if card.stale_since is None:
         return ""
     return f"Stale since {moment(card.stale_since, zone)}: last read {ago(card.fetched_at, now)}"
+
+
+def missing(card: Card, zone: ZoneInfo) -> str:
+    """That the vendor no longer reports the scope; "" while it does."""
+    if card.missing_since is None:
+        return ""
+    return f"Missing from the vendor's answers since {moment(card.missing_since, zone)}"
 
 
 def suspect(card: Card, zone: ZoneInfo) -> str:
@@ -245,8 +230,8 @@ def advice_reason(advice: Advice) -> str:
     if advice.kind == AdviceKind.RATE_LIMIT:
         return f"{names} {'runs' if one else 'run'} into the requests allowed per minute."
     return (
-        f"{names} {'has' if one else 'have'} been near the limit on {NEAR_LIMIT_DAYS} or more of the last "
-        f"{HISTORY_DAYS} days: at {NEAR_LIMIT_RATIO:.0%} or more of a day's share."
+        f"{names} {'reaches its' if one else 'reach their'} warning in this billing period, as it is likely to end, "
+        "and did in the last."
     )
 
 

@@ -95,6 +95,7 @@ def create_app(
     front = Front(
         wsgi(create_pages(store, clock, paths)),
         store=store,
+        clock=clock,
         exposition=exposition,
         usage=UsageBodies(store, exposition, clock),
         reload=reload,

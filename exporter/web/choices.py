@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.state.store import OrganisationState
-from exporter.thresholds import Band, Bands
+from exporter.thresholds import Band
 from exporter.view.cards import percentage
 
 # Enough to look through; who has more searches. What is shown of each is worked out for these only.
 SHOWN = 50
+
+# From best to worst.
+_BANDS = tuple(Band)
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,7 @@ class Choices:
     shown: tuple[Choice, ...]
 
 
-def choices_of(
-    states: Sequence[OrganisationState], now: datetime, bands: Bands, *, api: str = "", find: str = ""
-) -> Choices:
+def choices_of(states: Sequence[OrganisationState], now: datetime, *, api: str = "", find: str = "") -> Choices:
     """Organisations in whose name, id or api's name every word of `find` occurs."""
     of_api = [state for state in states if api in ("", state.target.api.name)]
     found = _matching(of_api, find)
@@ -51,7 +52,7 @@ def choices_of(
         apis=tuple(dict.fromkeys(state.target.api.name for state in states)),
         total=len(of_api),
         matching=len(found),
-        shown=tuple(_choice(state, now, bands) for state in found[:SHOWN]),
+        shown=tuple(_choice(state, now) for state in found[:SHOWN]),
     )
 
 
@@ -65,9 +66,10 @@ def _searched(state: OrganisationState) -> str:
     return f"{organisation.display_name} {organisation.id} {state.target.api.name}".casefold()
 
 
-def _choice(state: OrganisationState, now: datetime, bands: Bands) -> Choice:
+def _choice(state: OrganisationState, now: datetime) -> Choice:
+    bands = state.target.bands
     ratios = [
-        (ratio, scope.usage.name)
+        (_BANDS.index(bands.of(scope.usage.name).band_of(ratio)), ratio, scope.usage.name)
         for scope in state.shown_scopes(now)
         if (ratio := scope.usage.used_ratio) is not None
     ]
@@ -76,8 +78,8 @@ def _choice(state: OrganisationState, now: datetime, bands: Bands) -> Choice:
     return Choice(
         api=api,
         organisation=organisation,
-        band=bands.band_of(worst[0]) if worst else None,
-        summary=f"{percentage(worst[0], bands)} {worst[1]}" if worst else _without_ratio(state, now),
+        band=_BANDS[worst[0]] if worst else None,
+        summary=f"{percentage(worst[1], bands.of(worst[2]))} {worst[2]}" if worst else _without_ratio(state, now),
         stale=state.is_stale(now),
         failing=state.failure is not None,
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from exporter.config.load import Config, Target
 from exporter.redaction import HIDDEN, redact, redact_value, without_secrets
+from exporter.thresholds import OrganisationBands
 
 
 class ConfigInUse:
@@ -41,9 +43,21 @@ def config_text(config: Config) -> str:
 
 
 def _api(targets: list[Target]) -> dict[str, Any]:
-    organisations = [_shown(target.organisation.model_dump(exclude_unset=True)) for target in targets]
-    dumped = targets[0].api.model_dump(exclude_unset=True, exclude={"organisations"})
+    organisations = [
+        {
+            **_shown(target.organisation.model_dump(exclude_unset=True, exclude={"thresholds"})),
+            "thresholds": _thresholds(target.bands),
+        }
+        for target in targets
+    ]
+    dumped = targets[0].api.model_dump(exclude_unset=True, exclude={"organisations", "thresholds"})
     return {**_shown(dumped), "organisations": organisations}
+
+
+def _thresholds(bands: OrganisationBands) -> dict[str, Any]:
+    """Those in force for the organisation, wherever they are from."""
+    scopes = {name: asdict(own) for name, own in bands.scopes.items()}
+    return {**asdict(bands.general), **({"scopes": scopes} if scopes else {})}
 
 
 def _shown(value: Any, name: str = "") -> Any:

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import socket
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from exporter.web.asgi import Receive, Scope, Send
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Bounds:
 
 
 _MOST_IN_ADVANCE = 16
+_MOST_PASSED_OVER = 16 * 1024 * 1024
 # An answer's beginning waits for the body, to be written with it; of anything larger it is known when it was taken.
 _UNWRITTEN_BYTES = 1024
 
@@ -93,6 +96,12 @@ class Connections:
         self._timer = loop.call_later(shortest / 10, self._look) if self._open else None
 
 
+_TOO_LARGE = (
+    b"HTTP/1.1 413 Content Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 27\r\nconnection: close\r\n\r\nThe request is too large.\r\n"
+)
+
+
 class _RefusedError(Exception):
     """More than is let in. httptools ends its parsing, and uvicorn answers 400 and closes."""
 
@@ -109,6 +118,7 @@ class Connection(HttpToolsProtocol):
         self._in_exchange = True
         self._answered = False
         self._answering: RequestResponseCycle | None = None
+        self._refused = False
         self.since = self.loop.time()
 
     @property
@@ -140,18 +150,27 @@ class Connection(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            # The rest of what it was sending: unread, it would take the answer with it.
+            self._received += len(data)
+            if self._received > _MOST_PASSED_OVER:
+                self.transport.abort()
+            return
         if not self._in_exchange:
             self._progress(in_exchange=True)
         self._received += len(data)
         super().data_received(data)
-        if self._received > self._register.bounds.request:
+        if self._received > self._register.bounds.request and not self._refused:
             if self._in_body:
-                self.transport.abort()  # it has its answer, or will get one that is no longer wanted
+                self._refuse_body()
             else:
                 self.send_400_response("The request is too large.")
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _MOST_IN_ADVANCE:
+            raise _RefusedError
+        if _announced(self.headers) > self._register.bounds.request:
+            self._refuse_body()
             raise _RefusedError
         self._in_body = True
         super().on_headers_complete()
@@ -161,7 +180,36 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
+    def _refuse_body(self) -> None:
+        """Answer 413, unless this request has had its answer, and take no more."""
+        own = self.cycle if self._in_body else None
+        answered = own is not None and own.response_complete
+        if not answered and self._is_answering_another(own):
+            self.transport.abort()
+            return
+        self._refused = True
+        self.flow.resume_reading()  # up to its end, which ends the connection
+        if own is not None and not answered:
+            own.disconnected = True  # so that the app's answer is dropped
+            own.message_event.set()
+        if self.transport.is_closing():
+            return
+        if not answered:
+            self.transport.write(_TOO_LARGE)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def _is_answering_another(self, own: RequestResponseCycle | None) -> bool:
+        """Whether an answer is under way that a 413 would get into."""
+        if own is not None:
+            return own.response_started or bool(self.pipeline)
+        return self.cycle is not None and not self.cycle.response_complete
+
     def send_400_response(self, msg: str) -> None:
+        if self._refused:
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()  # in the midst of another answer
         elif not self.transport.is_closing():
@@ -169,14 +217,22 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server ends. To close takes TLS a round trip, which a client that is idle need not answer."""
-        if self._in_exchange:
+        if self._in_exchange and not self._refused:
             super().shutdown()
         else:
             self.transport.abort()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+
+        async def until_the_end(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:  # the server ends, and says so itself; uvicorn would log it as a fault
+                cycle.disconnected = True
+                self.transport.abort()
+
+        super()._start_asgi_task(cycle, until_the_end)  # type: ignore[arg-type]
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -198,6 +254,11 @@ class Connection(HttpToolsProtocol):
         self._in_exchange = in_exchange
         self.since = self.loop.time()
         self._register.progressed(self)
+
+
+def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """The body's bytes, by its Content-Length; 0 without one. What is no number httptools has refused."""
+    return max((int(value) for name, value in headers if name == b"content-length"), default=0)
 
 
 class Accepted:

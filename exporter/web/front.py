@@ -12,9 +12,11 @@ from urllib.parse import parse_qs
 from werkzeug.datastructures import Accept, MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition
 from exporter.state.store import Store
+from exporter.view.fits import FitDocument, NothingReadError, QuestionError, fit_document, to_json
 from exporter.web import asgi, security
 from exporter.web.asgi import App, Header, Receive, Scope, Send
 from exporter.web.negotiation import exposition_format, wants_gzip
@@ -39,6 +41,7 @@ class Front:
         pages: App,
         *,
         store: Store,
+        clock: Clock,
         exposition: Exposition,
         usage: UsageBodies,
         reload: Callable[[], None] | None,
@@ -50,6 +53,7 @@ class Front:
     ) -> None:
         self._pages = pages
         self._store = store
+        self._clock = clock
         self._exposition = exposition
         self._usage = usage
         self._reload = None if reload is None else SharedReload(reload)
@@ -65,6 +69,7 @@ class Front:
             "/-/ready": (_READ, self._ready),
             "/-/reload": (_WRITE, self._reload_config),
             "/api/v1/usage": (_READ, self._usage_json),
+            "/api/v1/fits": (_READ, self._fits_json),
             "/api/v1/status/config": (_READ, self._config_json),
         }
 
@@ -107,7 +112,7 @@ class Front:
         headers = [(b"content-type", content_type.encode()), (b"vary", b"Accept, Accept-Encoding"), *_SECURE]
         if gzipped:
             await asgi.start(send, HTTPStatus.OK, len(body.gzipped), [_GZIP, *headers])
-            await asgi.send_whole(send, body.gzipped)
+            await asgi.send_whole(scope, send, body.gzipped)
         else:
             await asgi.start(send, HTTPStatus.OK, body.size, headers)
             await self._lane.send(send, body.lines if scope["method"] != "HEAD" else ())
@@ -156,6 +161,36 @@ class Front:
         size, parts = (len(body.gzipped), (body.gzipped,)) if gzipped else (body.size, body.parts)
         await asgi.start(send, HTTPStatus.OK, size, [_JSON, *([_GZIP] if gzipped else []), *headers])
         await self._lane.send(send, parts if scope["method"] != "HEAD" else ())
+
+    async def _fits_json(self, scope: Scope, send: Send) -> None:
+        """scope, requests, by, api, organisation: as `api-usage-exporter fits` has them."""
+        headers = [_JSON, (b"cache-control", b"no-store"), *_SECURE]
+        try:
+            body = to_json(self._fit(parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
+        except (QuestionError, NothingReadError) as error:
+            unread = isinstance(error, NothingReadError)
+            status = HTTPStatus.SERVICE_UNAVAILABLE if unread else HTTPStatus.BAD_REQUEST
+            await asgi.answer(send, status, json.dumps({"error": str(error)}).encode(), headers)
+        else:
+            await asgi.answer(send, HTTPStatus.OK, body, headers)
+
+    def _fit(self, asked: dict[str, list[str]]) -> FitDocument:
+        for name in ("scope", "requests"):
+            if len(asked.get(name, [])) != 1:
+                raise QuestionError(f"give {name} once, such as ?scope=Geocoding&requests=20000&by=friday")
+        try:
+            requests = float(asked["requests"][0])
+        except ValueError:
+            raise QuestionError(f"requests must be a number, not {asked['requests'][0]!r}") from None
+        return fit_document(
+            self._store.states(),
+            self._clock.now(),
+            scope=asked["scope"][0],
+            requests=requests,
+            by=asked.get("by", [""])[-1],
+            apis=asked.get("api", []),
+            organisations=asked.get("organisation", []),
+        )
 
     async def _config_json(self, _: Scope, send: Send) -> None:
         """In the form of Prometheus' own /api/v1/status/config."""

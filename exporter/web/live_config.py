@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from exporter.web.web_config import WebConfig, load_web_config
 
 log = structlog.get_logger()
 
-_Signature = tuple[tuple[int, ...] | None, ...]
+_Signatures = dict[Path, tuple[int, ...] | None]
 
 
 class LiveWebConfig:
@@ -33,7 +34,7 @@ class LiveWebConfig:
         self._lock = threading.Lock()
         self._looked_at = clock.monotonic()
         self._config = load_web_config(file)
-        self._seen = self._signature()
+        self._seen = _signatures(self._files(self._config))
         self._context = _context(self._config)
         self._loaded()
 
@@ -52,12 +53,14 @@ class LiveWebConfig:
         if self._monotonic() - self._looked_at < self._pause:
             return
         self._looked_at = self._monotonic()
-        seen = self._signature()
+        seen = _signatures(self._seen)
         if seen == self._seen:
             return
         self._seen = seen
         try:
             config = load_web_config(self._file)
+            # Of the files that it names, as they are before they are read; of its own, as it was.
+            self._seen = {**_signatures(self._files(config)), self._file: seen[self._file]}
             context = _context(config)
         except (ConfigError, OSError, ValueError) as error:  # ssl.SSLError is an OSError
             self._refused("web config not loaded; the one before stays in use", error=str(error))
@@ -78,9 +81,9 @@ class LiveWebConfig:
         if self._metrics is not None:
             self._metrics.refused()
 
-    def _signature(self) -> _Signature:
-        tls = self._config.tls_server_config
-        return tuple(_signature(file) for file in (self._file, *(tls.files if tls else ())))
+    def _files(self, config: WebConfig) -> tuple[Path, ...]:
+        tls = config.tls_server_config
+        return (self._file, *(tls.files if tls else ()))
 
 
 def _context(config: WebConfig) -> ssl.SSLContext | None:
@@ -93,6 +96,10 @@ def _expiry(config: WebConfig) -> datetime | None:
         return None
     # The first one is ours; the others are those between it and its authority.
     return x509.load_pem_x509_certificate(config.tls_server_config.cert_file.read_bytes()).not_valid_after_utc
+
+
+def _signatures(files: Iterable[Path]) -> _Signatures:
+    return {file: _signature(file) for file in files}
 
 
 def _signature(file: Path) -> tuple[int, ...] | None:

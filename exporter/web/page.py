@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from exporter.clock import Clock
 from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
-from exporter.view import words
+from exporter.view import forecast_words, words
 from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
@@ -27,7 +27,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
     @page.get("/")
     def usage() -> ResponseReturnValue:
         """api, organisation: what to show; daily: a Series' value; find: a search; fragment: without the frame."""
-        states, bands = store.states(), store.bands()
+        states = store.states()
         api, organisation = request.args.get("api", ""), request.args.get("organisation", "")
         if len(states) == 1 and not request.args:
             return redirect(organisation_url(states[0]))
@@ -35,7 +35,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
         if state is None:
             status = HTTPStatus.NOT_FOUND if organisation else HTTPStatus.OK
             return _answer("choose.html", status, unknown=organisation, choices=_choices())
-        cards = organisation_cards(state, clock.now(), bands)
+        cards = organisation_cards(state, clock.now())
         series = series_of(cards.scopes)
         chosen = next(
             (one for one in series if one.value == request.args.get("daily")), series[0] if series else None
@@ -44,8 +44,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             "usage.html",
             HTTPStatus.OK,
             cards=cards,
-            thresholds=bands.thresholds,
-            choices=None if "fragment" in request.args else choices_of(states, clock.now(), bands),
+            choices=None if "fragment" in request.args else choices_of(states, clock.now()),
             elsewhere=[other for other in states if _same_organisation(other, state)],
             zone=ZoneInfo(cards.time_zone),
             series=series,
@@ -58,7 +57,6 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
         return choices_of(
             store.states(),
             clock.now(),
-            store.bands(),
             api=request.args.get("api", ""),
             find=request.args.get("find", "") or request.args.get("organisation", ""),
         )
@@ -69,6 +67,7 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             fragment="fragment" in request.args,
             now=clock.now(),
             words=words,
+            will_last=forecast_words,
             history_days=HISTORY_DAYS,
             organisation_url=organisation_url,
             **{"refresh": _REFRESH_MOST, **context},

@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 from exporter.clock import Clock
 from exporter.exposition.bodies import TEXT, Exposition
 from exporter.state.store import Key, OrganisationState, Store
-from exporter.thresholds import Bands
 from exporter.view.cards import OrganisationCards, organisation_cards
 from exporter.view.usage_json import selected
 
@@ -49,13 +48,12 @@ class _Made:
     """An organisation's part of the document, what it shows, and from when until when it holds."""
 
     state: OrganisationState
-    bands: Bands
     since: datetime
     until: datetime
     text: bytes
 
-    def holds(self, state: OrganisationState, bands: Bands, now: datetime) -> bool:
-        return self.state is state and self.bands == bands and self.since <= now < self.until
+    def holds(self, state: OrganisationState, now: datetime) -> bool:
+        return self.state is state and self.since <= now < self.until
 
 
 class UsageBodies:
@@ -111,23 +109,23 @@ class UsageBodies:
         return _body(texts, self._clock.now(), f'W/"{zlib.crc32(b"".join(texts)):08x}-{sum(map(len, texts))}"')
 
     def _up_to_date(self, states: Iterable[OrganisationState], now: datetime) -> dict[Key, _Made]:
-        known, bands = self._made, self._store.bands()
-        return {state.target.key: _current(known.get(state.target.key), state, bands, now) for state in states}
+        known = self._made
+        return {state.target.key: _current(known.get(state.target.key), state, now) for state in states}
 
 
-def _current(known: _Made | None, state: OrganisationState, bands: Bands, now: datetime) -> _Made:
-    if known is not None and known.holds(state, bands, now):
+def _current(known: _Made | None, state: OrganisationState, now: datetime) -> _Made:
+    if known is not None and known.holds(state, now):
         return known
-    text = _text(state, bands, now)
+    text = _text(state, now)
     if known is not None and known.text == text:
         text = known.text
     changes = state.next_change(now)
     until = now + _LONGEST
-    return _Made(state, bands, now, until if changes is None else min(changes, until), text)
+    return _Made(state, now, until if changes is None else min(changes, until), text)
 
 
-def _text(state: OrganisationState, bands: Bands, now: datetime) -> bytes:
-    return _ORGANISATION.dump_json(organisation_cards(state, now, bands))
+def _text(state: OrganisationState, now: datetime) -> bytes:
+    return _ORGANISATION.dump_json(organisation_cards(state, now))
 
 
 def _body(texts: Iterable[bytes], now: datetime, etag: str) -> UsageBody:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.fields import format_duration, parse_duration
-from exporter.config.load import load_config, load_preset, preset_names
+from exporter.config.load import load_config
+from exporter.config.preset import load_preset, preset_names
 from exporter.errors import ConfigError
 from tests.support.factories import load, write_config
 from tests.support.refusals import URL, refused, refused_api, refused_text
@@ -211,8 +212,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             "apis[0].mapping.period: has only one end, so it needs length: month, or a duration such as 1h",
         ),
         (
-            {"mapping": {"scopes": "s", "name": {"path": "a", "key": True}, "requests": "r", "limit": "l"}},
-            "apis[0].mapping.name: needs exactly one of path, root, header and key: true",
+            {"mapping": {"scopes": "s", "name": {"optional": True}, "requests": "r", "limit": "l"}},
+            "apis[0].mapping.name: needs path, header or both",
         ),
     ],
 )

@@ -1,11 +1,15 @@
 """Options that do nothing where they stand, and joins that find nothing: refused, each with what it needs."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exporter.config.load import load_preset, preset_names
+from exporter.config.api import Api
+from exporter.config.layers import merged
+from exporter.config.preset import load_preset, preset_names
 from tests.support.factories import load
 from tests.support.refusals import URL, problem_of
 
@@ -63,8 +67,6 @@ def mapped(**fields: Any) -> dict[str, Any]:
             "mapping.daily.finer",
             "date, or an object keyed by date or time",
         ),
-        (mapped(name={"path": "n", "scale": 2}), "mapping.name.scale", "a field that is a number"),
-        (mapped(plan={"path": "n", "minus": "x"}), "mapping.plan.minus", "a field that is a number"),
         (
             mapped(name={"path": "n", "optional": True}),
             "mapping.name.optional",
@@ -76,11 +78,10 @@ def mapped(**fields: Any) -> dict[str, Any]:
             "a field that may be unknown",
         ),
         (
-            mapped(limit={"path": "l", "minus": {"path": "x", "optional": True}}),
-            "mapping.limit.minus.optional",
-            "a field that may be unknown",
+            LIMITS,
+            "requests.limits",
+            "an expression of the mapping that reads it, by answer('limits') or request: limits",
         ),
-        (LIMITS, "requests.limits", "an expression of the mapping that reads it, by request: limits"),
         (
             LIMITS | mapped(joins={"limits": {"scopes": "@"}}),
             "mapping.joins.limits",
@@ -99,22 +100,18 @@ def test_an_option_that_does_nothing_is_refused(tmp_path: Path, api: dict[str, A
         (
             LIMITS | mapped(**JOINED),
             "mapping.limit.request: needs mapping.joins.limits, which says where that answer has its part on a scope; "
-            "or root instead of path, for that whole answer",
+            "to read that answer whole, write answer('limits').",
         ),
         (
-            LIMITS | mapped(limit={"path": "l", "minus": {"request": "limits", "path": "used"}}),
-            "mapping.limit.minus.request: needs mapping.joins.limits",
-        ),
-        (
-            LIMITS | mapped(scopes={"request": "limits", "path": "a"}, limit={"request": "limits", "root": "l"}),
-            "mapping.scopes.request: is read on that whole answer here, so it needs root instead of path",
+            LIMITS | mapped(scopes={"request": "limits", "path": "a"}, limit="answer('limits').l"),
+            "mapping.scopes.request: has no part of that answer here; to read it whole, write answer('limits').a",
         ),
         (
             LIMITS
             | mapped(
                 **JOINED, joins={"limits": {"scopes": "@"}}, daily={"entries": "d", "requests": JOINED["limit"]}
             ),
-            "mapping.daily.requests.request: has no part on a daily entry, so it needs root instead of path",
+            "mapping.daily.requests.request: has no part on a daily entry; to read that answer whole, write ",
         ),
         (
             LIMITS | mapped(name={"request": "limits", "path": "n"}, joins={"limits": {"scopes": "@"}}),
@@ -150,7 +147,7 @@ def test_what_would_never_find_or_send_anything_is_refused(tmp_path: Path, api: 
     [
         LIMITS | mapped(**JOINED, joins={"limits": {"scopes": "@"}}),
         LIMITS | mapped(**JOINED, joins={"limits": {"scopes": "@", "by": "id"}}, id="id"),
-        LIMITS | mapped(limit={"request": "limits", "root": "quota"}),
+        LIMITS | mapped(limit="answer('limits').quota"),
         mapped(limit={"path": "l", "optional": True}) | {"static": {"limit": 5}},
         mapped(name={"path": "n", "optional": False}),
         {"tls": {"verify": False}, "url": "https://x/"},
@@ -167,10 +164,9 @@ def test_what_means_something_passes(tmp_path: Path, api: dict[str, Any]) -> Non
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_s_options_mean_something(tmp_path: Path, name: str) -> None:
     """All written out in the file itself, since what a preset brings may be without meaning in one use of it."""
-    fields = load_preset(name).api
-    base = {"base_url": "http://x"} if fields.get("url", "").startswith("/") else {}
-    static = {} if "limit" in fields["mapping"] else {"static": {"limit": 5}}
-    load(tmp_path / "config.yaml", {"url": URL, **base, **static, **fields})
+    preset = load_preset(name)
+    example = json.loads(re.sub(r'\{"env": "\w+"\}', '"x"', json.dumps(preset.example)))
+    load(tmp_path / "config.yaml", {"url": URL, "preset": None, **merged(preset.api, example, Api)})
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,8 @@ def test_what_the_file_itself_writes_is_reported_in_the_file(tmp_path: Path) -> 
     [
         ("aws-api-gateway", {"limit": {"path": "quota"}}, "limit", "expression 'quota'"),
         ("aws-api-gateway", {"rate_limit": {"header": "X-Rate"}}, "rate_limit", "header 'X-Rate'"),
-        ("rate-limit-headers", {"remaining": None, "requests": {"root": "a"}}, "requests", "root expression 'a'"),
-        ("standard", {"plan": {"root": "plan"}}, "plan", "root expression 'plan'"),
+        ("rate-limit-headers", {"remaining": None, "requests": "root().a"}, "requests", "expression 'root().a'"),
+        ("standard", {"plan": "root().plan"}, "plan", "expression 'root().plan'"),
     ],
 )
 def test_an_expression_is_replaced_whole(

@@ -208,6 +208,7 @@ KEYWORDS = [
     "offset",
     "sum",
     "max",
+    "topk",
     "min",
     "avg",
     "count",
@@ -279,9 +280,9 @@ def test_every_query_has_an_answer_and_two_replicas_give_the_same(demo: WatchedD
     assert {key for key in unanswered if panel_of(key) not in excused} == set()
     for organisation in set(NAMES) - {LABS} if uid == "api-usage" else ():
         empty = {key for key, about in answered.items() if organisation not in about}
-        panels = sorted(panel_of(key) for key in empty if panel_of(key) not in excused - {"Projected"})
+        panels = sorted(panel_of(key) for key in empty if panel_of(key) not in excused)
         # Each has two queries of which one answers.
-        assert panels in (["Vendor's API"], ["Projected", "Vendor's API"]), (organisation, empty)
+        assert panels in (["Vendor's API"], ["Forecast", "Vendor's API"]), (organisation, empty)
 
 
 def panel_of(key: str) -> str:
@@ -289,18 +290,21 @@ def panel_of(key: str) -> str:
 
 
 def silent_panels(demo: WatchedDemo, at: float) -> set[str]:
-    """Panels that rightly say nothing, or less, when a billing period has just begun."""
+    """Panels that rightly say nothing, or less, when watching or a billing period has just begun."""
     period = demo.meter.scope("example-logistics", "routing").period
     passed = at - period.start.timestamp()
-    early = {"Projected"} if passed < 0.1 * (period.end - period.start).total_seconds() else set()
     rates = {"Requests per minute", "Requests per minute, in percent of the rate limit"}
-    return early | (rates if passed < 2 * 3600 else set())
+    # No hour or day has been watched yet.
+    return {"Forecast and pace, by scope"} | (rates if passed < 2 * 3600 else set())
 
 
 def same(question: Question, one: float, other: float) -> bool:
     """Equal; where it matters when a replica polled, nearly so."""
     if LAST_SUCCESS.name in question.expr:
         return math.isclose(one, other, rel_tol=1e-3, abs_tol=5)
+    if "api_usage_forecast_" in question.expr or "api_usage_pace_" in question.expr:
+        is_time = one > 1e12
+        return math.isclose(one, other, rel_tol=1e-6 if is_time else 0.02, abs_tol=1)
     return one == other or math.isclose(one, other, rel_tol=1e-9)
 
 
@@ -379,36 +383,32 @@ def test_planning_follows_the_definition(demo: WatchedDemo) -> None:
                 assert near[state.account.name] == sum(requests_ >= share for _, requests_ in state.daily)
             else:
                 assert near[state.account.name] == (Mark.UNLIMITED if limit is None else Mark.LIMIT_ZERO)
+
+
+def test_a_plan_fits_where_the_exporter_publishes_no_shortfall(demo: WatchedDemo) -> None:
+    """Nobody has watched a billing period before the demo's present one."""
+    assert by_scope(demo, "api_usage_limit_shortfall_requests") == {}
     advice = by_scope(demo, queries.advice({}, {}))
-    consistently = {
-        organisation.name: [scope.name for scope in organisation.scopes if near.get(scope.name, 0) >= 20]
-        for organisation in demo.meter.organisations
-    }
-    for organisation in demo.meter.organisations:
-        names = consistently[organisation.name]
-        for name in (scope.name for scope in organisation.scopes if scope.limit and scope.name in near):
-            assert advice[name] == (min(len(names), 2) if name in names else 0)
+    limited = [scope for each in demo.meter.organisations for scope in each.scopes if scope.limit]
+    assert {advice[scope.name] for scope in limited} == {0}
 
 
-def test_the_projection_is_the_pace_until_now(demo: WatchedDemo) -> None:
-    projected = by_scope(demo, f"{queries.projected_within({})} or {queries.projected_over({})}")
-    runs_out = by_scope(demo, queries.exhausted_at({}))
-    state = demo.meter.scope("example-logistics", "tracking")
-    now = server_time(demo.prometheus)
-    elapsed = (now - state.period.start.timestamp()) / (state.period.end - state.period.start).total_seconds()
-    if elapsed < 0.1:
-        assert projected["Tracking"] == Mark.TOO_EARLY
-        assert runs_out["Tracking"] == Mark.TIME_TOO_EARLY
-        return
-    assert projected["Tracking"] == pytest.approx(47_115 / elapsed, rel=1e-3)
-    end = state.period.end.timestamp()
-    expected = state.period.start.timestamp() + elapsed * (end - state.period.start.timestamp()) * 50_000 / 47_115
-    if expected <= end:
-        assert runs_out["Tracking"] / 1000 == pytest.approx(expected, abs=600)
+def test_forecasts_and_marks(demo: WatchedDemo) -> None:
+    forecast = by_scope(demo, f"{queries.forecast_within({})} or {queries.forecast_over({})}")
+    low, high = by_scope(demo, queries.forecast({}, "low")), by_scope(demo, queries.forecast({}, "high"))
+    likelihood = by_scope(demo, queries.over_limit_percent({}))
+    runs_out = by_scope(demo, queries.reached_at({}, "likely"))
+    assert 47_115 < low["Tracking"] <= forecast["Tracking"] <= high["Tracking"]
+    if likelihood["Tracking"] >= 50:
+        now = server_time(demo.prometheus)
+        end = demo.meter.scope("example-logistics", "tracking").period.end.timestamp()
+        assert now < runs_out["Tracking"] / 1000 <= end
     else:
         assert runs_out["Tracking"] == Mark.NOT_IN_PERIOD
-    assert runs_out["Parcel Labels"] == Mark.REACHED
-    assert runs_out["Status Pages"] == Mark.TIME_UNLIMITED
+    assert (likelihood["Parcel Labels"], runs_out["Parcel Labels"]) == (100, Mark.REACHED)
+    assert (likelihood["Status Pages"], runs_out["Status Pages"]) == (Mark.UNLIMITED, Mark.TIME_UNLIMITED)
+    without_limit = HOSTILE.scopes[1].name
+    assert (likelihood[without_limit], runs_out[without_limit]) == (100, Mark.TIME_LIMIT_ZERO)
 
 
 def test_what_is_exactly_known_of_the_history_was_backfilled(demo: WatchedDemo) -> None:

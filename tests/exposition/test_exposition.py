@@ -1,6 +1,7 @@
 """What stands on /metrics, held against prometheus_client's own parser and writer."""
 
 import re
+import threading
 import zlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter import metrics
 from exporter.config.api import Api, Organisation
-from exporter.config.load import Target, load_preset
+from exporter.config.load import Target
+from exporter.config.preset import load_preset
 from exporter.errors import REASONS, ResponseError, ServerError
 from exporter.exposition.bodies import OPENMETRICS, TEXT, Refresher
 from exporter.exposition.process import ProcessMetrics
@@ -40,9 +42,10 @@ from exporter.model import (
 from exporter.state.database import Database
 from exporter.state.saved import Saved
 from exporter.state.sharding import Shard
+from exporter.turns import COMPUTING
 from exporter.web.http_metrics import HttpMetrics, WebConfigMetrics
 from tests.support.factories import load
-from tests.support.watched import Watched, scope, targets_of
+from tests.support.watched import NOVEMBER, Watched, scope, targets_of
 
 MAPS = ScopeUsage(
     name="Maps (v2.1)",
@@ -168,6 +171,22 @@ def test_time_alone_makes_stale_and_drops(exporter: Exporter) -> None:
     assert exporter.value(metrics.STALE) == 1
 
 
+def test_the_period_before_is_published_once_its_end_was_watched(exporter: Exporter) -> None:
+    december = BillingPeriod(NOVEMBER.end, NOVEMBER.end + timedelta(days=31))
+    exporter.poll(scope(HOSTILE, 600))
+    exporter.clock.advance(days=8, hours=11, minutes=58)
+    exporter.poll(scope(HOSTILE, 700))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) is None
+    exporter.clock.advance(minutes=5)
+    exporter.poll(scope(HOSTILE, 3, period=december))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) == 700
+    # A period before that is not the one before.
+    exporter.clock.advance(minutes=5)
+    later = BillingPeriod(december.start + timedelta(days=9), december.end + timedelta(days=9))
+    exporter.poll(scope(HOSTILE, 4, period=later))
+    assert exporter.value(metrics.PREVIOUS_PERIOD) is None
+
+
 class TestForecast:
     """The forecast, made at each poll: 10 requests a minute, polled every 5 minutes for 2 hours."""
 
@@ -249,7 +268,12 @@ def test_each_scope_says_when_it_was_read_itself(tmp_path: Path) -> None:
     ("shard", "labels"), [(None, {"shard": "0", "shards": "1"}), (Shard(2, 4), {"shard": "2", "shards": "4"})]
 )
 def test_an_exporter_says_which_shard_it_is(shard: Shard | None, labels: dict[str, str]) -> None:
-    assert ProcessMetrics(shard).registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
+    registry = ProcessMetrics(shard).registry
+    assert registry.get_sample_value(metrics.SHARD_INFO.name, labels) == 1
+    (family,) = [found for found in registry.collect() if found.name == metrics.SHARD_EXPECTED.name]
+    assert [sample.labels for sample in family.samples] == [
+        {"index": str(index), "shards": labels["shards"]} for index in range(int(labels["shards"]))
+    ]
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, []), (2, ["2026-11-21", "2026-11-22"])])
@@ -262,7 +286,7 @@ def test_fewer_days_where_the_config_says_so(tmp_path: Path, days: int, expected
 
 def polled(exporter: Exporter) -> None:
     """Let the process's own metrics have something of every kind to show."""
-    exporter.process.config_loaded(exporter.clock.now(), ["demo"])
+    exporter.process.config_loaded(exporter.clock.now(), [("demo", "acme")])
     exporter.process.watch_polls(lambda: {"demo": PollCounts(waiting=3, running=2, late=1)})
     exporter.process.poll_ended("demo", 0.2)
     exporter.process.poll_put_off("demo")
@@ -296,15 +320,21 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(
     exporter: Exporter, tmp_path: Path
 ) -> None:
-    exporter.poll(MAPS)
+    now = exporter.clock.now()
+    hour = BillingPeriod(now - timedelta(minutes=50), now + timedelta(minutes=10))
+    exporter.poll(MAPS, scope("Hourly", 10, limit=7, period=hour))
     for requests in (755, 760):
         exporter.clock.advance(minutes=15)
-        exporter.poll(replace(MAPS, requests=requests, limit=800))
+        hourly = scope(
+            "Hourly", requests - 754, limit=7, period=BillingPeriod(hour.end, hour.end + timedelta(hours=1))
+        )
+        exporter.poll(replace(MAPS, requests=requests, limit=800), hourly)
     database = Database(tmp_path / "data")
     database.save(("a", "o", "i", "u"), Saved(None, ()))
     database.close()
     exporter.process.watch_saves(database)
     polled(exporter)
+    exporter.process.answered("demo", ("acme",), frozenset({"data.limit"}))
     HttpMetrics(exporter.process.registry).answered("/metrics", 200)
     WebConfigMetrics(exporter.process.registry).loaded(exporter.clock.now(), exporter.clock.now())
     families = {family.name: family for family in parse_text(exporter.text())}
@@ -520,6 +550,17 @@ def test_the_refresher_works_after_a_change_and_stops(exporter: Exporter) -> Non
     refresher.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_bodies_are_put_together_while_nobody_else_computes(exporter: Exporter) -> None:
+    before = exporter.exposition.body(TEXT)
+    refreshing = threading.Thread(target=exporter.exposition.refresh)
+    with COMPUTING:
+        refreshing.start()
+        refreshing.join(0.05)
+        assert exporter.exposition.body(TEXT) is before
+    refreshing.join(10)
+    assert exporter.exposition.body(TEXT) is not before
 
 
 def test_an_organisation_that_cannot_be_written_keeps_the_others_from_nothing(

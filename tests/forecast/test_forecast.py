@@ -1,7 +1,7 @@
 """Will it last: what is forecast of scopes of all kinds, and what is honestly not known."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,6 @@ from exporter.forecast import (
     Known,
     LimitState,
     Paces,
-    Point,
     Reached,
     Resolution,
     Unknown,
@@ -25,7 +24,7 @@ from exporter.forecast import (
 from exporter.forecast.alert import Ticket, ticket_after
 from exporter.forecast.days import Day, week_shape
 from exporter.forecast.recent import Recent
-from exporter.model import BillingPeriod, DailyUsage, ScopeUsage
+from exporter.model import LARGEST_COUNT, LEAST_LIMIT, BillingPeriod, DailyUsage, ScopeUsage
 from exporter.thresholds import NEAR_LIMIT_RATIO, PROJECTED_FOR_SECONDS
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -75,11 +74,12 @@ def watched(
     for moment in moments:
         count += used(last, moment)
         last = moment
-        points.append(Point(moment, count))
+        points.append((moment.timestamp(), count))
     so_far = used(period.start, now)
     # As the vendor counts them: from the period's start on.
     before = count - so_far
-    points = [Point(each.at, each.requests - before if each.at >= period.start else each.requests) for each in points]
+    start = period.start.timestamp()
+    points = [(moment, count - before if moment >= start else count) for moment, count in points]
     return Known(now, zone, so_far, limit, period, daily if days else (), tuple(points))
 
 
@@ -184,7 +184,7 @@ class TestTheLastHours:
         found = forecast(known)
         assert found.reached.likely is not None
         assert found.resolution is Resolution.MINUTES
-        assert abs(rounded(found.reached.likely, found.resolution, known) - at(24, 21, 11)) <= MINUTE
+        assert abs(rounded(found.reached.likely, found.resolution, known.zone) - at(24, 21, 11)) <= MINUTE
         assert found.over_limit_probability == pytest.approx(1, abs=0.01)
 
     def test_a_pace_that_is_new_leads_too(self) -> None:
@@ -220,6 +220,39 @@ class TestTheLastHours:
         # At the batch's pace it were the same morning; it takes the next night's.
         assert found.reached.likely > at(25)
 
+    def test_ten_minutes_of_a_pace_lead_before_the_hour_s_average_does(self) -> None:
+        def rate(moment: datetime) -> float:
+            return 30 if moment >= at(24, 20, 30) else 1
+
+        found = forecast(with_limit(watched(rate, at(24, 20, 45)), 20_000))
+        assert found.paces.recent == pytest.approx(30)
+        assert found.paces.hour == pytest.approx(1 + 29 / 4)
+        assert found.basis.last_hour
+        assert found.reached.earliest is not None
+        assert found.reached.earliest < at(25, 8)
+
+    def test_a_batch_that_lasts_longer_than_ever_leads(self) -> None:
+        def rate(moment: datetime) -> float:
+            return 100 if moment.hour == 2 or (moment.day == 24 and 2 <= moment.hour < 5) else 0.5
+
+        assert not forecast(with_limit(watched(rate, at(24, 3, 10)), 9000)).basis.last_hour
+        assert forecast(with_limit(watched(rate, at(24, 4, 10)), 9000)).basis.last_hour
+
+    @pytest.mark.parametrize("returned", [0, 1], ids=["in the newer half", "in the older half"])
+    def test_what_comes_at_once_is_no_pace_of_the_last_minutes(self, returned: int) -> None:
+        known = watched(steady(1440), at(20, 12))
+        points = [
+            (point[0], point[1] + 5000 * (number >= len(known.points) - 1 - returned))
+            for number, point in enumerate(known.points)
+        ]
+        assert forecast(replace(known, points=tuple(points))).paces.recent == pytest.approx(1)
+
+    def test_usage_that_has_just_begun_is_no_staircase(self) -> None:
+        def rate(moment: datetime) -> float:
+            return 30 if moment >= at(24, 20, 30) else 1 if moment.minute < 15 and moment.hour % 2 else 0
+
+        assert forecast(watched(rate, at(24, 20, 40))).paces.recent == pytest.approx(30)
+
     def test_a_days_pace_leads_where_it_exhausts_the_rest(self) -> None:
         def rate(moment: datetime) -> float:
             return 30 if moment >= at(23, 12) else 1
@@ -231,13 +264,12 @@ class TestTheLastHours:
 
     def test_paces_of_three_windows(self) -> None:
         paces = forecast(watched(steady(1440), at(20, 12))).paces
-        assert tuple(paces) == pytest.approx((1, 1, 1, 1))
+        assert astuple(paces) == pytest.approx((1, 1, 1, 1))
 
     def test_a_correction_is_no_negative_pace(self) -> None:
         known = watched(steady(0), at(20, 12))
         *points, last = known.points
-        points = [replace_requests(point, 500) for point in points]
-        found = forecast(replace(known, points=(*points, replace_requests(last, 490))))
+        found = forecast(replace(known, points=(*((moment, 500) for moment, _ in points), (last[0], 490))))
         assert found.paces == Paces(0, 0, 0, 0)
 
     def test_a_new_period_counts_from_nothing(self) -> None:
@@ -254,9 +286,9 @@ class TestTheLastHours:
         def reported(moment: datetime) -> float:
             return ((moment - start) // every * every) / MINUTE + 100_000
 
-        points = tuple(Point(point.at, reported(point.at)) for point in known.points)
+        points = tuple((at, reported(datetime.fromtimestamp(at, UTC))) for at, _ in known.points)
         days = known.days if every < DAY else known.days[:-1]
-        known = with_limit(replace(known, points=points, requests=points[-1].requests, days=days), 1440 * 4)
+        known = with_limit(replace(known, points=points, requests=points[-1][1], days=days), 1440 * 4)
         found = forecast(known)
         assert found.basis.update_seconds == pytest.approx(every / timedelta(seconds=1), rel=0.2)
         assert found.paces.hour is None
@@ -268,8 +300,8 @@ class TestTheLastHours:
     def test_points_that_are_too_short_have_no_pace(self) -> None:
         known = watched(steady(1440), at(20, 12))
         bare = replace(known, days=())
-        assert forecast(replace(bare, points=known.points[-4:])).paces == Paces(recent=1)
-        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces()
+        assert forecast(replace(bare, points=known.points[-3:])).paces == Paces(recent=1)
+        assert forecast(replace(bare, points=known.points[-2:])).paces == Paces()
         assert forecast(replace(bare, points=())).paces == Paces()
         assert Recent((), None).paces == Paces()
 
@@ -287,7 +319,7 @@ class TestTheLastHours:
     def test_what_a_gap_hides_has_no_pace(self) -> None:
         """After two hours without an answer, nobody knows how much of it was used in the last one."""
         known = watched(steady(1440), at(20, 12))
-        points = (*(point for point in known.points if point.at <= at(20, 10)), known.points[-1])
+        points = (*(point for point in known.points if point[0] <= at(20, 10).timestamp()), known.points[-1])
         paces = forecast(replace(known, points=points)).paces
         assert (paces.recent, paces.hour) == (None, None)
         assert paces.day == pytest.approx(1)
@@ -296,7 +328,7 @@ class TestTheLastHours:
     def test_paces_at_rarer_polls(self, minutes: int, recent: float, hour: float | None) -> None:
         now = at(20, 12)
         moments = [now - step * minutes * MINUTE for step in range(2 * 24 * 60 // minutes, -1, -1)]
-        points = tuple(Point(moment, (moment - at(1)) / MINUTE) for moment in moments)
+        points = tuple((moment.timestamp(), (moment - at(1)) / MINUTE) for moment in moments)
         paces = forecast(replace(watched(steady(1440), now), points=points)).paces
         assert paces.recent == pytest.approx(recent)
         assert paces.hour == (hour if hour is None else pytest.approx(hour))
@@ -305,16 +337,12 @@ class TestTheLastHours:
         """Also at the first poll after its update, which would be a day's requests in one hour."""
         for now in (at(20, 6, 2), at(20, 6, 32), at(20, 23)):
             moments = [now - step * 5 * MINUTE for step in range(2 * 24 * 12, -1, -1)]
-            points = tuple(Point(each, 1440 * ((each - at(1, 6)) // DAY)) for each in moments)
+            points = tuple((each.timestamp(), 1440 * ((each - at(1, 6)) // DAY)) for each in moments)
             known = replace(watched(steady(1440), now), points=points)
             for newest in (len(points), 100):
                 found = forecast(replace(known, points=points[-newest:]))
                 assert (found.paces.recent, found.paces.hour) in ((None, None), (0, 0)), now
                 assert now.hour > 20 or found.paces.hour is None
-
-
-def replace_requests(point: Point, requests: float) -> Point:
-    return Point(point.at, requests)
 
 
 class TestWhatIsNotKnown:
@@ -403,11 +431,15 @@ def knowns(draw: st.DrawFn) -> Known:
         for back, requests in zip(range(len(daily) - 1, -1, -1), daily, strict=True)
     )
     offsets = sorted(draw(st.sets(st.integers(0, 7 * 1440), max_size=60)), reverse=True)
-    points = tuple(Point(now - offset * MINUTE, draw(st.floats(0, 1e6))) for offset in offsets)
+    points = tuple(((now - offset * MINUTE).timestamp(), draw(st.floats(0, 1e6))) for offset in offsets)
     requests = draw(st.floats(0, 1e7))
     limit = draw(st.one_of(st.none(), st.floats(0, 1e8)))
     zone = ZoneInfo(draw(st.sampled_from(["UTC", "America/New_York", "Pacific/Apia"])))
     return Known(now, zone, requests, limit, NOVEMBER, days, points)
+
+
+counts = st.floats(0, LARGEST_COUNT) | st.floats(0, 1e-10) | st.integers(0, 1000).map(float)
+limits = st.none() | st.just(0.0) | st.floats(LEAST_LIMIT, LARGEST_COUNT) | st.integers(1, 1000).map(float)
 
 
 class TestAlways:
@@ -419,13 +451,25 @@ class TestAlways:
             assert known.requests <= found.requests.low <= found.requests.middle <= found.requests.high
         probability = found.over_limit_probability
         assert probability is None or 0 <= probability <= 1
-        moments = [moment for moment in found.reached if moment is not None]
+        moments = [moment for moment in astuple(found.reached) if moment is not None]
         assert moments == sorted(moments)
         assert all(known.now <= moment <= NOVEMBER.end for moment in moments)
         assert (found.resolution is None) == (not moments)
         if found.limit_state is LimitState.AHEAD and probability is not None:
-            said = [moment is not None for moment in found.reached]
+            said = [moment is not None for moment in astuple(found.reached)]
             assert said == [probability >= part for part in (0.1, 0.5, 0.9)]
+
+    @given(knowns(), counts, limits, st.integers(1, 10**8), st.integers(1, 10**8))
+    def test_no_count_and_no_period_is_too_large_or_too_small(
+        self, known: Known, requests: float, limit: float | None, passed: int, left: int
+    ) -> None:
+        """A forecast that fails would cost the poll."""
+        period = BillingPeriod(known.now - timedelta(seconds=passed), known.now + timedelta(seconds=left))
+        days = tuple(replace(day, requests=day.requests * requests % LARGEST_COUNT) for day in known.days)
+        found = forecast(replace(known, requests=requests, limit=limit, period=period, days=days))
+        assert (found.requests is None) == (found.unknown is not None)
+        if found.requests is not None:
+            assert requests <= found.requests.low <= found.requests.middle <= found.requests.high
 
     @given(knowns(), st.floats(1.01, 10))
     def test_a_higher_limit_is_never_likelier_reached(self, known: Known, factor: float) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -28,7 +29,7 @@ from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope,
 from exporter.state.database import FILE, Database, SaveFailure
 from exporter.state.ledger import Change, Term
 from exporter.state.points import DAY, HOUR
-from exporter.state.saved import Failure, Saved
+from exporter.state.saved import Absence, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
@@ -246,13 +247,28 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
     with pytest.raises(
-        StartError, match=r"written by a newer version of the exporter \(schema 7; this one knows 1\)"
+        StartError, match=r"written by a newer version of the exporter \(schema 7; this one knows 2\)"
     ):
         opened(tmp_path)
     with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    assert loaded(tmp_path) == saved()
+
+
+def test_a_database_of_schema_1_is_taken_over(tmp_path: Path) -> None:
+    stored(tmp_path, saved())
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("ALTER TABLE accounts DROP COLUMN listing")
+        connection.execute("ALTER TABLE scopes DROP COLUMN absent_since")
+        connection.execute("ALTER TABLE scopes DROP COLUMN absent_answers")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     assert loaded(tmp_path) == saved()
+    stored(tmp_path, replace(saved(), listing="x", absences={"Maps": Absence(NOW, 2)}))
+    found = loaded(tmp_path)
+    assert found is not None
+    assert (found.listing, found.absences) == ("x", {"Maps": Absence(NOW, 2)})
 
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:

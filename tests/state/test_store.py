@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import FailureReason, PollError, ResponseError, ServerError
+from exporter.forecast import Unknown
 from exporter.local.processes import eventually
 from exporter.model import BillingPeriod, DailySource, DailyUsage, Misfit, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
@@ -137,8 +138,8 @@ def test_series_go_away_at_drop_after_or_at_the_period_s_end(
     assert shown(store, clock) == {}
 
 
-def test_a_scope_that_is_no_longer_told_goes_away(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock)
+def test_a_scope_that_was_retired_and_is_no_longer_reported_goes_away(tmp_path: Path, clock: FakeClock) -> None:
+    store = store_of(tmp_path, clock, retired_scopes=["Search"])
     record(store, snapshot(clock, MAPS, replace(MAPS, name="Search")))
     record(store, snapshot(clock, MAPS))
     assert shown(store, clock) == {"Maps": 750}
@@ -181,7 +182,7 @@ def test_no_part_of_an_answer_outlives_its_poll(tmp_path: Path, clock: FakeClock
 
 
 def test_a_scope_that_comes_back_has_its_history_still(tmp_path: Path, clock: FakeClock) -> None:
-    store = store_of(tmp_path, clock)
+    store = store_of(tmp_path, clock, retired_scopes=["Maps"])
     for requests in (750, 760):
         record(store, snapshot(clock, replace(OBSERVED, requests=requests)))
         clock.advance(minutes=5)
@@ -317,7 +318,7 @@ def test_after_a_restart_the_forecast_is_made_of_what_was_stored(tmp_path: Path,
         changed: list[OrganisationState] = []
         store.on_change(changed.extend)
         (scope,) = only(store).scopes
-        assert only(store).outlook(scope, clock.now()) is None
+        assert only(store).outlook(scope, clock.now()).unknown is Unknown.NOT_MADE
         store.start()
         eventually(lambda: only(store).outlooks == before)
         eventually(lambda: changed == [only(store)])

@@ -22,5 +22,9 @@ class FakeClock:
         self._now += step
         self._monotonic += step.total_seconds()
 
+    def set(self, now: datetime) -> None:
+        """Forward to this time."""
+        self.advance(seconds=(now - self._now).total_seconds())
+
     def set_back(self, **span: float) -> None:
         self._now -= timedelta(**span)

@@ -20,7 +20,9 @@ def write_config(file: Path, *apis: dict[str, Any], **top: Any) -> Path:
     defaults: dict[str, Any] = {"name": "demo", "preset": "standard", "organisations": [{"id": "acme"}]}
     merged = [{**defaults, **api} for api in apis]
     for api in merged:
-        if "scopes" in api.get("mapping", {}):  # a whole mapping, not some fields on top of the preset
+        if {"scopes", "scope"} & api.get(
+            "mapping", {}
+        ).keys():  # a whole mapping, not some fields on top of the preset
             del api["preset"]
     document = {"min_poll_interval": "1s", **top, "apis": merged}
     file.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -37,8 +37,9 @@ def run_rules_test(
     samples: Mapping[tuple[str, str], Mapping[str, float]] | None = None,
     alerts: Sequence[Mapping[str, Any]] = (),
     files: Sequence[Path] = RULE_FILES,
+    interval: str = "1m",
 ) -> None:
-    """Run one unit test with samples and evaluations a minute apart from 1970-01-01 00:00 UTC; fails with its output.
+    """Run one unit test with samples and evaluations an interval apart from 1970-01-01 00:00 UTC; fails with its output.
 
     series: promtool's values (such as 1x60) by series. samples: by (query, time), the value of each series expected.
     alerts: promtool's alert_rule_test entries. files: the rules that are tested.
@@ -53,10 +54,11 @@ def run_rules_test(
     ]
     document = {
         "rule_files": [str(file) for file in files],
+        "evaluation_interval": interval,
         "group_eval_order": [group["name"] for group in groups(*files)],
         "tests": [
             {
-                "interval": "1m",
+                "interval": interval,
                 "input_series": [{"series": name, "values": values} for name, values in series.items()],
                 "promql_expr_test": queries,
                 "alert_rule_test": list(alerts),
@@ -70,5 +72,5 @@ def run_rules_test(
 
 def promtool(*arguments: str) -> None:
     """Run promtool; fails the test with its output unless it succeeds."""
-    ran = subprocess.run([required("promtool"), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([required("promtool"), *arguments], capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -18,6 +18,7 @@ from exporter.model import BillingPeriod, DailyUsage, Misfit, ScopeUsage, UsageS
 from exporter.service import Service
 from exporter.state.database import Database
 from exporter.state.store import Store
+from exporter.thresholds import DEFAULT_BANDS
 from exporter.web.app import Paths, create_app, create_pages
 from exporter.web.asgi import App, Receive, Scope, Send
 from exporter.web.web_config import WebConfig
@@ -76,7 +77,7 @@ class Watched:
         self.store = store_of(self.clock, self.targets.values())
         self.process = ProcessMetrics()
         self.exposition = Exposition(self.store, self.process, self.clock)
-        self.config = Config(Path("config.yaml"), tuple(self.targets.values()), self.store.bands())
+        self.config = Config(Path("config.yaml"), tuple(self.targets.values()), DEFAULT_BANDS)
         self.paths = paths
 
     @cached_property

@@ -64,7 +64,7 @@ def test_plain_lines_without_a_terminal(watched: Watched, url: str) -> None:
         "Almost used up",
         "60 per minute, 3 refused",
         "8 days left",
-        "Reaches the limit on 23 Nov 2026, 20:56 UTC",
+        "Reaches the limit, likely on Monday 23 November around 11:00 UTC (between 01:00 and 04:00 on the 24th)",
         "▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇███"[:30],
     ]
     assert columns(result.output)["Über 地図"] == [
@@ -72,7 +72,7 @@ def test_plain_lines_without_a_terminal(watched: Watched, url: str) -> None:
         "No limit",
         "not reported",
         "8 days left",
-        "about 9.8",
+        "about 9 (9 to 10)",
         "·" * 29 + "█",
     ]
     assert "Stay under the rate limit: Maps runs into the requests allowed per minute." in result.output
@@ -133,6 +133,15 @@ def test_json_is_the_document(watched: Watched, url: str) -> None:
     document = json.loads(result.stdout)
     assert [one["organisation"] for one in document["organisations"]] == ["Acme"]
     assert document["organisations"][0]["scopes"][0]["used_percentage"] == "94.00%"
+
+
+def test_a_missing_scope_is_unknown_and_says_since_when(watched: Watched, url: str) -> None:
+    for found in ((scope("Maps"), scope("Tiles")), (scope("Maps"),), (scope("Maps"),)):
+        watched.clock.advance(minutes=5)
+        watched.reads("Acme", *found)
+    result = run("--url", url, "--organisation", "Acme", "--exit-code")
+    assert result.exit_code == 3
+    assert "Missing from the vendor's answers since 22 Nov 2026, 12:10 UTC" in columns(result.output)["Tiles"]
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ JOINED = {
     "requests": {"limits": {"url": "/limits"}, "history": {"url": "/history"}},
     "mapping": {
         "limit": {"request": "limits", "path": "most"},
-        "plan": {"request": "limits", "root": "plan"},
+        "plan": "answer('limits').plan",
         "daily": {"entries": {"request": "history", "path": "@", "optional": True}},
         "joins": {"limits": {"scopes": "products", "name": "code"}, "history": {"scopes": "@"}},
     },

@@ -221,7 +221,7 @@ def test_hot_organisations_keep_their_interval_and_the_others_share_the_rest(
     tmp_path: Path, vendor: Vendor, clock: FakeClock
 ) -> None:
     metered, process = Metered(vendor, clock, hot=("o0", "o1")), ProcessMetrics()
-    process.config_loaded(clock.now(), ["demo"])
+    process.config_loaded(clock.now(), [("demo", "acme")])
     poller = Poller(ignore, clock, rng=random.Random(1), observer=process)
     poller.set_targets(budgeted(tmp_path, vendor, 10, max_calls_per_day=100))
     run_for(72, poller, clock)

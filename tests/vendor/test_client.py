@@ -15,7 +15,6 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from exporter.clock import SystemClock
-from exporter.config.api import MAIN_REQUEST
 from exporter.errors import (
     AuthError,
     ConnectionFailed,
@@ -26,8 +25,10 @@ from exporter.errors import (
     ResponseError,
     ServerError,
 )
+from exporter.model import MAIN_REQUEST
 from exporter.redaction import redact
 from exporter.vendor.client import VendorClient, retry_after
+from tests.support.asking import failure
 from tests.support.clock import FakeClock
 from tests.support.factories import make_target
 from tests.support.http import Vendor
@@ -367,3 +368,22 @@ def test_a_fake_clock_decides_on_the_deadline(tmp_path: Path, vendor: Vendor) ->
     vendor.answer = late
     with pytest.raises(PollTimeoutError):
         VendorClient(make_target(tmp_path, url=vendor.url), clock).fetch()
+
+
+@pytest.mark.parametrize(
+    ("response", "ends"),
+    [
+        (Response('{"error": "key s3cr3t-key revoked"}', 401), '; sent was the environment variable VENDOR_KEY; the vendor says "{\\"error\\": \\"key <secret> revoked\\"}"'),
+        (Response("no such plan\n", 404), '; the vendor says "no such plan"'),
+        (Response("<html>Forbidden</html>", 403), "; sent was the environment variable VENDOR_KEY"),
+        (Response("x" * 20_000, 400), "400 BAD REQUEST"),
+    ],
+)  # fmt: skip
+def test_a_refusal_has_the_vendor_s_words_and_the_secret_s_name(
+    tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, response: Response, ends: str
+) -> None:
+    monkeypatch.setenv("VENDOR_KEY", "s3cr3t-key")
+    vendor.answer = lambda _: response
+    auth = {"type": "header", "name": "X-Key", "value": {"env": "VENDOR_KEY"}}
+    message = str(failure(make_target(tmp_path, url=vendor.url, auth=auth)))
+    assert message.endswith(ends), message

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from werkzeug.wrappers import Response
 
 from exporter.clock import SystemClock
 from exporter.config.api import Tls
@@ -22,6 +23,7 @@ from exporter.errors import ConnectionFailed, PollTimeoutError, ServerError
 from exporter.vendor.client import VendorClient
 from exporter.vendor.transport import CA_VARIABLES, tls_context
 from tests.support.factories import make_target
+from tests.support.http import serve
 from tests.support.raw import raw_server
 
 
@@ -90,8 +92,16 @@ def client(tmp_path: Path, url: str, **tls: Any) -> VendorClient:
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path, vendor: str) -> None:
-    with pytest.raises(ConnectionFailed, match="TLS to localhost:.* failed: .*certificate verify failed"):
+    with pytest.raises(
+        ConnectionFailed,
+        match="TLS to localhost:.* failed: .*certificate verify failed.*; name its authority in tls.ca_file",
+    ):
         client(tmp_path, vendor).fetch()
+
+
+def test_a_port_without_tls_says_that_it_has_none(tmp_path: Path) -> None:
+    with serve(Response("{}")) as plain, pytest.raises(ConnectionFailed, match="begin with http://?"):
+        client(tmp_path, plain.replace("http://", "https://")).fetch()
 
 
 def test_an_authority_of_one_s_own(tmp_path: Path, vendor: str, ca_file: str) -> None:

@@ -168,6 +168,29 @@ def test_no_more_polls_of_an_api_at_a_time_than_the_config_allows_and_other_apis
     assert together[1] == 2
 
 
+def test_what_polls_found_is_taken_in_by_one_thread_at_a_time(
+    tmp_path: Path, vendor: Vendor, clock: FakeClock
+) -> None:
+    lock, another, inside, most, done = threading.Lock(), threading.Event(), [0], [0], [0]
+
+    def record(_: Target, __: Outcome) -> None:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        another.wait(0.03)  # which others would come in, if they could
+        with lock:
+            inside[0] -= 1
+            done[0] += 1
+
+    vendor.answer = answering()
+    poller = Poller(record, clock)
+    poller.set_targets(targets(tmp_path, vendor, *map(str, range(10))))
+    run(poller)
+    poller.stop()
+    assert done == [10]
+    assert most == [1]
+
+
 def test_a_reload_keeps_the_schedule_of_what_stays_and_asks_for_what_is_new_at_once(
     tmp_path: Path, vendor: Vendor, poller: Poller, recorder: Recorder, clock: FakeClock
 ) -> None:
@@ -230,16 +253,16 @@ def test_an_api_that_is_removed_gets_no_further_call_and_its_series_do_not_come_
 
     vendor.answer = held
     poller = Poller(recorder, clock, observer=process)
-    process.config_loaded(clock.now(), ["demo"])
+    process.config_loaded(clock.now(), [("demo", "acme")])
     more = {
         "requests": {"more": {"url": f"{vendor.url}/more"}},
-        "mapping": {"plan": {"request": "more", "root": "plan", "optional": True}},
+        "mapping": {"plan": {"path": "answer('more').plan", "optional": True}},
         "max_concurrent_polls": 2,
     }
     poller.set_targets(targets(tmp_path, vendor, "a", "b", "c", **more))
     poller.run_due()
     eventually(lambda: len(vendor.requests) == 2)
-    process.config_loaded(clock.now(), ["other"])
+    process.config_loaded(clock.now(), [("other", "acme")])
     poller.set_targets(())
     run_due_and(poller, release)
     assert len(vendor.requests) == 2

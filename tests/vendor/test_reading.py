@@ -19,12 +19,14 @@ from werkzeug.wrappers import Response
 
 from exporter.config.api import Api
 from exporter.config.expressions import compile_jmespath
-from exporter.config.load import load_preset
-from exporter.errors import ResponseError
+from exporter.config.preset import load_preset
+from exporter.errors import AuthError, RateLimitedError, ResponseError
+from exporter.forecast import forecast
 from exporter.model import Answer, BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage, UsageSnapshot
+from exporter.state.outlooks import known
 from exporter.vendor.reading import map_answers
 from exporter.vendor.strict_json import parse_json
-from exporter.view import words
+from exporter.view import forecast_words, words
 from exporter.view.cards import Card, card_of
 from tests.support.asking import ask
 from tests.support.factories import STANDARD_SCOPE, answer, make_target
@@ -249,12 +251,105 @@ def test_a_filter_keeps_all_that_jmespath_calls_true(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, False, "", [], {}])
 def test_a_filter_leaves_out_what_jmespath_calls_false(value: Any) -> None:
-    scope = {"name": "A", "used": 1, "limit": 2, "kept": value}
-    assert read({"scopes": [scope]}, mapping=mapping(filter="kept")).scopes == ()
+    out, kept = ({"name": name, "used": 1, "limit": 2, "kept": one} for name, one in (("A", value), ("B", 0)))
+    assert [scope.name for scope in read({"scopes": [out, kept]}, mapping=mapping(filter="kept")).scopes] == ["B"]
+
+
+def test_a_filter_that_leaves_out_every_scope_is_reported() -> None:
+    scopes = {"scopes": [{"name": "A", "used": 1, "limit": 2}, {"name": "B", "used": 1, "limit": 2}]}
+    found = misfit(scopes, mapping=mapping(filter="kept"))
+    assert (
+        found
+        == "filter: expression 'kept' left out all 2 scopes, since it gave null for each; the key of a scope is key()"
+    )
+    snapshot = read(scopes, mapping=mapping(filter="name == 'C'"))
+    assert snapshot.remarks == ("filter: expression \"name == 'C'\" left out all 2 scopes",)
+    keyed = {"scopes": {"DailyCalls": {"used": 1, "limit": 2}, "Disk": {"used": 1, "limit": 2}}}
+    named = read(keyed, mapping=mapping(name=None, filter="starts_with(key(), 'Daily')"))
+    assert [scope.name for scope in named.scopes] == ["DailyCalls"]
+
+
+def test_the_whole_answer_is_the_scope_where_none_is_mapped() -> None:
+    flat = {"requests": "used", "limit": "limit"}
+    for fields, name in (({}, "demo"), ({"scope": "Credits"}, "Credits"), ({"name": "'Calls'"}, "Calls")):
+        (scope,) = read({"used": 3, "limit": 9}, mapping={**flat, **fields}).scopes
+        assert (scope.name, scope.requests, scope.limit) == (name, 3, 9)
+
+
+def test_an_override_is_found_by_name_or_id_and_an_unmatched_one_is_reported() -> None:
+    data = {"scopes": [{"name": "Maps", "id": "m-1", "used": 1, "limit": 2}]}
+    for called in ("Maps", "m-1"):
+        snapshot = read(data, mapping=mapping(id="id"), overrides={called: {"limit": 50}})
+        assert (snapshot.scopes[0].limit, snapshot.remarks) == (50, ())
+    snapshot = read(data, mapping=mapping(id="id"), overrides={"maps": {"limit": 50}})
+    assert snapshot.remarks == ("overrides.maps: no scope of the answer has that name or id",)
+
+
+def test_an_error_inside_an_answer_has_its_reason() -> None:
+    reasons = {"auth": "code == 'invalid-key'", "rate_limited": "code == 'quota-reached'"}
+    fields = mapping(error_when="code", error_reason=reasons)
+    for code, error in (("invalid-key", AuthError), ("quota-reached", RateLimitedError), ("other", ResponseError)):
+        with pytest.raises(error, match=f'the answer holds an error.*"?{code}'):
+            read({"code": code}, mapping=fields)
+    # The reason alone is enough to say that it is an error.
+    with pytest.raises(AuthError):
+        read({"code": "invalid-key"}, mapping=mapping(error_reason=reasons))
+
+
+@pytest.mark.parametrize("value", [-1, None])
+def test_a_rate_limit_may_be_none_by_a_declared_value(value: Any) -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "rate": value}
+    assert (
+        read_scope(scope, mapping=mapping(rate_limit="rate", unlimited_when=[-1, None])).rate_limit_per_minute is None
+    )
+    assert "rate_limit" in misfit({"scopes": [scope]}, mapping=mapping(rate_limit="rate"))
+
+
+@pytest.mark.parametrize(
+    ("period", "values", "start", "end"),
+    [
+        ({"anchor": "at"}, {"at": 17}, "2026-11-17T00:00", "2026-12-17T00:00"),
+        ({"anchor": "at"}, {"at": 31}, "2026-10-31T00:00", "2026-11-30T00:00"),
+        ({"anchor": "at"}, {"at": "2024-03-22T15:42:11Z"}, "2026-10-22T15:42:11", "2026-11-22T15:42:11"),
+        ({"anchor": "at", "length": "7d"}, {"at": "2026-12-24T06:00:00Z"}, "2026-11-19T06:00", "2026-11-26T06:00"),
+        ({"anchor": "at", "every": "word"}, {"at": "2024-12-31", "word": "annual"}, "2025-12-31T00:00", "2026-12-31T00:00"),
+        ({"every": "word"}, {"word": "monthly"}, "2026-11-01T00:00", "2026-12-01T00:00"),
+        ({"every": "word"}, {"word": "WEEK"}, "2026-11-16T00:00", "2026-11-23T00:00"),
+        ({"every": "word"}, {"word": "per day"}, "2026-11-22T00:00", "2026-11-23T00:00"),
+        ({"every": "word"}, {"word": "hourly"}, "2026-11-22T12:00", "2026-11-22T13:00"),
+        ({"every": "word"}, {"word": "yearly"}, "2026-01-01T00:00", "2027-01-01T00:00"),
+        ({"end": "to", "every": "word"}, {"to": "2026-12-05", "word": "month"}, "2026-11-05T00:00", "2026-12-05T00:00"),
+        ({"start": "from", "end": "to"}, {"from": "2026-11-01", "to": "2026-11-30"}, "2026-11-01T00:00", "2026-12-01T00:00"),
+        ({"start": "from", "end": "to"}, {"from": "2026-11-01", "to": "2026-12-01"}, "2026-11-01T00:00", "2026-12-01T00:00"),
+        ({"start": "from", "end": "to", "inclusive": False}, {"from": "2026-11-01", "to": "2026-11-30"}, "2026-11-01T00:00", "2026-11-30T00:00"),
+    ],
+)  # fmt: skip
+def test_periods_as_answers_give_them(period: dict[str, Any], values: dict[str, Any], start: str, end: str) -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, **values}
+    (found,) = read({"scopes": [scope]}, mapping=mapping(period=period)).scopes
+    assert found.period == BillingPeriod(*(datetime.fromisoformat(f"{one}+00:00") for one in (start, end)))
+
+
+def test_a_period_that_would_end_before_its_last_day_is_reported() -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "from": "2026-11-01", "to": "2026-11-30"}
+    snapshot = read({"scopes": [scope]}, mapping=mapping(period={"start": '"from"', "end": "to"}))
+    assert snapshot.remarks[0].startswith("scope 'A': period.end: expression 'to' is taken for the period's last day")
+
+
+def test_words_and_anchors_that_do_not_fit() -> None:
+    scope = {"name": "A", "used": 1, "limit": 2, "at": "soon"}
+    for period, message in (
+        ({"every": "at"}, "period.every: expression 'at' gave \"soon\", not a word such as monthly, week or day"),
+        (
+            {"anchor": "at"},
+            "period.anchor: expression 'at' gave \"soon\", not a day of the month (1 to 31) or a time",
+        ),
+    ):
+        assert misfit({"scopes": [scope]}, mapping=mapping(period=period)).endswith(message)
 
 
 def test_scopes_in_an_object_are_named_by_their_keys() -> None:
-    keyed = mapping(name={"key": True})
+    keyed = mapping(name="key()")
     snapshot = read({"scopes": {"core": {"used": 1, "limit": 2}, "search": {"used": 3, "limit": 4}}}, mapping=keyed)
     assert [(scope.name, scope.requests) for scope in snapshot.scopes] == [("core", 1), ("search", 3)]
     wrong = misfit({"scopes": {"core": {}}}, mapping=keyed)
@@ -264,11 +359,11 @@ def test_scopes_in_an_object_are_named_by_their_keys() -> None:
     )
 
 
-def test_root_minus_and_scale() -> None:
+def test_functions_and_scale() -> None:
     fields = mapping(
-        plan={"root": "account.plan"},
-        requests={"path": "granted", "minus": {"path": "left", "scale": 2}},
-        limit={"root": "account.limit", "scale": 0.5},
+        plan="root().account.plan",
+        requests="sub(granted, mul(left, `2`))",
+        limit="div(root().account.limit, `2`)",
         scale=1000,
     )
     data = {"account": {"plan": "Pro", "limit": 20}, "scopes": [{"name": "A", "granted": 9, "left": 2}]}
@@ -599,7 +694,10 @@ def test_what_enters_the_model_can_be_shown(
     with suppress(ResponseError):
         for scope in read(answer({"requests": requests, "limit": limit, "period": period}), time_zone=zone).scopes:
             fetched = FetchedScope(scope, NOW)
-            shown = card_of(fetched, NOW, stale_after=timedelta(hours=1))
+            made = forecast(known(fetched, None, ZoneInfo(zone)))
+            shown = card_of(fetched, made, NOW, stale_after=timedelta(hours=1))
             assert shown.period is not None
             words.period(shown.period, ZoneInfo(zone))
+            assert forecast_words.requests(shown)
+            forecast_words.limit(shown, NOW, ZoneInfo(zone))
             assert json.loads(TypeAdapter(Card).dump_json(shown))["requests"] == requests

@@ -1,4 +1,4 @@
-"""What a card shows: percentages that do not contradict their colour, projections, advice."""
+"""What a card shows: percentages that do not contradict their colour, advice."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,29 +9,32 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from exporter.forecast import forecast
 from exporter.model import BillingPeriod, DailyUsage, FetchedScope, ScopeUsage
+from exporter.state.outlooks import known
 from exporter.thresholds import (
     DEFAULT_BANDS,
     HISTORY_DAYS,
-    NEAR_LIMIT_DAYS,
     NEAR_LIMIT_RATIO,
-    PROJECTION_MIN_ELAPSED_RATIO,
     Band,
     Bands,
     clean_ratio,
 )
 from exporter.view import words
-from exporter.view.cards import Card, card_of, near_limit, percentage, project
+from exporter.view.cards import Card, card_of, percentage
 from exporter.web.chart import chart_of, daily_total, series_of, short
-from tests.support.watched import NOVEMBER, TODAY, days, scope
+from tests.support.watched import TODAY, days, scope
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
-LENGTH = NOVEMBER.end - NOVEMBER.start
 
 
-def card(usage: ScopeUsage, *, age: timedelta = timedelta(), bands: Bands = DEFAULT_BANDS) -> Card:
-    return card_of(FetchedScope(usage, NOW - age), NOW, stale_after=timedelta(minutes=15), bands=bands)
+def card(
+    usage: ScopeUsage, *, age: timedelta = timedelta(), bands: Bands = DEFAULT_BANDS, days: int = HISTORY_DAYS
+) -> Card:
+    fetched = FetchedScope(usage, NOW - age)
+    made = forecast(known(fetched, None, UTC_ZONE))
+    return card_of(fetched, made, NOW, stale_after=timedelta(minutes=15), days=days, bands=bands)
 
 
 @pytest.mark.parametrize(
@@ -147,83 +150,20 @@ def test_colour_bar_and_words(usage: ScopeUsage, band: Band | None, filled: floa
     assert (shown.band, shown.filled, words.status(shown)) == (band, filled, status)
 
 
-def test_unlimited_has_no_percentage_but_a_projection() -> None:
-    shown = card(scope(requests=430, limit=None))
-    assert shown.used_percentage is None
-    assert shown.projection is not None
-    assert shown.projection.requests == pytest.approx(600)
-    assert words.projection(shown, UTC_ZONE) == "about 600"
-
-
-# --- projection
-
-
-def test_the_pace_is_what_was_used_in_the_time_that_passed() -> None:
-    halfway = NOVEMBER.start + LENGTH / 2
-    projection = project(scope(requests=600, limit=1000), halfway)
-    assert projection is not None
-    assert projection.requests == pytest.approx(1200)
-    assert projection.used_ratio == pytest.approx(1.2)
-    assert projection.limit_reached_at == NOVEMBER.start + LENGTH * (1000 / 1200)
-
-
-def test_a_limit_that_lasts_or_is_reached_already_has_no_date() -> None:
-    halfway = NOVEMBER.start + LENGTH / 2
-    for requests in (500, 1000, 1100):
-        projection = project(scope(requests=requests, limit=1000), halfway)
-        assert projection is not None
-        assert projection.limit_reached_at is None
-
-
-def test_a_period_is_not_judged_before_a_part_of_it_has_passed() -> None:
-    judged_from = NOVEMBER.start + LENGTH * PROJECTION_MIN_ELAPSED_RATIO
-    assert project(scope(), judged_from - timedelta(seconds=1)) is None
-    assert project(scope(), judged_from) is not None
-    early = replace(card(scope()), projection=None, fetched_at=NOVEMBER.start)
-    assert words.projection(early, UTC_ZONE) == "from 4 Nov 2026, 00:00 UTC on"
-
-
-def test_no_projection_without_a_period_or_after_its_end() -> None:
-    assert project(scope(period=None), NOW) is None
-    assert project(scope(), NOVEMBER.end) is None
-    assert words.projection(card(scope(period=None)), UTC_ZONE) == "needs a billing period"
-
-
-def test_a_stale_cards_pace_is_that_of_its_data() -> None:
-    old = card(scope(requests=400, limit=1000), age=NOW - (NOVEMBER.start + LENGTH / 2))
-    assert old.projection is not None
-    assert old.projection.requests == pytest.approx(800)
-
-
-def test_a_date_that_has_passed_is_not_told_as_to_come() -> None:
-    old = card(scope(requests=900, limit=1000), age=NOW - (NOVEMBER.start + LENGTH / 2))
-    assert words.exhaustion(old, NOW, UTC_ZONE) == "Has probably reached the limit, on 17 Nov 2026, 16:00 UTC"
+def test_unlimited_has_no_percentage() -> None:
+    assert card(scope(requests=430, limit=None)).used_percentage is None
 
 
 # --- advice
 
-SHARE = NEAR_LIMIT_RATIO * 3000 / 30
 
-
-def near(heavy_days: int) -> ScopeUsage:
-    light_days = HISTORY_DAYS - heavy_days
-    return scope(limit=3000, daily=days(*[SHARE - 0.5] * light_days, *[SHARE] * heavy_days))
-
-
-def test_near_the_limit_is_a_matter_of_days() -> None:
-    assert not near_limit(near(NEAR_LIMIT_DAYS - 1))
-    assert near_limit(near(NEAR_LIMIT_DAYS))
-
-
-@pytest.mark.parametrize("fields", [{"limit": None}, {"limit": 0}, {"period": None}])
-def test_near_the_limit_needs_a_limit_and_a_period(fields: dict[str, object]) -> None:
-    assert not near_limit(replace(near(HISTORY_DAYS), **fields))  # type: ignore[arg-type]
-
-
-def test_the_advice_looks_at_all_days_even_where_fewer_are_published() -> None:
-    shown = card_of(FetchedScope(near(HISTORY_DAYS), NOW), NOW, stale_after=timedelta(minutes=1), days=5)
-    assert len(shown.daily) == 5
-    assert shown.near_limit
+def test_days_near_the_limit_are_counted_whichever_are_published() -> None:
+    share = NEAR_LIMIT_RATIO * 3000 / 30
+    usage = scope(limit=3000, daily=days(*[share - 0.5] * 10, *[share] * 20))
+    shown = card(usage, days=5)
+    assert (len(shown.daily), shown.days_near_limit) == (5, 20)
+    for fields in ({"limit": None}, {"limit": 0}, {"period": None}):
+        assert card(replace(usage, **fields)).days_near_limit is None
 
 
 @pytest.mark.parametrize(

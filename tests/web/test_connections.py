@@ -1,19 +1,22 @@
 """Connections that do not behave: each is bounded in time and size, and none is in the way of others."""
 
+import asyncio
 import contextlib
 import re
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 import requests
+import uvloop
 
 from exporter.web import asgi
-from exporter.web.asgi import Receive, Scope, Send
+from exporter.web.asgi import Message, Receive, Scope, Send
 from exporter.web.connections import Bounds
 from tests.support.asgi import serve_asgi
 from tests.support.watched import Watched, days, scope, targets_of
@@ -28,7 +31,7 @@ GET_LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
 async def app(scope: Scope, _: Receive, send: Send) -> None:
     if scope["path"] == "/large":
         await asgi.start(send, HTTPStatus.OK, len(LARGE), ())
-        await asgi.send_whole(send, LARGE)
+        await asgi.send_whole(scope, send, LARGE)
     else:
         await asgi.answer(send, HTTPStatus.OK, b"small")
 
@@ -84,6 +87,24 @@ def _is_open(ours: int, theirs: int) -> bool:
 
 
 @pytest.mark.parametrize(
+    ("loop", "scheme", "writes"),
+    [(uvloop.new_event_loop, "http", 1), (uvloop.new_event_loop, "https", 62), (asyncio.new_event_loop, "http", 62)],
+)
+def test_a_large_body_is_one_write_where_nothing_copies_what_a_client_is_slow_to_take(
+    loop: Callable[[], asyncio.AbstractEventLoop], scheme: str, writes: int
+) -> None:
+    bodies: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        bodies.append(message["body"])
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asgi.send_whole({"scheme": scheme}, send, LARGE))
+    assert b"".join(bodies) == LARGE
+    assert len(bodies) == writes
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         b"",
@@ -128,6 +149,19 @@ def test_who_leaves_while_several_requests_are_answered_is_no_error(
         for _ in range(20):  # so that the server has noticed
             client.sendall(GET_SMALL)
             client.recv(1000)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_an_answer_that_the_server_s_end_cuts_off_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    asked = threading.Event()
+
+    async def never(_: Scope, __: Receive, ___: Send) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    with serve_asgi(never) as url, connect(address_of(url)) as client:
+        client.sendall(GET_SMALL)
+        assert asked.wait(10)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -183,6 +217,36 @@ def test_requests_without_end_are_refused(address: tuple[str, int], sent: bytes)
         with contextlib.suppress(ConnectionError):
             client.sendall(sent)
         assert seconds_until_closed(client, address) < 0.9
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 5_000_000])
+def test_a_body_that_is_too_large_is_answered_so(size: int) -> None:
+    with serve_asgi(app, bounds=Bounds(exchange=10)) as url:
+        answer = requests.post(f"{url}/small", data=b"a" * size, timeout=10)
+    assert (answer.status_code, answer.text) == (413, "The request is too large.\r\n")
+
+
+def test_a_body_without_end_is_cut_off() -> None:
+    """Long before its time is up."""
+    head = b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n"
+    with serve_asgi(app) as url, socket.create_connection(address_of(url), timeout=10) as client:
+        client.sendall(head)
+        with pytest.raises(ConnectionError):
+            client.sendall(bytes(100_000_000))
+
+
+def test_chunks_that_become_too_large_leave_an_answer(address: tuple[str, int]) -> None:
+    head = b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%s\r\n" % (50_000, b"a" * 50_000)
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(head + chunk * 3)
+        client.sendall(chunk * 30)
+        answer = b"".join(iter(partial(client.recv, 65_536), b""))
+    # Which of the two depends on how much of it came at once; one, and whole.
+    assert re.fullmatch(
+        rb"HTTP/1.1 (200 OK\r\n.*\r\nsmall|413 .*\r\n\r\nThe request is too large.\r\n)", answer, re.DOTALL
+    )
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_length_and_chunks_together_close_the_connection(address: tuple[str, int]) -> None:

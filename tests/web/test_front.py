@@ -113,7 +113,7 @@ def test_ready_stays_ready_over_a_reload(tmp_path: Path, vendor: Vendor, clock: 
 
 def test_the_json_is_made_once_a_refresh(url: str, watched: Watched) -> None:
     first = requests.get(f"{url}/api/v1/usage", timeout=10)
-    document = usage_document(watched.store.states(), watched.clock.now(), watched.store.bands())
+    document = usage_document(watched.store.states(), watched.clock.now())
     assert first.content == to_json(document)
     assert (first.headers["Content-Encoding"], first.headers["Vary"]) == ("gzip", "Accept-Encoding")
     watched.clock.advance(seconds=5)
@@ -121,7 +121,7 @@ def test_the_json_is_made_once_a_refresh(url: str, watched: Watched) -> None:
     assert requests.get(f"{url}/api/v1/usage", timeout=10).content == first.content
     watched.exposition.refresh()
     second = requests.get(f"{url}/api/v1/usage", headers={"Accept-Encoding": "identity"}, timeout=10)
-    document = usage_document(watched.store.states(), watched.clock.now(), watched.store.bands())
+    document = usage_document(watched.store.states(), watched.clock.now())
     assert second.content == to_json(document)
     assert int(second.headers["Content-Length"]) == len(second.content)
     assert "Content-Encoding" not in second.headers
@@ -158,9 +158,7 @@ def test_what_turns_stale_turns_so_in_the_json(url: str, watched: Watched) -> No
 def test_many_at_once_get_the_same_whole_json(url: str, watched: Watched) -> None:
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: requests.get(f"{url}/api/v1/usage", timeout=20).content, range(60)))
-    assert set(answers) == {
-        to_json(usage_document(watched.store.states(), watched.clock.now(), watched.store.bands()))
-    }
+    assert set(answers) == {to_json(usage_document(watched.store.states(), watched.clock.now()))}
 
 
 def test_whoever_asks_for_a_part_of_the_json_shares_it(watched: Watched) -> None:

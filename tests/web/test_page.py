@@ -23,6 +23,7 @@ PAGES = (
     "/?organisation=nobody",
     "/metrics",
     "/api/v1/usage",
+    "/api/v1/fits?scope=Maps&requests=1",
     "/api/v1/status/config",
     "/-/healthy",
     "/-/ready",
@@ -190,11 +191,9 @@ def test_the_document_survives_the_way_to_a_client(watched: Watched) -> None:
     watched.reads("Acme", scope("A", 940, rejected=3, daily=days(1, 2)), scope("B", limit=None), scope("C", 3, 0))
     watched.clock.advance(minutes=20)
     watched.fails("Acme", AuthError("no"))
-    document = usage_document(watched.store.states(), watched.clock.now(), watched.store.bands())
+    document = usage_document(watched.store.states(), watched.clock.now())
     assert from_json(to_json(document)) == document
-    assert document.organisations[0] == organisation_cards(
-        watched.store.states()[0], watched.clock.now(), watched.store.bands()
-    )
+    assert document.organisations[0] == organisation_cards(watched.store.states()[0], watched.clock.now())
 
 
 def test_the_document_says_what_a_card_shows(url: str, watched: Watched) -> None:
@@ -205,7 +204,9 @@ def test_the_document_says_what_a_card_shows(url: str, watched: Watched) -> None
     assert (a["used_ratio"], a["used_percentage"], a["band"], a["limit"]) == (0.94, "94.00%", "critical", 1000)
     assert (b["used_ratio"], b["used_percentage"], b["band"], b["limit"]) == (None, None, None, "unlimited")
     assert (c["used_ratio"], c["used_percentage"], c["band"], c["limit"]) == (None, ">100%", "critical", 0)
-    assert a["projection"]["limit_reached_at"].startswith("2026-11-2")
+    assert a["forecast"]["requests"]["middle"] > 1000
+    assert a["forecast"]["reached"]["likely"].startswith("2026-11-2")
+    assert (a["forecast"]["limit_state"], b["forecast"]["limit_state"]) == ("ahead", "unlimited")
 
 
 def test_the_document_can_be_asked_for_in_parts(url: str) -> None:
@@ -238,3 +239,20 @@ def test_a_card_says_what_is_held_back_and_what_the_vendor_changed(
     (card,) = next(one for one in document.organisations if one.organisation == "Bolt").scopes
     assert (card.suspect, card.suspect_since) == ("fall", watched.clock.now())
     assert [(change.term, change.old, change.new) for change in card.changes] == [("limit", "10000", "8000")]
+
+
+def test_a_card_says_that_the_vendor_no_longer_reports_the_scope(
+    client: FlaskClient, watched: Watched, url: str
+) -> None:
+    since = None
+    for found in ((scope("Maps"), scope("Tiles", requests=970, limit=1000)), *[(scope("Maps"),)] * 6):
+        watched.clock.advance(minutes=5)
+        watched.reads("Bolt", *found)
+        since = since or (watched.clock.now() if len(found) == 1 else None)
+    text = texts(page(client, "/?organisation=Bolt"))
+    assert "answers since 22 Nov 2026, 12:10 UTC. Shown is what was read last." in text
+    assert "970 of 1,000" in text
+    assert "Stale since" not in text
+    document = from_json(requests.get(f"{url}/api/v1/usage", timeout=5).content)
+    cards = next(one for one in document.organisations if one.organisation == "Bolt").scopes
+    assert {card.scope: card.missing_since for card in cards} == {"Maps": None, "Tiles": since}

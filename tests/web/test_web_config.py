@@ -239,6 +239,24 @@ def test_a_renewed_certificate_is_served_and_a_wrong_one_is_not_taken(
     eventually(lambda: serial(url) == second and "turning TLS on or off takes a restart" in log_of(tmp_path))
 
 
+def test_a_web_config_that_names_other_certificates_is_loaded_once(
+    tmp_path: Path, clock: FakeClock, authority: trustme.CA
+) -> None:
+    for prefix in ("", "other-"):
+        issue(authority, tmp_path, prefix=prefix)
+    live = LiveWebConfig(write_web(tmp_path, tls_server_config=TLS), clock)
+    before = live.context()
+    write_web(tmp_path, tls_server_config={"cert_file": "other-cert.pem", "key_file": "other-key.pem"})
+    clock.advance(seconds=2)
+    loaded = live.context()
+    assert loaded is not before
+    clock.advance(seconds=2)
+    assert live.context() is loaded
+    issue(authority, tmp_path, prefix="other-")
+    clock.advance(seconds=2)
+    assert live.context() is not loaded
+
+
 def test_users_change_without_a_restart(tmp_path: Path, clock: FakeClock) -> None:
     live = LiveWebConfig(write_web(tmp_path, basic_auth_users={"a": HASH}), clock)
     write_web(tmp_path, basic_auth_users={"bb": HASH})

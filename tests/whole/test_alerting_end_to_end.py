@@ -166,7 +166,7 @@ def test_warning_then_critical_then_all_resolved_and_armed_again(stack: Stack) -
         "api": "demo", "organisation": ORGANISATION, "scope": SLOW, "team": "eu", "job": "usage",
     }  # fmt: skip
     assert warning.summary == f"{ORGANISATION}: 76% of {SLOW} (demo) used"
-    assert f"{ORGANISATION} has used 7600 of 10000 requests of {SLOW} at demo: 76% of" in warning.description
+    assert f"{ORGANISATION} has used 7,600 of 10,000 requests of {SLOW} at demo: 76% of" in warning.description
     assert f"ends on {period_of(stack.clock().date()).end:%Y-%m-%d} 00:00 UTC: " in warning.description
     assert warning.links == {
         "Dashboard": "http://localhost:3000/d/api-usage?var-api=demo"
@@ -179,7 +179,7 @@ def test_warning_then_critical_then_all_resolved_and_armed_again(stack: Stack) -
     stack.use("maps-v2.1", 9_500)
     critical = eventually(lambda: stack.told("page", "ApiUsageCritical", SLOW))
     assert critical[0].summary == f"{ORGANISATION}: 91% of {SLOW} (demo) used"
-    assert "9100 of 10000 requests" in critical[0].description
+    assert "9,100 of 10,000 requests" in critical[0].description
     eventually(lambda: stack.told("page", "ApiUsageCritical", JUMPY))
     eventually(lambda: stack.suppressed("ApiUsageHigh") == {SLOW, JUMPY})
     assert not stack.told("ticket", "ApiUsageHigh", JUMPY)

@@ -24,7 +24,6 @@ from exporter.redaction import HIDDEN, message, redact, redact_value, remember, 
 from exporter.service import Service
 from exporter.state.database import Database
 from exporter.terminal.once import poll_once
-from exporter.thresholds import DEFAULT_BANDS
 from exporter.view.usage_json import to_json
 from exporter.web.app import create_pages
 from tests.support.factories import answer, write_config
@@ -223,7 +222,7 @@ def test_what_was_sent_as_a_secret_is_nowhere_in_what_is_written(
         assert service.poller.wait_idle(10)
         service.exposition.refresh()
         targets = load_config(file).targets
-        document, troubles = poll_once(targets, SystemClock(), DEFAULT_BANDS)
+        document, troubles = poll_once(targets, SystemClock())
         service.stop()
     page = create_pages(service.store, SystemClock()).test_client().get("/?api=demo&organisation=acme").text
     stored = "".join(one.read_text("utf-8", "replace") for one in (tmp_path / "data").iterdir() if one.is_file())

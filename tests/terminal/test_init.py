@@ -1,0 +1,174 @@
+"""`api-usage-exporter init`: from a curl command, a URL or a saved answer to a config that is checked."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from werkzeug.wrappers import Request, Response
+
+from exporter.cli import main
+from exporter.config.load import load_config
+from exporter.drafting.curl import CurlError, parse_curl
+from exporter.drafting.request import request_of
+from tests.support.http import Vendor, serve
+
+ANSWER = {"credits_used": 40, "credit_limit": 100, "plan_name": "Pro"}
+TOKEN = "planted-secret-4711"
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    vendor = Vendor()
+
+    def answer(request: Request) -> Response:
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return Response("no", 401)
+        return Response(json.dumps(ANSWER), content_type="application/json")
+
+    vendor.answer = answer
+    with serve(vendor) as url:
+        vendor.url = url
+        yield vendor
+
+
+def run(folder: Path, *arguments: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(main, ["init", f"--output={folder / 'config.yaml'}", *arguments], input=typed)
+
+
+def saved(folder: Path, answer: object) -> str:
+    file = folder / "answer.json"
+    file.write_text(json.dumps(answer), encoding="utf-8")
+    return f"--answer={file}"
+
+
+def test_a_curl_command_becomes_a_config_without_its_secret(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curl = f"curl -sS '{vendor.url}/usage?page=1' \\\n  -H 'Authorization: Bearer {TOKEN}' -H 'Accept: */*'"
+    ran = run(tmp_path, f"--curl={curl}", "--name=maps", "--yes", "--set=period=month")
+    assert ran.exit_code == 0, ran.output
+    (request,) = vendor.requests
+    assert request.args.to_dict() == {"page": "1"}
+    text = (tmp_path / "config.yaml").read_text("utf-8")
+    assert TOKEN not in ran.output + text
+    assert "auth: {type: bearer, token: {env: MAPS_TOKEN}}" in text
+    assert "params: {page: '1'}" in text
+    assert "requests: credits_used # 40" in text
+    assert "export MAPS_TOKEN=" in ran.output
+    monkeypatch.setenv("MAPS_TOKEN", TOKEN)
+    ran = CliRunner().invoke(main, ["usage", "--once", f"--config.file={tmp_path / 'config.yaml'}", "--output=json"])
+    assert ran.exit_code == 0, ran.output
+    card = json.loads(ran.stdout)["organisations"][0]["scopes"][0]
+    assert (card["scope"], card["requests"], card["limit"]) == ("Credits", 40, 100)
+
+
+def test_a_refused_key_says_so_and_writes_nothing(vendor: Vendor, tmp_path: Path) -> None:
+    ran = run(tmp_path, f"--curl=curl {vendor.url}/usage -H 'X-Api-Key: wrong-secret-4711'", "--yes")
+    assert ran.exit_code == 1
+    assert "401" in ran.output
+    assert "wrong-secret-4711" not in ran.output
+    assert not (tmp_path / "config.yaml").exists()
+
+
+def test_questions_are_asked_one_by_one_and_the_card_is_shown(tmp_path: Path) -> None:
+    answer = saved(tmp_path, {"searches": {"used": 320, "available": 500}})
+    ran = run(tmp_path, answer, "--url=https://api.example.com/usage", typed="2\n1\ny\n")
+    assert ran.exit_code == 0, ran.output
+    assert "Is searches.available = 500 the limit, or what is left of it?" in ran.output
+    assert "How long is it?" in ran.output or "how long is it?" in ran.output
+    assert "320 of 820" in ran.output
+    assert "limit: add(searches.used, searches.available)" in (tmp_path / "config.yaml").read_text("utf-8")
+
+
+def test_yes_says_what_was_taken_and_stops_where_nothing_is_likely(tmp_path: Path) -> None:
+    ran = run(tmp_path, saved(tmp_path, {"searches": {"used": 320, "available": 500}}), "--yes")
+    assert ran.exit_code == 0, ran.output
+    assert "Taken: searches.available is the limit: 320 of 500" in ran.output
+    assert "--set=limit=sum" in ran.output
+    other = tmp_path / "other"
+    other.mkdir()
+    ran = run(other, saved(tmp_path, {"credits_left": 30}), "--yes")
+    assert ran.exit_code == 1
+    assert "what is the limit of a period? Say it with --set=limit=" in ran.output
+    ran = run(other, saved(tmp_path, {"credits_left": 30}), "--yes", "--set=limit=50")
+    assert ran.exit_code == 0, ran.output
+    assert load_config(other / "config.yaml").targets[0].api.static.limit == 50
+
+
+def test_an_existing_config_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine", encoding="utf-8")
+    ran = run(tmp_path, saved(tmp_path, ANSWER), "--yes")
+    assert (ran.exit_code, (tmp_path / "config.yaml").read_text("utf-8")) == (1, "mine")
+    assert "--output names another file" in ran.output
+
+
+def test_a_preset_of_the_host_is_used(tmp_path: Path) -> None:
+    answer = saved(tmp_path, {"character_count": 180118, "character_limit": 1250000})
+    ran = run(tmp_path, answer, "--url=https://api.deepl.com/v2/usage", "--yes")
+    assert ran.exit_code == 0, ran.output
+    assert "preset: deepl" in (tmp_path / "config.yaml").read_text("utf-8")
+    assert "180,118 of 1,250,000" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<html>", "HTML"),
+        ('{"a": 1', "not JSON"),
+        ("{}", "is this the answer that tells the usage?"),
+        ('{"used": 5, "limit": "soon"}', "taken as unlimited"),
+    ],
+)
+def test_answers_of_no_use(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "answer.json").write_text(text, encoding="utf-8")
+    ran = run(tmp_path, f"--answer={tmp_path / 'answer.json'}", "--yes")
+    assert message in ran.output, ran.output
+    assert "Traceback" not in ran.output
+
+
+@pytest.mark.parametrize(
+    ("command", "url", "headers"),
+    [
+        ("curl https://a.example/u", "https://a.example/u", {}),
+        ("$ curl -sSfL -H 'X-A: b: c' https://a.example/u --compressed", "https://a.example/u", {"X-A": "b: c"}),
+        ("curl --url a.example/u -o out.json", "https://a.example/u", {}),
+        ("curl --oauth2-bearer t https://a.example/u", "https://a.example/u", {"Authorization": "Bearer t"}),
+    ],
+)
+def test_curl_commands(command: str, url: str, headers: dict[str, str]) -> None:
+    asked = parse_curl(command)
+    assert (asked.url, asked.headers) == (url, headers)
+
+
+def test_curl_sends_json_users_and_queries() -> None:
+    asked = parse_curl("""curl -u me:pw 'https://a.example/q?key=s' -d '{"query": "{ usage }"}'""")
+    request = request_of(asked)
+    assert request.config == {
+        "url": "https://a.example/q",
+        "auth": {"type": "basic", "username": {"env": "EXAMPLE_USER"}, "password": {"env": "EXAMPLE_PASSWORD"}},
+        "params": {"key": {"env": "EXAMPLE_KEY"}},
+        "body": {"query": "{ usage }"},
+    }
+    assert request.secrets == {"EXAMPLE_USER": "me", "EXAMPLE_PASSWORD": "pw", "EXAMPLE_KEY": "s"}
+    assert "pw" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("wget https://a.example", "begins with curl"),
+        ("curl", "one URL is wanted, and 0"),
+        ("curl https://a.example https://b.example", "one URL is wanted, and 2"),
+        ("curl 'https://a.example", "no whole command"),
+        ("curl -X DELETE https://a.example", "DELETE is no way"),
+        ("curl -d a=b https://a.example", "no JSON"),
+        ("curl -d @file https://a.example", "stands in a file"),
+        ("curl --frobnicate https://a.example", "not understood"),
+        ("curl ftp://a.example", "must begin with https://"),
+    ],
+)
+def test_curl_commands_that_cannot_be_taken(command: str, message: str) -> None:
+    with pytest.raises(CurlError, match=message):
+        parse_curl(command)
