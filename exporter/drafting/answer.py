@@ -8,7 +8,20 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.drafting.vocabulary import END, START, Role, roles, snake, subject, window, words
+from exporter.drafting.vocabulary import (
+    END,
+    LIMIT,
+    REMAINING,
+    START,
+    UNITS,
+    USED,
+    Role,
+    roles,
+    snake,
+    subject,
+    window,
+    words,
+)
 from exporter.periods import parse_day, parse_time
 
 Path = tuple[str, ...]
@@ -20,6 +33,8 @@ _YEARS = range(2005, 2101)
 _UNLIMITED = frozenset(
     {"unlimited", "infinite", "infinity", "none", "no limit", "unbegrenzt", "ilimitado", "illimite"}
 )
+# What vendors write for "no limit" where their field is a number.
+_NO_LIMIT = 1e12
 # Names that say nothing without what they stand in: requests.total, searches.value.
 _BLANK = frozenset({"total", "value", "count", "amount", "number", "current", "sum", "quantity"})
 
@@ -57,7 +72,8 @@ class Value:
     @property
     def says_unlimited(self) -> bool:
         text = self.value.lower() if isinstance(self.value, str) else None
-        return self.value is None or text in _UNLIMITED or (self.number is not None and self.number < 0)
+        out_of_range = self.number is not None and not 0 <= self.number < _NO_LIMIT
+        return self.value is None or text in _UNLIMITED or out_of_range
 
     @cached_property
     def roles(self) -> dict[Role, float]:
@@ -81,6 +97,12 @@ class Value:
             if found := subject(name):
                 return found
         return frozenset()
+
+    @property
+    def says_only_what(self) -> bool:
+        """credits: 90 may be what was used or what is left."""
+        said = set(words("_".join(self.path[-2:])))
+        return not said & (USED | LIMIT | REMAINING) and bool(said & UNITS)
 
     @property
     def window(self) -> str | None:

@@ -5,11 +5,14 @@ No library for it is kept well; the shell's words are read by shlex and the opti
 
 import argparse
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
+
+_QUOTED = re.compile(r"['\"].*", re.DOTALL)
 
 
 class CurlError(ValueError):
@@ -28,14 +31,18 @@ class Asked:
     user: str | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            raise CurlError("the URL is none: a bracket of an IPv6 address is open, or the like") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CurlError("the URL must begin with https:// or http:// and a host")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise CurlError(f"this curl command is not understood: {message}")
+        # argparse quotes values, and any of them may be a secret.
+        raise CurlError(f"this curl command is not understood: {_QUOTED.sub('…', message)}")
 
 
 def _parser() -> _Parser:
@@ -50,6 +57,7 @@ def _parser() -> _Parser:
     parser.add_argument("--data-urlencode", action="append", default=[])
     parser.add_argument("-u", "--user")
     parser.add_argument("--oauth2-bearer")
+    parser.add_argument("-b", "--cookie", action="append", default=[])
     parser.add_argument("-A", "--user-agent")
     parser.add_argument("-G", "--get", action="store_true")
     parser.add_argument("-I", "--head", action="store_true")
@@ -77,7 +85,11 @@ def parse_curl(command: str) -> Asked:
         words = words[1:]
     if not words or words[0].rpartition("/")[2] not in ("curl", "curl.exe"):
         raise CurlError("a command that begins with curl is wanted")
-    found = _parser().parse_intermixed_args(_apart(words[1:]))
+    found, unknown = _parser().parse_known_intermixed_args(_apart(words[1:]))
+    if unknown:
+        # Only names: what follows may be a secret.
+        options = ", ".join(word.partition("=")[0] for word in unknown if word.startswith("--")) or "a short option"
+        raise CurlError(f"this curl command is not understood: {options} is not known here; leave it out")
     urls = [*found.url, *found.words]
     if len(urls) != 1:
         raise CurlError(f"one URL is wanted, and {len(urls)} are here")
@@ -99,6 +111,10 @@ def _apart(words: list[str]) -> list[str]:
 
 def _asked(url: str, found: argparse.Namespace) -> Asked:
     headers = dict(map(_header, found.header))
+    if found.cookie:
+        if not all("=" in cookie for cookie in found.cookie):
+            raise CurlError("the cookies stand in a file; put them into the command, as name=value")
+        headers["Cookie"] = "; ".join(found.cookie)
     if found.oauth2_bearer:
         headers["Authorization"] = f"Bearer {found.oauth2_bearer}"
     address, params = _without_query(url if "://" in url else f"https://{url}")
@@ -123,7 +139,10 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _without_query(url: str) -> tuple[str, dict[str, str]]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, {}
     return parts._replace(query="", fragment="").geturl(), dict(parse_qsl(parts.query, keep_blank_values=True))
 
 

@@ -38,6 +38,11 @@ class Sheet:
     def read(self, scope: str, quota: Quota) -> None:
         """Say where a quota's numbers were read."""
         count = ("remaining", quota.remaining) if quota.used is None else ("requests", quota.used)
+        if quota.used is not None and quota.used.says_only_what and quota.remaining is None and quota.why != "chosen":
+            path = jmespath_of(quota.used.path)
+            self.taken.append(
+                f"{path} = {quota.used.value} is what was used; if it is what is left: --set=remaining={path}"
+            )
         for field, value in (count, ("limit", quota.limit), ("rate_limit", quota.rate)):
             if value is not None:
                 why = quota.why if field != "rate_limit" else "its name"
@@ -79,6 +84,7 @@ class Sheet:
         found += [value for limit in limits if limit.says_unlimited and (value := limit.value) not in found]
         if found:
             self.mapping["unlimited_when"] = found
+            self.taken.append(f"a limit of {', '.join(map(str, found))} means that there is none")
 
     def put_period(self, scope: str, period: PeriodDraft) -> None:
         if period.mapping:

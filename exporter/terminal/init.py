@@ -119,8 +119,7 @@ def init(
     """
     session = _Session(yes, Console(stderr=True), SystemClock())
     try:
-        if output.exists():
-            raise _GiveUp(f"{output} is there already; --output names another file")
+        _look_at(output)
         chosen = _corrections(corrections)
         request = _request(session, curl, url, answer_file, api_name)
         with _variables(request.secrets):
@@ -133,6 +132,13 @@ def init(
         session.say(f"Error: {error}")
         sys.exit(1)
     _next_steps(session, request, output)
+
+
+def _look_at(output: Path) -> None:
+    if output.exists() or output.is_symlink():
+        raise _GiveUp(f"{output} is there already; --output names another file")
+    if not output.parent.is_dir():
+        raise _GiveUp(f"the folder {output.parent} is not there")
 
 
 def _corrections(given: tuple[str, ...]) -> dict[str, str]:
@@ -155,7 +161,7 @@ def _request(
         curl = _pasted(session)
     if curl == "-":
         curl = sys.stdin.read()
-    text = curl or url or ("https://api.example.com/usage" if answer_file is not None else "")
+    text = (curl or url or "").strip() or ("https://api.example.com/usage" if answer_file is not None else "")
     if not text:
         raise _GiveUp("nothing says where to ask: give --curl or --url, or a saved answer with --answer")
     asked = parse_curl(text) if text.split()[0].rpartition("/")[2].startswith("curl") else Asked(text.strip())
@@ -251,8 +257,7 @@ def _drafted(session: _Session, request: Request, answer: Any, chosen: dict[str,
     if not found.complete:
         missing = next(question for question in found.questions if question.must)
         raise _GiveUp(f"{missing.text} Say it with --set={missing.field}=…")
-    if session.yes:
-        _say_taken(session, found)
+    _say_taken(session, found)
     text = config_text(request.name, request.config, found, organisation, _headline(now))
     document, troubles = answered(_target(text), _answers(answer), session.clock)
     draw(document, troubles, session.console)
@@ -288,7 +293,7 @@ def _answer_to(session: _Session, question: Question) -> str:
 def _say_taken(session: _Session, found: Draft) -> None:
     for sentence in found.taken:
         session.say(f"Taken: {sentence}")
-    for question in found.questions:
+    for question in found.questions if session.yes else ():
         if question.options:
             rest = "; ".join(
                 f"--set={question.field}={option.choice}: {option.label}" for option in question.options[1:]
@@ -315,8 +320,11 @@ def _say_readings(session: _Session, found: Draft) -> None:
 def _write(session: _Session, output: Path, text: str) -> None:
     if not session.yes and not Confirm.ask(f"Write {output}?", console=session.console, default=True):
         raise _GiveUp("nothing was written")
-    with output.open("x", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise _GiveUp(f"{output} cannot be written: {error.strerror}") from None
     load_config(output)
     session.say(f"{output} is written and checked.")
 

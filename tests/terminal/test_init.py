@@ -172,3 +172,102 @@ def test_curl_sends_json_users_and_queries() -> None:
 def test_curl_commands_that_cannot_be_taken(command: str, message: str) -> None:
     with pytest.raises(CurlError, match=message):
         parse_curl(command)
+
+
+@pytest.mark.parametrize(
+    ("rest", "written"),
+    [
+        ("/usage -H 'Authorization: Bearer {0}'", "auth: {type: bearer, token: {env: MAPS_TOKEN}}"),
+        ("/usage -H 'Authorization: Basic {0}'", "auth: {type: header, name: Authorization, value: {env: MAPS_KEY}}"),
+        ("/usage -u me:{0}", "password: {env: MAPS_PASSWORD}"),
+        ("/usage --oauth2-bearer {0}", "token: {env: MAPS_TOKEN}"),
+        ("/usage -b 'sid={0}; lang=en'", "name: Cookie, value: {env: MAPS_KEY}"),
+        ("/usage -H 'X-Who: {0}'", "headers: {X-Who: {env: MAPS_X_WHO}}"),
+        ("/usage?who={0}", "params: {who: {env: MAPS_WHO}}"),
+        ("/bot{0}/usage", "/{secret_maps_path}/usage"),
+        ("""/usage --json '{{"query": "{{ usage }}", "auth": [{{"k": "{0}"}}]}}'""", "'{secret_maps_k}'"),
+        ("""/usage -d '{{"api_key": "{0}", "days": 3}}'""", "days: 3"),
+    ],
+)
+def test_secrets_leave_a_command_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str, written: str
+) -> None:
+    secret = "Planted47116ab3c9d2"
+    sent = []
+
+    def answer(request: Request) -> Response:
+        sent.append(f"{request.url} {request.headers} {request.get_data(as_text=True)} {request.authorization}")
+        # Vendors that send a key back.
+        return Response(json.dumps({**ANSWER, "note": secret}), content_type="application/json")
+
+    vendor = Vendor()
+    vendor.answer = answer
+    with serve(vendor) as url:
+        ran = run(tmp_path, f"--curl=curl {url}{rest.format(secret)}", "--name=maps", "--yes")
+        assert ran.exit_code == 0, ran.output
+        text = (tmp_path / "config.yaml").read_text("utf-8")
+        assert secret not in ran.output + text
+        assert written in text
+        # The config asks just so, once the variables are there.
+        for name, value in request_of(parse_curl(f"curl {url}{rest.format(secret)}"), "maps").secrets.items():
+            assert f"export {name}=" in ran.output
+            monkeypatch.setenv(name, value)
+        again = ["usage", "--once", f"--config.file={tmp_path / 'config.yaml'}"]
+        assert CliRunner().invoke(main, again).exit_code == 0
+        assert sent[1] == sent[0]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "--frobnicate hidden-4711 https://api.example.com",
+        "--frobnicate=hidden-4711 https://api.example.com",
+        "-Z hidden-4711 https://api.example.com https://b.example.com",
+        "--silent=hidden-4711 https://api.example.com",
+        "-b hidden-4711 https://api.example.com",
+        "-H hidden-4711 https://api.example.com",
+        "-H 'X-Key: hidden-4711 https://api.example.com",
+        "-d hidden-4711 https://api.example.com",
+        "-X hidden-4711",
+        "https://[hidden-4711",
+        "ftp://hidden-4711",
+    ],
+)
+def test_what_is_wrong_with_a_command_is_said_without_its_values(tmp_path: Path, rest: str) -> None:
+    ran = run(tmp_path, f"--curl=curl {rest}", "--yes")
+    assert ran.exit_code == 1
+    assert "Error: " in ran.output
+    assert "hidden-4711" not in ran.output
+
+
+def test_a_browsers_own_headers_are_left_out() -> None:
+    asked = parse_curl(
+        """curl 'https://api.example.com/usage' \\
+  -H 'accept: */*' \\
+  -H 'accept-language: en' \\
+  -H 'sec-ch-ua: "Chromium";v="131"' \\
+  -H 'sec-fetch-mode: cors' \\
+  -H 'x-client: web' \\
+  -b 'session=planted' --compressed"""
+    )
+    config = request_of(asked).config
+    assert config["headers"] == {"x-client": "web"}
+    assert config["auth"]["name"] == "Cookie"
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_vendor_is_asked(vendor: Vendor, tmp_path: Path) -> None:
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "nowhere" / "config.yaml")
+    for place, message in (("link.yaml", "is there already"), ("none/config.yaml", "is not there")):
+        arguments = ["init", f"--url={vendor.url}", "--yes", f"--output={tmp_path / place}"]
+        ran = CliRunner().invoke(main, arguments)
+        assert (ran.exit_code, vendor.requests) == (1, [])
+        assert message in ran.output
+
+
+def test_a_bare_number_is_never_taken_in_silence(tmp_path: Path) -> None:
+    answer = saved(tmp_path, {"credits": 90, "monthly_limit": 100})
+    ran = run(tmp_path, answer, "--yes")
+    assert "Taken: credits = 90 is what was used" in ran.output
+    (tmp_path / "config.yaml").unlink()
+    ran = run(tmp_path, answer, "--yes", "--set=remaining=credits")
+    assert "remaining: credits" in (tmp_path / "config.yaml").read_text("utf-8")
