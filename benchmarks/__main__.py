@@ -12,7 +12,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import capacity, cost, drift, forecast, panels, polling, rendering, rules, scrape, serving, state
+from benchmarks import (
+    capacity,
+    cost,
+    drift,
+    forecast,
+    init,
+    panels,
+    polling,
+    rendering,
+    rules,
+    scrape,
+    serving,
+    state,
+)
 from benchmarks.figures import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -30,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "cost": cost.measure,
     "forecast": forecast.measure,
     "drift": drift.measure,
+    "init": init.measure,
 }
 DOCS = Path(__file__).parents[1] / "docs"
 _HEAD = """\

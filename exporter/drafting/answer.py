@@ -72,8 +72,12 @@ class Value:
     @property
     def says_unlimited(self) -> bool:
         text = self.value.lower() if isinstance(self.value, str) else None
-        out_of_range = self.number is not None and not 0 <= self.number < _NO_LIMIT
-        return self.value is None or text in _UNLIMITED or out_of_range
+        return self.value is None or text in _UNLIMITED or (self.number is not None and self.number < 0)
+
+    @property
+    def is_no_limit(self) -> bool:
+        """Where it is a limit."""
+        return self.says_unlimited or (self.number is not None and self.number >= _NO_LIMIT)
 
     @cached_property
     def roles(self) -> dict[Role, float]:

@@ -58,6 +58,8 @@ def draft(answer: Any, now: datetime, zone: ZoneInfo, chosen: Mapping[str, str] 
         _put_whole(sheet, place, given)
     else:
         _put_several(sheet, place.parts, given)
+    if place.collection is None:
+        sheet.say_unread(values(answer))
     return sheet.draft()
 
 
@@ -70,6 +72,7 @@ def _put_whole(sheet: Sheet, place: Place, given: _Given) -> None:
     sheet.mapping["scope"] = name
     sheet.readings.append(Reading(name, "scope", "", name, "what the numbers count"))
     sheet.put_numbers(name, quota, given.chosen)
+    sheet.say_contradictions(quota, found)
     sheet.put_plan(found)
     sheet.put_period(name, period_draft(found, (), quota, given.when, given.chosen.get("period")))
     sheet.put_daily(name, given.answer, given.now, given.zone)
@@ -86,6 +89,7 @@ def _put_collection(sheet: Sheet, place: Place, collection: Collection, given: _
     sheet.readings.append(Reading("", "scopes", place.where, count, "each has the same fields"))
     name = _put_name(sheet, collection, given.chosen)
     sheet.put_numbers(name, quota, given.chosen)
+    sheet.say_contradictions(quota, found)
     if quota.limit is not None:
         sheet.put_unlimited(Value(quota.limit.path, at(each, quota.limit.path)) for each in collection.elements)
     root = values(given.answer)
@@ -153,6 +157,9 @@ def _put_several(sheet: Sheet, parts: tuple[Part, ...], given: _Given) -> None:
         sheet.taken.append(f"{', '.join(boundless)}: the answer holds no limit: taken as unlimited")
     for part in alike:
         sheet.read(part.name, replace(part.quota, rate=None))
+        sheet.say_contradictions(part.quota, values(given.answer))
+        if part.quota.limit is None and _limit(part.quota) != _NULL:
+            sheet.say_sum(part.quota)
         if (own := window_of(part.quota)) in _CALENDAR:
             sheet.overrides[part.name] = {"period": _CALENDAR[str(own)]}
     left_out = [part.name for part in parts if part not in alike]

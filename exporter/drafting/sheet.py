@@ -1,5 +1,6 @@
 """What a draft puts down, field by field, with where it was read."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,11 @@ from exporter.drafting.model import Draft, Option, Question, Reading
 from exporter.drafting.period import PeriodDraft
 from exporter.drafting.quotas import Quota
 from exporter.drafting.settle import limit_of
-from exporter.drafting.vocabulary import PLANS, snake
+from exporter.drafting.vocabulary import PLANS, Role, snake
+
+_PATH = re.compile(r"[A-Za-z_][\w.]*")
+# So many numbers that are left out are named.
+_SHOWN = 8
 
 
 class Sheet:
@@ -71,6 +76,8 @@ class Sheet:
             self.static["limit"] = limit_of(chosen["limit"])
         elif quota.used is not None and quota.remaining is not None:
             self.mapping["limit"] = sum_of(quota)
+            if chosen.get("limit") != "sum":
+                self.say_sum(quota)
         elif quota.used is not None:
             self.static["limit"] = "unlimited"
             self.taken.append("the answer holds no limit: taken as unlimited; limit=50000 would set one")
@@ -78,13 +85,46 @@ class Sheet:
             text = "Only what is left stands in the answer: what is the limit of a period?"
             self.questions.append(Question("limit", text, must=True))
 
+    def say_sum(self, quota: Quota) -> None:
+        self.taken.append(f"no limit stands in the answer: {sum_of(quota)} is it; --set=limit=50000 sets another")
+
+    def say_contradictions(self, quota: Quota, found: Sequence[Value]) -> None:
+        """What is left by its name, and does not fit to what was used and the limit."""
+        used, limit = quota.used, quota.limit
+        if used is None or limit is None or limit.number is None or used.number is None or quota.why == "chosen":
+            return
+        for value in found:
+            left = Role.REMAINING in value.roles and value.path not in (used.path, limit.path)
+            alike = value.path[:-1] == used.path[:-1] and value.subject in (frozenset(), used.subject)
+            if left and alike and value.number is not None and used.number + value.number != limit.number:
+                numbers = f"{jmespath_of(used.path)} = {used.value} of {jmespath_of(limit.path)} = {limit.value}"
+                left_over = f"{jmespath_of(value.path)} = {value.value}"
+                self.taken.append(f"{numbers}, though {left_over}; --set=limit= sum, a number or a place is another")
+
+    def say_unread(self, found: Sequence[Value]) -> None:
+        """What is called used or a limit, and is not read: a scope may be missing."""
+        text = " ".join(map(str, self.mapping.values()))
+        read = set(_PATH.findall(text))
+        unread = [
+            f"{path} = {value.value}"
+            for value in found
+            if value.number is not None and {Role.USED, Role.LIMIT} & value.roles.keys()
+            # A quoted part of a path is not found again.
+            if (path := jmespath_of(value.path)) not in read and '"' not in path
+        ]
+        if unread:
+            more = f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else ""
+            self.taken.append(f"left out: {', '.join(unread[:_SHOWN])}{more}")
+
     def put_unlimited(self, limits: Iterable[Value]) -> None:
         """What of these limits means that there is none."""
         found: list[Any] = self.mapping.get("unlimited_when", [])
-        found += [value for limit in limits if limit.says_unlimited and (value := limit.value) not in found]
+        for limit in limits:
+            if limit.is_no_limit and limit.value not in found:
+                found.append(limit.value)
+                self.taken.append(f"{jmespath_of(limit.path)} = {limit.value!r} means that there is no limit")
         if found:
             self.mapping["unlimited_when"] = found
-            self.taken.append(f"a limit of {', '.join(map(str, found))} means that there is none")
 
     def put_period(self, scope: str, period: PeriodDraft) -> None:
         if period.mapping:
