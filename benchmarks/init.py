@@ -158,4 +158,4 @@ def _silent(every: list[Judged]) -> list[str]:
 
 
 def _share(found: list[Judged], what: str) -> float:
-    return 100 * sum(getattr(each, what) for each in found) / len(found)
+    return 100 * sum(bool(getattr(each, what)) for each in found) / len(found)

@@ -50,7 +50,7 @@ class Document:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else None
-            raise ConfigError((Problem(name, line, "", f"is not YAML: {error.problem or error.context}"),)) from None
+            raise ConfigError((Problem(name, line, "", f"is not YAML: {_in_plain_words(error, text)}"),)) from None
         except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError((Problem(name, None, "", f"is not YAML: {error}"),)) from None
         if node is None:
@@ -354,3 +354,31 @@ def _child(node: dict[str, Any], part: str | int, schema: dict[str, Any]) -> dic
         if isinstance(part, str) and part == option.get("properties", {}).get("type", {}).get("const"):
             return option
     return node
+
+
+def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> str:
+    """What YAML's parser met and, for the commonest slips, what to write."""
+    problem, mark = error.problem or error.context or "", error.problem_mark
+    if mark is None:
+        return problem
+    line = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
+    before, rest = line[: mark.column], line[mark.column :]
+    if rest.startswith("\t"):
+        return "a tab indents this line; indent with spaces"
+    if rest[:1] in ("@", "`") and "start any token" in problem:
+        return f"a text cannot begin with {rest[0]}; write it in quotes: {_quoted(rest)}"
+    value = before.partition(": ")[2].strip()
+    if problem.startswith("expected <block end>") and value.startswith(("[", '"')):
+        return (
+            f"there is more after {value}; write all of it in quotes: {_quoted(value + line[len(before.rstrip()) :])}"
+        )
+    if not before.strip() and "<block mapping start>" in problem:
+        return f"this line begins in column {mark.column + 1}, as none above it; indent an object's fields alike"
+    if problem == "mapping values are not allowed here":
+        return f"{problem}: this line is indented deeper than the one above, or a text with ': ' in it needs quotes"
+    return problem
+
+
+def _quoted(text: str) -> str:
+    """As YAML reads it back literally, without the comment behind it."""
+    return "'" + text.partition(" #")[0].strip().replace("'", "''") + "'"

@@ -12,13 +12,16 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from exporter.clock import SystemClock
+from exporter.config.api import Api
 from exporter.config.load import load_config
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, PollError
 from exporter.flags import config_file_before_command, config_file_of_group
+from exporter.model import MAIN_REQUEST, Answer
 from exporter.terminal.draw import draw, print_plain, trouble_lines
-from exporter.terminal.once import Trouble, poll_once
+from exporter.terminal.once import Trouble, answered, poll_once
 from exporter.terminal.running import Unavailable, ask, foreign, refused, url_option, without_credentials
 from exporter.thresholds import DEFAULT_BANDS, Band
+from exporter.vendor.strict_json import parse_json
 from exporter.view.usage_json import UsageDocument, from_json, to_json
 
 EXAMPLE = """\b
@@ -26,6 +29,7 @@ Examples:
   api-usage-exporter usage
   api-usage-exporter usage --url=http://exporter:10190 --organisation='Example Logistics'
   api-usage-exporter usage --once --config.file=config.yaml
+  api-usage-exporter usage --once --config.file=config.yaml --answer=answer.json
   api-usage-exporter usage --exit-code >/dev/null || echo 'an allowance runs out'
 """
 
@@ -48,6 +52,14 @@ class ExitCode(IntEnum):
     help="Poll the vendors directly, by this config file; the same as with --once.",
 )
 @click.option("--once", is_flag=True, help="Poll the vendors directly, without a running exporter; tries a mapping.")
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    metavar="FILE",
+    help="With --once: read the vendor's answer from this JSON file and ask nobody; REQUEST=FILE for each where "
+    "an api makes several requests.",
+)
 @click.option(
     "--organisation",
     "organisations",
@@ -76,6 +88,7 @@ def usage(
     url: str,
     config_file: Path | None,
     once: bool,
+    answers: tuple[str, ...],
     organisations: tuple[str, ...],
     output: str,
     with_exit_code: bool,
@@ -88,10 +101,12 @@ def usage(
     direct = once or config_file is not None
     if direct and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
+    if answers and not direct:
+        raise click.UsageError("--answer is read by a config; it goes with --once or --config.file")
     troubles: tuple[Trouble, ...] = ()
     try:
         if direct:
-            document, troubles = _polled(config_file or config_file_of_group(context), organisations)
+            document, troubles = _polled(config_file or config_file_of_group(context), organisations, answers)
         else:
             document = _asked(url, organisations)
     except (ConfigError, Unavailable) as error:
@@ -144,7 +159,9 @@ def exit_code(document: UsageDocument) -> ExitCode:
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
 
-def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def _polled(
+    config_file: Path, organisations: tuple[str, ...], answers: tuple[str, ...]
+) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     config = load_config(config_file)
     known = {name for target in config.targets for name in (target.organisation.display_name, target.organisation.id)}
     _refuse_unknown(organisations, known, f"in {config_file}")
@@ -153,7 +170,34 @@ def _polled(config_file: Path, organisations: tuple[str, ...]) -> tuple[UsageDoc
         for target in config.targets
         if not organisations or {target.organisation.display_name, target.organisation.id} & set(organisations)
     ]
-    return poll_once(wanted, SystemClock())
+    if not answers:
+        return poll_once(wanted, SystemClock())
+    if len(wanted) != 1:
+        raise Unavailable(
+            f"--answer is one organisation's at one api, and {config_file} has {len(wanted)} of them; "
+            "--organisation names one"
+        )
+    return answered(wanted[0], _saved(answers, wanted[0].api), SystemClock())
+
+
+def _saved(given: tuple[str, ...], api: Api) -> dict[str, Answer]:
+    """The answers of files, by request. Raises Unavailable where one cannot be read, or a request has none."""
+    answers = {}
+    for each in given:
+        request, _, file = each.partition("=")
+        if request not in api.all_requests or not file:
+            request, file = MAIN_REQUEST, each
+        try:
+            answers[request] = Answer(parse_json(Path(file).read_bytes()))
+        except (OSError, PollError) as error:
+            raise Unavailable(f"{file}: {error.strerror if isinstance(error, OSError) else error}") from None
+    for name, asked in api.all_requests.items():
+        if asked.read != "body":
+            raise Unavailable(f"the request {name} reads headers, which a saved answer lacks; leave --answer out")
+    missing = [f"--answer={name}=FILE" for name in api.all_requests if name not in answers]
+    if missing:
+        raise Unavailable(f"{api.name} makes more requests than there are answers; give {' '.join(missing)}")
+    return answers
 
 
 def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:

@@ -59,7 +59,14 @@ _LONGEST_LABEL_READ = 8192
 
 
 class _Unreadable(Exception):  # noqa: N818 - a finding, collected as a Misfit; not an error of ours
-    """A field that could not be read; the message names it, its expression and what was met."""
+    """A field that could not be read; the message names it, its expression and what was met.
+
+    request: whose answer it was read from; None for the main one.
+    """
+
+    def __init__(self, message: str, request: str | None = None) -> None:
+        super().__init__(message)
+        self.request = request
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,13 @@ class Element:
         """What expressions on the part are read in."""
         return Context(self.answers, self.key if isinstance(self.key, str) else None, self.zone)
 
+    def part_of(self, request: str | None) -> Any:
+        """What a request's answer says of the element; the whole answer where it says nothing of it."""
+        if request is None:
+            return self.value
+        part = self.joined.get(request)
+        return self.answers[request].body if part is None else part
+
 
 def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
     """Read the answers of a poll, by request. `now` places calendar periods and the window of 30 days.
@@ -92,7 +106,8 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
     try:
         elements = _scope_elements(reader, answers, organisation)
     except _Unreadable as error:
-        raise ResponseError(str(error), misfits=(Misfit(str(error), whole),)) from None
+        part = answers[error.request or MAIN_REQUEST].body
+        raise ResponseError(str(error), misfits=(Misfit(str(error), part),)) from None
     misfits: list[Misfit] = []
     if len(elements) > api.max_scopes:
         misfits.append(Misfit(f"scopes: there are more than max_scopes ({api.max_scopes})", whole))
@@ -101,7 +116,7 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
         try:
             read.append((_scope(reader, element, index), element))
         except _Unreadable as error:
-            misfits.append(Misfit(str(error), element.value))
+            misfits.append(Misfit(str(error), element.part_of(error.request)))
     twice = _of_one_name(read)
     if read and not misfits:
         unmatched = sorted(api.overrides.keys() - reader.overridden)
@@ -181,13 +196,17 @@ def _with_joined(elements: list[Element], mapping: UsageMapping, root: Element) 
 def _parts(request: str, join: Join, root: Element) -> dict[str, Any]:
     answer = replace(root, value=root.answers[request].body)
     parts: dict[str, Any] = {}
-    for element in _elements(join.scopes, answer, f"joins.{request}.scopes"):
+    try:
+        elements = _elements(join.scopes, answer, f"joins.{request}.scopes")
+    except _Unreadable as error:
+        raise _Unreadable(str(error), request) from None
+    for element in elements:
         try:
             name = _text(join.name, element, f"joins.{request}.name")
         except _Unreadable:  # the scope that goes without its part is the one that has the misfit
             continue
         if name in parts:
-            raise _Unreadable(f"joins.{request}.name: {join.name} gave {shown(name)} twice")
+            raise _Unreadable(f"joins.{request}.name: {join.name} gave {shown(name)} twice", request)
         parts[name] = element.value
     return parts
 
@@ -207,7 +226,7 @@ def _scope(reader: "_Reader", element: Element, index: int) -> ScopeUsage:
         where = f"scope {reader.name(element)!r}"
         return reader.scope(element)
     except _Unreadable as error:
-        raise _Unreadable(f"{where}: {error}") from None
+        raise _Unreadable(f"{where}: {error}", error.request) from None
     except ValueError as error:  # what the model does not take
         raise _Unreadable(f"{where}: {_line(error)}") from None
     except OverflowError as error:  # dates near the years 1 and 9999 leave the calendar in another time zone
@@ -337,7 +356,8 @@ class _Reader:
             if value is not None:
                 return self._count(expression, element, "limit")
         if static is None:
-            raise _Unreadable(f"limit: {expression} gave null, and static.limit does not say it either")
+            request = None if expression is None else expression.request
+            raise _Unreadable(f"limit: {expression} gave null, and static.limit does not say it either", request)
         return None if static == "unlimited" else static
 
     def _is_unlimited(self, value: object) -> bool:
@@ -445,7 +465,7 @@ def _search(expression: Expression, element: Element, field: str) -> Any:
     try:
         return compile_jmespath(expression.source).search(subject, element.context)
     except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise _Unreadable(f"{field}: {expression} cannot be applied: {_line(error)}") from None
+        raise _Unreadable(f"{field}: {expression} cannot be applied: {_line(error)}", expression.request) from None
 
 
 def _header(text: str | None) -> Any:
@@ -629,7 +649,8 @@ def _same(value: object, declared: object) -> bool:
 
 
 def _wrong(field: str, expression: Expression | None, value: object, wanted: str) -> NoReturn:
-    raise _Unreadable(f"{field}: {expression} gave {shown(value)}, not {wanted}")
+    request = None if expression is None else expression.request
+    raise _Unreadable(f"{field}: {expression} gave {shown(value)}, not {wanted}", request)
 
 
 def _line(error: BaseException) -> str:

@@ -89,6 +89,22 @@ apis:
     [
         ("", "config.yaml: is empty; it needs at least: apis"),
         ("apis: [", "config.yaml:1: is not YAML: expected the node content, but found '<stream end>'"),
+        (
+            "apis:\n  - name: a\n   url: b",
+            "config.yaml:3: is not YAML: this line begins in column 4, as none above it; "
+            "indent an object's fields alike",
+        ),
+        (
+            "apis:\n  name: a\n    url: b",
+            "config.yaml:3: is not YAML: mapping values are not allowed here: this line is indented deeper than the one "
+            "above, or a text with ': ' in it needs quotes",
+        ),
+        ("apis:\n\t- name: a", "config.yaml:2: is not YAML: a tab indents this line; indent with spaces"),
+        ("a:\n  b: @ # all of it", "config.yaml:2: is not YAML: a text cannot begin with @; write it in quotes: '@'"),
+        (
+            "a:\n  b: [data].it's[]",
+            "config.yaml:2: is not YAML: there is more after [data]; write all of it in quotes: '[data].it''s[]'",
+        ),
         ("apis: []", "config.yaml:1: apis: must not be empty"),
         ("apis: 3", "config.yaml:1: apis: must be a list"),
         ("- a", "config.yaml:1: must be a mapping with fields"),

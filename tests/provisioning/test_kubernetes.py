@@ -271,10 +271,9 @@ def test_an_overlay_in_a_bundle_has_the_site_s_thresholds(tmp_path: Path) -> Non
     resources = built(tmp_path / "provisioning/kubernetes/overlays/example")
     assert names(resources) == names(built(FOLDER / "overlays/example"))
     (rule,) = of_kind(resources, "PrometheusRule")
-    (high,) = [
-        one for group in rule["spec"]["groups"] for one in group["rules"] if one.get("alert") == "ApiUsageHigh"
-    ]
-    assert "ratio >= 0.8\n" in high["expr"]
+    band = "scope:api_usage_requests_per_limit:band"
+    (ladder,) = [one for group in rule["spec"]["groups"] for one in group["rules"] if one.get("record") == band]
+    assert " or 0.8 + 0 * " in ladder["expr"]
 
 
 # --- the pod as it runs

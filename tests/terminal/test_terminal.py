@@ -268,6 +268,28 @@ def test_a_direct_poll_needs_no_exporter(tmp_path: Path, vendor: Vendor) -> None
     assert [request.path for request in vendor.requests] == ["/acme"] * 4
 
 
+def test_a_saved_answer_is_read_without_asking(tmp_path: Path, vendor: Vendor) -> None:
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"scopes": [{"name": "Maps", "used": 800, "max": 1000}]}', encoding="utf-8")
+    arguments = ("--once", "--config.file", str(configured(tmp_path, vendor)), "--answer", str(answer))
+    result = run(*arguments, "--organisation", "acme")
+    assert result.exit_code == 0, result.output
+    assert columns(result.output)["Maps"][0] == "80.00%"
+    assert "has 2 of them; --organisation names one" in run(*arguments).output
+    answer.write_text('{"scopes": [{"name": "Maps", "used": "lots", "max": 1000}]}', encoding="utf-8")
+    result = run(*arguments, "--organisation", "acme")
+    assert result.exit_code == 1
+    assert "requests: expression 'used' gave \"lots\", not a number" in result.output
+    for text, message in (("{", "JSON"), (None, "No such file")):
+        answer.unlink() if text is None else answer.write_text(text, encoding="utf-8")
+        result = run(*arguments, "--organisation", "acme")
+        assert result.exit_code == 1
+        assert str(answer) in result.output
+        assert message in result.output
+    assert "goes with --once" in run("--answer", str(answer)).output
+    assert vendor.requests == []
+
+
 def test_a_direct_poll_is_coloured_by_the_config_s_thresholds(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answer = answering({"name": "Maps", "used": 500, "max": 1000})
     file = configured(tmp_path, vendor)

@@ -600,6 +600,28 @@ def test_a_part_without_a_name_costs_only_its_scope() -> None:
     assert [scope.limit for scope in snapshot.scopes] == [5]
 
 
+@pytest.mark.parametrize(
+    ("limits", "part"),
+    [
+        ([{"code": "A", "most": "many"}, {"code": "B", "most": 1}], {"code": "A", "most": "many"}),
+        ([{"code": "B", "most": 1}], [{"code": "B", "most": 1}]),
+        ([{"code": "A", "most": 1}, {"code": "A", "most": 2}], [{"code": "A", "most": 1}, {"code": "A", "most": 2}]),
+        ("down", "down"),
+    ],
+)
+def test_a_joined_value_that_does_not_fit_shows_the_answer_that_it_is_from(limits: Any, part: Any) -> None:
+    fields = {"limit": {"request": "limits", "path": "most"}, "joins": {"limits": {"scopes": "@", "name": "code"}}}
+    with pytest.raises(ResponseError) as caught:
+        read(
+            {"scopes": [{"name": "A", "used": 1}]},
+            answers={"limits": Answer(limits)},
+            mapping=mapping(**fields),
+            base_url="http://x",
+            requests={"limits": {"url": "/y"}},
+        )
+    assert [misfit.part for misfit in caught.value.misfits] == [part]
+
+
 def period_of(zone: str = "UTC", static: dict[str, Any] | None = None, **period: Any) -> tuple[str, str]:
     """The period that fields of an answer are read as; length and inclusive are of the mapping."""
     declared = {name: period.pop(name) for name in ("length", "inclusive") if name in period}
