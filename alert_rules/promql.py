@@ -8,7 +8,7 @@ REPLICA = "instance, pod, container, endpoint"
 MAX_OF_REPLICAS = f"max without ({REPLICA})"
 MIN_OF_REPLICAS = f"min without ({REPLICA})"
 # The largest also over the reasons of a failed poll.
-MAX_OF_REPLICAS_AND_REASONS = "max without (instance, pod, container, endpoint, reason)"
+MAX_OF_REPLICAS_AND_REASONS = f"max without ({REPLICA}, reason)"
 
 DAY_SECONDS = 86_400
 

@@ -23,7 +23,7 @@ from exporter.thresholds import (
 )
 
 from ..moments import MOMENT_DEFINED, REACHED, REACHED_DEFINED
-from ..promql import MAX_OF_REPLICAS, MIN_OF_REPLICAS, last
+from ..promql import MAX_OF_REPLICAS, MIN_OF_REPLICAS, REPLICA, last
 from ..recording import FRESHEST, RATIO, SHORT_PERIOD
 from ..rules import Alert, Group
 from ..texts import (
@@ -49,8 +49,9 @@ from ..texts import (
 
 def _fires(name: str) -> str:
     """As a condition of a target: whether the alert fired at the evaluation before."""
-    labels = "alertname, alertstate, severity, instance, pod, container, endpoint"
-    return f'and ignoring ({labels}) ALERTS{{alertname="{name}",alertstate="firing"}}'
+    return (
+        f'and ignoring (alertname, alertstate, severity, {REPLICA}) ALERTS{{alertname="{name}",alertstate="firing"}}'
+    )
 
 
 def _pace(window: str) -> str:
