@@ -3,13 +3,15 @@
 import io
 import os
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 import click
 import requests
 from click.core import ParameterSource
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from exporter.clock import SystemClock
 from exporter.config.api import Api
@@ -17,9 +19,11 @@ from exporter.config.load import load_config
 from exporter.errors import ConfigError, PollError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.model import MAIN_REQUEST, Answer
-from exporter.terminal.draw import draw, print_plain, trouble_lines
+from exporter.terminal.draw import cards_of, draw, is_drawn_on, notices_of, print_plain, safe, trouble_lines
+from exporter.terminal.lines import drawn, separated, worst
 from exporter.terminal.once import Trouble, answered, poll_once
-from exporter.terminal.running import Unavailable, ask, foreign, refused, url_option, without_credentials
+from exporter.terminal.running import Running, Unavailable, running_options
+from exporter.terminal.watch import watch
 from exporter.thresholds import DEFAULT_BANDS, Band
 from exporter.vendor.strict_json import parse_json
 from exporter.view.usage_json import UsageDocument, from_json, to_json
@@ -27,7 +31,9 @@ from exporter.view.usage_json import UsageDocument, from_json, to_json
 EXAMPLE = """\b
 Examples:
   api-usage-exporter usage
-  api-usage-exporter usage --url=http://exporter:10190 --organisation='Example Logistics'
+  api-usage-exporter usage --url=http://exporter:10190 --organisation='Example Logistics' --cards
+  api-usage-exporter usage --url=https://exporter:10190 --ca-file=ca.pem --worst=10 --watch
+  api-usage-exporter usage | awk -F'\\t' '$8 == "critical" {print $1, $3, $4}'
   api-usage-exporter usage --once --config.file=config.yaml
   api-usage-exporter usage --once --config.file=config.yaml --answer=answer.json
   api-usage-exporter usage --exit-code >/dev/null || echo 'an allowance runs out'
@@ -44,7 +50,6 @@ class ExitCode(IntEnum):
 
 
 @click.command(epilog=EXAMPLE)
-@url_option
 @click.option(
     "--config.file",
     "config_file",
@@ -66,12 +71,25 @@ class ExitCode(IntEnum):
     multiple=True,
     help="Only this organisation, by name or id; may be given several times.",
 )
+@click.option("--api", "apis", multiple=True, help="Only this api, by its name; may be given several times.")
+@click.option(
+    "--worst",
+    "worst_count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only the N most urgent scopes of all that are chosen.",
+)
+@click.option("--cards", "as_cards", is_flag=True, help="A card a scope, with all that is known of it.")
+@click.option(
+    "--watch", "watching", is_flag=True, help="Stay, and show anew what the exporter reads; Ctrl-C ends it."
+)
 @click.option(
     "--output",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="Cards (plain lines without a terminal), or the document of /api/v1/usage.",
+    help="A line a scope (with tabs between its columns where there is no terminal), or the document of "
+    "/api/v1/usage.",
 )
 @click.option(
     "--exit-code",
@@ -81,21 +99,27 @@ class ExitCode(IntEnum):
     f"1 amber (up to {DEFAULT_BANDS.critical:.0%}), 2 red; "
     "3 if nothing is near a limit but something is unknown, stale or missing.",
 )
+@running_options
 @click.pass_context
 def usage(
     context: click.Context,
     *,
-    url: str,
+    exporter: Running,
     config_file: Path | None,
     once: bool,
     answers: tuple[str, ...],
     organisations: tuple[str, ...],
+    apis: tuple[str, ...],
+    worst_count: int | None,
+    as_cards: bool,
+    watching: bool,
     output: str,
     with_exit_code: bool,
 ) -> None:
-    """Show the usage cards in the terminal.
+    """Show how much is used and what runs out: a line a scope, the most urgent first.
 
-    Asks the exporter at --url, or with --once or --config.file the vendors themselves.
+    Asks the exporter at --url, or with --once or --config.file the vendors themselves. Urgent is what is over its
+    limit, then what is likely to reach it soonest, what is refused over its rate limit, and the part used.
     """
     config_file = config_file or config_file_before_command(context)
     direct = once or config_file is not None
@@ -103,19 +127,70 @@ def usage(
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
     if answers and not direct:
         raise click.UsageError("--answer is read by a config; it goes with --once or --config.file")
+    console = _Terminal()
+    if watching and (direct or output != "table" or not is_drawn_on(console)):
+        raise click.UsageError("--watch draws on a terminal what a running exporter answers")
+    chosen = _Chosen(apis, organisations)
     troubles: tuple[Trouble, ...] = ()
+    shape = _Shape(worst_count, as_cards)
     try:
-        if direct:
-            document, troubles = _polled(config_file or config_file_of_group(context), organisations, answers)
+        if watching:
+            document = watch(lambda: _asked(exporter, chosen), lambda one: shape.of(one, (), console), console)
+        elif direct:
+            document, troubles = _polled(config_file or config_file_of_group(context), chosen, answers)
         else:
-            document = _asked(url, organisations)
+            document = _asked(exporter, chosen)
     except (ConfigError, Unavailable) as error:
-        click.echo(str(error), err=True)
+        click.echo(safe(str(error)), err=True)
         sys.exit(ExitCode.UNKNOWN if with_exit_code else 1)
-    _show(document, troubles, output)
+    if not watching:
+        _show(shape.cut(document), troubles, output, shape, console)
     if with_exit_code:
         sys.exit(exit_code(document))
     sys.exit(1 if troubles else 0)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Apis by name and organisations by name or id; none is all."""
+
+    apis: tuple[str, ...]
+    organisations: tuple[str, ...]
+
+    def check(self, apis: Collection[str], organisations: Collection[str], where: str) -> None:
+        """Raises Unavailable for a name that is not known."""
+        for kind, names, known in (("api", self.apis, apis), ("organisation", self.organisations, organisations)):
+            for name in names:
+                if name not in known:
+                    raise Unavailable(f"no {kind} called {name!r} is {where}")
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How the scopes are shown. worst: only so many of them; None: all."""
+
+    worst: int | None
+    as_cards: bool
+
+    def cut(self, document: UsageDocument) -> UsageDocument:
+        return document if self.worst is None else worst(document, self.worst)
+
+    def of(self, document: UsageDocument, troubles: tuple[Trouble, ...], console: Console) -> RenderableType:
+        """What a terminal draws."""
+        shown = self.cut(document)
+        if self.as_cards:
+            return cards_of(shown, troubles, console)
+        return drawn(shown, _notices(shown, troubles), console)
+
+
+def _notices(document: UsageDocument, troubles: tuple[Trouble, ...]) -> list[str]:
+    """What went wrong with the polls, each with whose it was."""
+    by_organisation = ((cards, notices_of(cards, troubles, document.time)) for cards in document.organisations)
+    return [
+        line
+        for cards, (first, *others) in ((cards, notices) for cards, notices in by_organisation if notices)
+        for line in (f"{cards.organisation} ({cards.api}): {first}", *others)
+    ]
 
 
 class _Terminal(Console):
@@ -129,20 +204,31 @@ def _write_nowhere() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _show(document: UsageDocument, troubles: tuple[Trouble, ...], output: str) -> None:
+def _show(
+    document: UsageDocument, troubles: tuple[Trouble, ...], output: str, shape: _Shape, console: Console
+) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal has no letters for is no reason to fail
-    if output == "table":
-        draw(document, troubles, _Terminal())
-        return
+    if output == "json":
+        _write(to_json(document, indent=2))
+        for trouble in troubles:
+            lines = [f"{trouble.organisation} ({trouble.api}):", *trouble_lines(trouble)]
+            print_plain(Console(stderr=True), lines)
+    elif shape.as_cards:
+        draw(document, troubles, console)
+    elif is_drawn_on(console):
+        console.print(shape.of(document, troubles, console))
+    else:
+        _write(separated(document))
+        print_plain(Console(stderr=True), _notices(document, troubles))
+
+
+def _write(text: str | bytes) -> None:
     try:
-        click.echo(to_json(document, indent=2))
+        click.echo(text)
     except BrokenPipeError:
         _write_nowhere()
-    for trouble in troubles:
-        lines = [f"{trouble.organisation} ({trouble.api}):", *trouble_lines(trouble)]
-        print_plain(Console(stderr=True), lines)
 
 
 def exit_code(document: UsageDocument) -> ExitCode:
@@ -160,15 +246,23 @@ def exit_code(document: UsageDocument) -> ExitCode:
 
 
 def _polled(
-    config_file: Path, organisations: tuple[str, ...], answers: tuple[str, ...]
+    config_file: Path, chosen: _Chosen, answers: tuple[str, ...]
 ) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     config = load_config(config_file)
-    known = {name for target in config.targets for name in (target.organisation.display_name, target.organisation.id)}
-    _refuse_unknown(organisations, known, f"in {config_file}")
+    organisations = [target.organisation for target in config.targets]
+    chosen.check(
+        {target.api.name for target in config.targets},
+        {name for organisation in organisations for name in (organisation.display_name, organisation.id)},
+        f"in {config_file}",
+    )
     wanted = [
         target
         for target in config.targets
-        if not organisations or {target.organisation.display_name, target.organisation.id} & set(organisations)
+        if (not chosen.apis or target.api.name in chosen.apis)
+        and (
+            not chosen.organisations
+            or {target.organisation.display_name, target.organisation.id} & set(chosen.organisations)
+        )
     ]
     if not answers:
         return poll_once(wanted, SystemClock())
@@ -200,25 +294,22 @@ def _saved(given: tuple[str, ...], api: Api) -> dict[str, Answer]:
     return answers
 
 
-def _asked(url: str, organisations: tuple[str, ...]) -> UsageDocument:
-    response = ask(
-        url,
+def _asked(exporter: Running, chosen: _Chosen) -> UsageDocument:
+    response = exporter.ask(
         "/api/v1/usage",
-        {"organisation": organisations},
+        {"api": chosen.apis, "organisation": chosen.organisations},
         otherwise="--url names another, --once polls without one",
     )
     if response.status_code != requests.codes.ok:
-        raise refused(url, response)
+        raise exporter.refused(response)
     try:
         document = from_json(response.content)
     except ValueError as error:
-        raise foreign(url, error) from None
-    known = {name for found in document.organisations for name in (found.organisation, found.organisation_id)}
-    _refuse_unknown(organisations, known, f"watched at {without_credentials(url)}")
+        raise exporter.foreign(error) from None
+    found = document.organisations
+    chosen.check(
+        {cards.api for cards in found},
+        {name for cards in found for name in (cards.organisation, cards.organisation_id)},
+        f"watched at {exporter.shown}",
+    )
     return document
-
-
-def _refuse_unknown(organisations: tuple[str, ...], known: set[str], where: str) -> None:
-    for organisation in organisations:
-        if organisation not in known:
-            raise Unavailable(f"no organisation called {organisation!r} is {where}")

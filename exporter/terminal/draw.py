@@ -2,7 +2,7 @@
 
 import io
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -20,10 +20,10 @@ from exporter.view import forecast_words, words
 from exporter.view.cards import Card, OrganisationCards, days_shown
 from exporter.view.usage_json import UsageDocument
 
-_STYLES = MappingProxyType(
+STYLES = MappingProxyType(
     {Band.NORMAL: "bright_blue", Band.WARNING: "yellow", Band.CRITICAL: "bright_red", None: "default"}
 )
-_QUIET = "bright_black"
+QUIET = "bright_black"
 # Of a card, in columns: two stand side by side from 82 on; a wider card would stretch its facts apart.
 _LEAST_WIDTH = 40
 _MOST_WIDTH = 56
@@ -59,26 +59,50 @@ _ASCII = Signs(
 )
 
 
-def draw(document: UsageDocument, troubles: Iterable[Trouble], console: Console) -> None:
+def draw(document: UsageDocument, troubles: Sequence[Trouble], console: Console) -> None:
     """Cards on a terminal; without one, or on a dumb one, a line a scope without colours or escapes.
 
     troubles: of polls made just now; they stand in place of what a running exporter reports of its last poll.
     """
-    signs = _ASCII if console.options.ascii_only else _UNICODE
-    on_terminal = console.is_terminal and not console.is_dumb_terminal
-    by_organisation: dict[tuple[str, str], list[Trouble]] = {}
-    for trouble in troubles:
-        by_organisation.setdefault((trouble.api, trouble.organisation), []).append(trouble)
+    if is_drawn_on(console):
+        console.print(cards_of(document, troubles, console))
+        return
     for cards in document.organisations:
-        own = by_organisation.get((cards.api, cards.organisation), [])
-        notices = [line for trouble in own for line in trouble_lines(trouble)] or _poll_notices(cards, document.time)
-        if on_terminal:
-            console.print(*_organisation(cards, notices, document.time, console.width, signs), sep="\n")
-        else:
-            print_plain(console, _plain(cards, notices, document.time, signs))
+        notices = notices_of(cards, troubles, document.time)
+        print_plain(console, _plain(cards, notices, document.time, signs_of(console)))
 
 
-def _poll_notices(cards: OrganisationCards, now: datetime) -> list[str]:
+def cards_of(document: UsageDocument, troubles: Sequence[Trouble], console: Console) -> RenderableType:
+    """A card a scope, by organisation, as wide as the terminal is."""
+    return Group(
+        *(
+            part
+            for cards in document.organisations
+            for part in _organisation(
+                cards,
+                notices_of(cards, troubles, document.time),
+                document.time,
+                console.width,
+                signs_of(console),
+            )
+        )
+    )
+
+
+def signs_of(console: Console) -> Signs:
+    return _ASCII if console.options.ascii_only else _UNICODE
+
+
+def is_drawn_on(console: Console) -> bool:
+    """Whether it is a terminal that can be drawn on."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def notices_of(cards: OrganisationCards, troubles: Iterable[Trouble], now: datetime) -> list[str]:
+    """What went wrong with an organisation's poll: one made just now, else what the exporter reports of its last."""
+    own = (trouble for trouble in troubles if (trouble.api, trouble.organisation) == (cards.api, cards.organisation))
+    if lines := [line for trouble in own for line in trouble_lines(trouble)]:
+        return lines
     return [line for line in (words.failure(cards, now), "" if cards.scopes else words.no_cards(cards)) if line]
 
 
@@ -92,7 +116,8 @@ def safe(text: str) -> str:
     return "".join("\ufffd" if unicodedata.category(char) == "Cc" and char != "\n" else char for char in text)
 
 
-def _text(value: str, style: str = "") -> Text:
+def text(value: str, style: str = "") -> Text:
+    """Text that holds no markup and no control characters."""
     return Text(safe(value), style)
 
 
@@ -103,9 +128,9 @@ def _joined(*parts: Text) -> Text:
 def _organisation(
     cards: OrganisationCards, notices: Iterable[str], now: datetime, width: int, signs: Signs
 ) -> Iterator[RenderableType]:
-    yield _joined(_text(cards.organisation, "bold"), _text(f"  {cards.api} · {words.data_age(cards, now)}", _QUIET))
+    yield _joined(text(cards.organisation, "bold"), text(f"  {cards.api} · {words.data_age(cards, now)}", QUIET))
     for notice in notices:
-        yield _text(notice, "bright_red")
+        yield text(notice, "bright_red")
     if cards.scopes:
         columns = max(1, width // (_LEAST_WIDTH + 1))
         size = min(_MOST_WIDTH, (width - columns + 1) // columns)
@@ -113,37 +138,37 @@ def _organisation(
             (_card(card, now, ZoneInfo(cards.time_zone), size, signs) for card in cards.scopes), padding=(0, 1)
         )
     for advice in cards.advice:
-        yield _joined(_text(f"{words.advice_title(advice)}: ", "bold"), _text(words.advice_reason(advice)))
+        yield _joined(text(f"{words.advice_title(advice)}: ", "bold"), text(words.advice_reason(advice)))
     yield Text()
 
 
 def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -> Panel:
-    style = _STYLES[card.band]
+    style = STYLES[card.band]
     figures = Table.grid(expand=True)
     figures.add_column(ratio=1)
     figures.add_column(justify="right")
-    used = _joined(_text(words.number(card.requests), "bold"), _text(_of_limit(card)))
-    figures.add_row(used, _text(card.used_percentage or "", f"bold {style}"))
+    used = _joined(text(words.number(card.requests), "bold"), text(_of_limit(card)))
+    figures.add_row(used, text(card.used_percentage or "", f"bold {style}"))
     lines: list[RenderableType] = [figures]
     if card.filled is not None:
-        lines.append(_bar(card.filled, width - 4, style, signs))
-    lines.append(_text(f"{signs.bands[card.band]} {words.status(card)}", style))
+        lines.append(bar(card.filled, width - 4, style, signs))
+    lines.append(text(f"{signs.bands[card.band]} {words.status(card)}", style))
     if missing := words.missing(card, zone):
-        lines.append(_text(f"{missing}. {words.MISSING_MEANS}", "yellow"))
+        lines.append(text(f"{missing}. {words.MISSING_MEANS}", "yellow"))
     elif card.stale_since is not None:
-        lines.append(_text(words.stale(card, now, zone), "yellow"))
+        lines.append(text(words.stale(card, now, zone), "yellow"))
     if suspect := words.suspect(card, zone):
-        lines.append(_text(suspect, "yellow"))
+        lines.append(text(suspect, "yellow"))
     if change := words.last_change(card, zone):
-        lines.append(_text(change, _QUIET))
-    lines += [_text(line) for line in _facts(card, now, zone)]
+        lines.append(text(change, QUIET))
+    lines += [text(line) for line in _facts(card, now, zone)]
     if will_last := forecast_words.limit(card, now, zone):
-        lines.append(_text(will_last, "bright_red" if forecast_words.likely_to_reach(card) else _QUIET))
-    lines += [_text(sparkline(card, signs), "bright_blue"), _text(_days(card), _QUIET)]
-    plan = _text(f" {card.plan} ", _QUIET) if card.plan else None
+        lines.append(text(will_last, "bright_red" if forecast_words.likely_to_reach(card) else QUIET))
+    lines += [text(sparkline(card, signs), "bright_blue"), text(_days(card), QUIET)]
+    plan = text(f" {card.plan} ", QUIET) if card.plan else None
     return Panel(
         Group(*lines),
-        title=_text(card.scope, "bold"),
+        title=text(card.scope, "bold"),
         title_align="left",
         subtitle=plan,
         subtitle_align="right",
@@ -163,9 +188,9 @@ def _facts(card: Card, now: datetime, zone: ZoneInfo) -> Iterator[str]:
     yield f"Forecast: {forecast_words.requests(card)}"
 
 
-def _bar(filled: float, width: int, style: str, signs: Signs) -> Text:
+def bar(filled: float, width: int, style: str, signs: Signs) -> Text:
     full = _filled_cells(filled, width)
-    return _joined(Text(signs.full * full, style), Text(signs.empty * (width - full), _QUIET))
+    return _joined(Text(signs.full * full, style), Text(signs.empty * (width - full), QUIET))
 
 
 def _filled_cells(filled: float, width: int) -> int:
@@ -216,7 +241,7 @@ def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, sign
             _forecast(card, now, zone),
             sparkline(card, signs),
         )
-        table.add_row(*map(_text, cells))
+        table.add_row(*map(text, cells))
     if cards.scopes:
         yield from table_lines(table)
     for advice in cards.advice:

@@ -8,7 +8,7 @@ import requests
 
 from exporter.forecast import Answer
 from exporter.terminal.draw import safe
-from exporter.terminal.running import Unavailable, ask, foreign, refused, url_option
+from exporter.terminal.running import Running, Unavailable, running_options
 from exporter.thresholds import FITS_PROBABILITY, PROJECTED_CLEARED_PROBABILITY
 from exporter.view import fits_words
 from exporter.view.fits import from_json
@@ -52,7 +52,6 @@ _EXIT_CODES = {Answer.YES: ExitCode.YES, Answer.NO: ExitCode.NO, Answer.NOT_KNOW
 )
 @click.option("--organisation", default="", help="Whose scope it is, by name or id, where several have one.")
 @click.option("--api", default="", help="Which api's scope it is, where several have one.")
-@url_option
 @click.option(
     "--output",
     type=click.Choice(["text", "json"]),
@@ -60,19 +59,20 @@ _EXIT_CODES = {Answer.YES: ExitCode.YES, Answer.NO: ExitCode.NO, Answer.NOT_KNOW
     show_default=True,
     help="Sentences, or the document of /api/v1/fits.",
 )
-def fits(*, scope: str, count: float, by: str, organisation: str, api: str, url: str, output: str) -> None:
+@running_options
+def fits(*, scope: str, count: float, by: str, organisation: str, api: str, exporter: Running, output: str) -> None:
     """Say whether a job fits into what is left of a limit, beside the usual use."""
     asked = {"scope": scope, "requests": f"{count:.15g}", "by": by, "organisation": organisation, "api": api}
     try:
-        response = ask(url, "/api/v1/fits", {name: value for name, value in asked.items() if value})
+        response = exporter.ask("/api/v1/fits", {name: value for name, value in asked.items() if value})
         if response.status_code in _WRONG_QUESTION and (message := _message(response)):
             click.echo(safe(message), err=True)
             sys.exit(ExitCode.QUESTION)
         if response.status_code != requests.codes.ok:
-            raise Unavailable(_message(response)) if _message(response) else refused(url, response)
+            raise Unavailable(_message(response)) if _message(response) else exporter.refused(response)
         document = from_json(response.content)
     except ValueError as error:
-        click.echo(str(foreign(url, error)), err=True)
+        click.echo(str(exporter.foreign(error)), err=True)
         sys.exit(ExitCode.NOT_KNOWN)
     except Unavailable as error:
         click.echo(safe(str(error)), err=True)

@@ -1,21 +1,32 @@
-"""`api-usage-exporter usage`: cards in a terminal, plain lines without one, direct polls that try a mapping."""
+"""`api-usage-exporter usage`: lines and cards in a terminal, columns without one, direct polls that try a mapping."""
 
+import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from click.testing import CliRunner, Result
+from rich.console import Console
 from werkzeug.wrappers import Request, Response
 
 from exporter.cli import main
 from exporter.errors import AuthError
 from exporter.model import LARGEST_COUNT, LEAST_LIMIT, DailyUsage
+from exporter.terminal.lines import COLUMNS, drawn
+from exporter.terminal.running import Unavailable
+from exporter.terminal.watch import watch
+from exporter.view.usage_json import UsageDocument, usage_document
+from exporter.web.http_metrics import WebConfigMetrics
+from exporter.web.live_config import LiveWebConfig
 from tests.support.asgi import serve_asgi
 from tests.support.asking import ask
 from tests.support.factories import answer, make_target
@@ -39,21 +50,29 @@ def run(*arguments: str, **environment: str) -> Result:
 
 
 def columns(output: str) -> dict[str, list[str]]:
-    """The plain table's rows by scope: cells are two spaces or more apart."""
-    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in output.splitlines()]
-    return {row[0]: row[1:] for row in rows if len(row) > 4}
+    """The rows by scope, from the percentage on: of the separated lines, or of the plain table, whose cells are two
+    spaces or more apart."""
+    rows = {}
+    for line in output.splitlines():
+        if "\t" in line:
+            _, _, name, *cells = line.split("\t")
+        else:
+            name, *cells = [cell.strip() for cell in line.split("  ") if cell.strip()] or [""]
+        if len(cells) > 3:
+            rows[name] = cells
+    return rows
 
 
 # --- a running exporter's cards
 
 
-def test_plain_lines_without_a_terminal(watched: Watched, url: str) -> None:
+def test_plain_cards_without_a_terminal(watched: Watched, url: str) -> None:
     watched.reads(
         "Acme",
         scope("Maps", 940, rate_limit_per_minute=60, rejected=3, daily=days(*range(0, 60, 2))),
         scope("Über 地図", 7, None, unit="tokens", daily=(DailyUsage(TODAY, 1, exact=False),)),
     )
-    result = run("--url", url, "--organisation", "Acme")
+    result = run("--url", url, "--organisation", "Acme", "--cards")
     assert result.exit_code == 0
     assert "\x1b" not in result.output
     assert result.output.startswith("Acme (vendor): Updated just now\n")
@@ -80,7 +99,7 @@ def test_plain_lines_without_a_terminal(watched: Watched, url: str) -> None:
 
 def test_cards_with_colours_on_a_terminal(watched: Watched, url: str) -> None:
     watched.reads("Acme", scope("Low", 100), scope("Mid", 800), scope("High", 950, plan="Team", daily=days(1, 3)))
-    output = in_terminal("usage", "--url", url, "--organisation", "Acme")
+    output = in_terminal("usage", "--url", url, "--organisation", "Acme", "--cards")
     assert "╭─\x1b[1m High \x1b[0m─" in output
     for style, percentage in (("94", "10.00%"), ("33", "80.00%"), ("91", "95.00%")):
         assert f"\x1b[1;{style}m{percentage}" in output
@@ -89,18 +108,23 @@ def test_cards_with_colours_on_a_terminal(watched: Watched, url: str) -> None:
     assert "Most 3 on 22 Nov 2026" in output
 
 
-def in_terminal(*arguments: str) -> str:
-    """What a program writes to a real (pseudo-)terminal, 100 columns wide."""
+def in_terminal(*arguments: str, wide: int = 100, ctrl_c_after: str = "") -> str:
+    """What a program writes to a real (pseudo-)terminal. ctrl_c_after: pressed once this text has been written."""
     leader, follower = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(wide), "LC_ALL": "C.UTF-8"}
     environment.pop("NO_COLOR", None)
     command = [sys.executable, "-m", "exporter", *arguments]
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment) as process:
+    # A session of its own, so that Ctrl-C comes from its terminal.
+    start = partial(subprocess.Popen, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    with start(["setsid", "--ctty", *command]) as process:
         os.close(follower)
         written = b""
         try:
             while chunk := os.read(leader, 65_536):
                 written += chunk
+                if ctrl_c_after and ctrl_c_after.encode() in written:
+                    os.write(leader, b"\x03")
+                    ctrl_c_after = ""
         except OSError:
             pass  # Linux' way to say that the terminal has no more users
         os.close(leader)
@@ -108,12 +132,160 @@ def in_terminal(*arguments: str) -> str:
     return written.decode()
 
 
+def several(watched: Watched) -> None:
+    """Six scopes of two organisations, in no order."""
+    watched.reads(
+        "Acme",
+        scope("Low", 100, daily=days(1, 3)),
+        scope("Free", 7, None, unit="tokens"),
+        scope("Soon", 700, daily=days(*[90] * 30)),
+        scope("Mid", 800),
+    )
+    watched.reads("Bolt", scope("Over", 1040), scope("High", 950))
+    watched.reads("Calm")
+
+
+def test_a_row_a_scope_with_the_most_urgent_first(watched: Watched, url: str) -> None:
+    several(watched)
+    header, *rows = (line.split("\t") for line in run("--url", url).stdout.splitlines())
+    assert header == list(COLUMNS)
+    assert {len(row) for row in rows} == {len(COLUMNS)}
+    named = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [row["SCOPE"] for row in named] == ["Over", "High", "Soon", "Mid", "Low", "Free"]
+    assert named[0] == {
+        "ORGANISATION": "Bolt",
+        "API": "vendor",
+        "SCOPE": "Over",
+        "USED": "104.00%",
+        "REQUESTS": "1040",
+        "LIMIT": "1000",
+        "UNIT": "requests",
+        "BAND": "critical",
+        "STATUS": "Over the limit by 40",
+        "RUNS_OUT": "",
+        "PERIOD_END": "2026-12-01T00:00:00Z",
+        "READ": "2026-11-22T12:00:00Z",
+        "FORECAST": named[0]["FORECAST"],
+    }
+    assert named[2]["RUNS_OUT"].startswith("2026-11-2")
+    assert (named[-1]["USED"], named[-1]["LIMIT"], named[-1]["BAND"]) == ("", "unlimited", "")
+
+
+def test_the_worst_of_all_organisations_in_every_form(watched: Watched, url: str) -> None:
+    several(watched)
+    assert list(columns(run("--url", url, "--worst", "2").stdout)) == ["SCOPE", "Over", "High"]
+    document = json.loads(run("--url", url, "--worst", "2", "--output", "json").stdout)
+    assert [card["scope"] for cards in document["organisations"] for card in cards["scopes"]] == ["Over", "High"]
+    # The exit code is that of all scopes.
+    assert run("--url", url, "--organisation", "Acme", "--worst", "1", "--exit-code").exit_code == 1
+    assert "0 is not in the range" in run("--worst", "0").output
+
+
+def test_names_with_tabs_keep_their_column(watched: Watched, url: str) -> None:
+    watched.reads("Acme", scope("a\tb\x1b", 1))
+    row = run("--url", url, "--organisation", "Acme").stdout.splitlines()[1].split("\t")
+    assert row[2:4] == ["a b\ufffd", "0.10%"]
+
+
+def test_only_these_apis(tmp_path: Path) -> None:
+    watched = Watched(targets_of(tmp_path, {"maps": ["Acme"], "mail": ["Acme"]}))
+    for api in ("maps", "mail"):
+        watched.reads("Acme", scope(f"of {api}"), api=api)
+    with serve_asgi(watched.fresh) as url:
+        assert list(columns(run("--url", url, "--api", "mail").stdout)) == ["SCOPE", "of mail"]
+        assert run("--url", url, "--api", "post").output == f"no api called 'post' is watched at {url}\n"
+
+
+@pytest.mark.parametrize("wide", [40, 80, 200])
+def test_lines_as_wide_as_the_terminal(watched: Watched, url: str, wide: int) -> None:
+    several(watched)
+    written = in_terminal("usage", "--url", url, wide=wide)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in written.splitlines()]
+    assert max(map(len, lines)) <= wide
+    (over,) = [line for line in lines if "Over" in line and "■" in line]
+    assert "104.00%" in over
+    assert ("1,040 of 1,000" in over, "█" * 40 in over) == (wide >= 80, wide >= 200)
+    assert "2 red · 1 amber" in written
+
+
+def test_watching_ends_with_ctrl_c_and_gives_the_screen_back(watched: Watched, url: str) -> None:
+    several(watched)
+    written = in_terminal("usage", "--url", url, "--watch", ctrl_c_after="Free")
+    assert written.index("\x1b[?1049h") < written.index("Over") < written.rindex("\x1b[?1049l")
+    assert "Traceback" not in written
+    assert written.count("\x1b[2J") <= 1  # it is drawn over, not wiped
+
+
+def test_watching_shows_what_comes_and_keeps_what_it_has(watched: Watched) -> None:
+    watched.reads("Acme", scope("Maps", 100))
+    answers = iter(["940", "", "end"])
+
+    def ask() -> UsageDocument:
+        answer = next(answers, "end")
+        if answer == "end":
+            raise KeyboardInterrupt
+        if not answer:
+            raise Unavailable("no exporter answers")
+        watched.reads("Acme", scope("Maps", float(answer)))
+        return usage_document(watched.store.states(), watched.clock.now())
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=20)
+    last = watch(ask, lambda document: drawn(document, [], console), console, seconds=0)
+    assert last.organisations[0].scopes[0].requests == 940
+    assert isinstance(console.file, io.StringIO)
+    assert "no exporter answers; these are the figures of 12:00:00 UTC" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--once",), ("--output", "json")])
+def test_watching_needs_a_terminal_and_an_exporter(arguments: tuple[str, ...]) -> None:
+    result = run("--watch", *arguments)
+    assert result.exit_code == 2
+    assert "--watch draws on a terminal what a running exporter answers" in result.output
+
+
+def test_an_exporter_with_a_certificate_of_its_own_and_client_certificates(watched: Watched, tmp_path: Path) -> None:
+    watched.reads("Acme", scope("Maps", 940))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    for name, issued in (("server", authority.issue_cert("127.0.0.1")), ("client", authority.issue_cert("me@x.org"))):
+        issued.private_key_pem.write_to_path(str(tmp_path / f"{name}-key.pem"))
+        issued.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.pem"))
+    tls = {"cert_file": "server.pem", "key_file": "server-key.pem", "client_ca_file": "ca.pem"}
+    web = {"tls_server_config": {**tls, "client_auth_type": "RequireAndVerifyClientCert"}}
+    (tmp_path / "web.yml").write_text(json.dumps(web), encoding="utf-8")
+    live = LiveWebConfig(tmp_path / "web.yml", watched.clock, WebConfigMetrics(watched.process.registry))
+    ca, own = f"--ca-file={tmp_path}/ca.pem", f"--cert-file={tmp_path}/client.pem"
+    with serve_asgi(watched.fresh, live) as plain:
+        url = plain.replace("http:", "https:")
+        result = run("--url", url, "--organisation", "Acme", ca, own, f"--key-file={tmp_path}/client-key.pem")
+        assert "94.00%" in result.output, result.output
+        untrusted = run("--url", url).output
+        assert "no TLS connection to https://127.0.0.1" in untrusted
+        assert "--ca-file names the authority" in untrusted
+    assert "--cert-file names it" in run(f"--key-file={tmp_path}/client-key.pem").output
+    assert "does not exist" in run("--ca-file=/nowhere.pem").output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_each_shell(shell: str) -> None:
+    script = CliRunner().invoke(
+        main, prog_name="api-usage-exporter", env={"_API_USAGE_EXPORTER_COMPLETE": f"{shell}_source"}
+    )
+    assert (script.exit_code, "_API_USAGE_EXPORTER_COMPLETE" in script.output) == (0, True)
+    words = {"COMP_WORDS": "api-usage-exporter usage --wor", "COMP_CWORD": "--wor" if shell == "fish" else "2"}
+    completed = CliRunner().invoke(
+        main, prog_name="api-usage-exporter", env={"_API_USAGE_EXPORTER_COMPLETE": f"{shell}_complete", **words}
+    )
+    assert "--worst" in completed.output
+
+
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_a_reader_that_has_seen_enough_changes_nothing(watched: Watched, url: str, output: str) -> None:
     watched.reads("Acme", scope("Maps", 950))
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "exporter", "usage", "--url", url, "--output", output, "--exit-code"]
+    command = [sys.executable, "-m", "exporter", "usage", "--url", url, "--organisation", "Acme"]
+    command += ["--output", output, "--exit-code"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (2, b"")
@@ -122,7 +294,7 @@ def test_a_reader_that_has_seen_enough_changes_nothing(watched: Watched, url: st
 def test_a_terminal_of_few_letters(watched: Watched, url: str) -> None:
     watched.reads("Acme", scope("Straße", 950, daily=days(1, 3)))
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    command = [sys.executable, "-m", "exporter", "usage", "--url", url, "--organisation", "Acme"]
+    command = [sys.executable, "-m", "exporter", "usage", "--url", url, "--organisation", "Acme", "--cards"]
     output = subprocess.run(command, env=environment, capture_output=True, check=True).stdout.decode("ascii")
     assert columns(output)["Stra?e"][-1] == "?" * 28 + "-#"
 
