@@ -15,6 +15,7 @@ from exporter.cli import main as cli
 from exporter.config.api import ConfigFile
 from exporter.metrics import CATALOGUE
 from exporter.preset_pages import pages
+from exporter.view.usage_json import json_schema
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +26,7 @@ def generated() -> dict[Path, str]:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}
     return {
         Path("docs/config.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        Path("docs/usage.schema.json"): json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),
         **{Path(path): text for path, text in pages().items()},

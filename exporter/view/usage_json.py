@@ -6,19 +6,27 @@ The document is documented in docs/usage-page.md; its fields are those of export
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.state.store import OrganisationState
 from exporter.view.cards import OrganisationCards, organisation_cards
 
+VERSION: Literal[1] = 1
+
 
 @dataclass(frozen=True)
 class UsageDocument:
-    """time: as of when; ages and staleness count from here."""
+    """time: as of when; ages and staleness count from here.
+
+    version: of the document's form. A new field leaves it; one that goes, or means something else, raises it.
+    """
 
     time: datetime
     organisations: tuple[OrganisationCards, ...]
+    version: Literal[1] = VERSION
 
 
 _ADAPTER = TypeAdapter(UsageDocument)
@@ -45,6 +53,13 @@ def usage_document(states: Iterable[OrganisationState], now: datetime) -> UsageD
 def to_json(document: UsageDocument, *, indent: int | None = None) -> bytes:
     """Times are ISO 8601 in UTC."""
     return _ADAPTER.dump_json(document, indent=indent)
+
+
+@cache
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of what to_json writes."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return head | _ADAPTER.json_schema(mode="serialization") | {"title": "The present usage of API allowances"}
 
 
 def from_json(body: bytes) -> UsageDocument:

@@ -63,6 +63,7 @@ def create_pages(store: Store, clock: Clock, paths: Paths | None = None) -> Flas
     links = {
         "Metrics": paths.telemetry,
         "Usage as JSON": "/api/v1/usage",
+        "Usage as CSV": "/api/v1/usage.csv",
         "Health": "/-/healthy",
         "Readiness": "/-/ready",
         "Config": "/api/v1/status/config",

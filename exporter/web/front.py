@@ -17,11 +17,13 @@ from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition
 from exporter.state.store import Store
 from exporter.view.fits import FitDocument, NothingReadError, QuestionError, fit_document, to_json
+from exporter.view.usage_csv import Rows
+from exporter.view.usage_json import json_schema
 from exporter.web import asgi, security
 from exporter.web.asgi import App, Header, Receive, Scope, Send
 from exporter.web.negotiation import exposition_format, wants_gzip
 from exporter.web.shared_reload import SharedReload
-from exporter.web.usage_bodies import UsageBodies
+from exporter.web.usage_bodies import UsageBodies, UsageBody
 
 _GZIP = (b"content-encoding", b"gzip")
 _JSON = (b"content-type", b"application/json")
@@ -69,6 +71,8 @@ class Front:
             "/-/ready": (_READ, self._ready),
             "/-/reload": (_WRITE, self._reload_config),
             "/api/v1/usage": (_READ, self._usage_json),
+            "/api/v1/usage.csv": (_READ, self._usage_csv),
+            "/api/v1/usage.schema.json": (_READ, self._usage_schema),
             "/api/v1/fits": (_READ, self._fits_json),
             "/api/v1/status/config": (_READ, self._config_json),
         }
@@ -152,6 +156,27 @@ class Front:
         asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         apis, organisations = asked.get("api", []), asked.get("organisation", [])
         body = await (self._usage.part(apis, organisations) if apis or organisations else self._usage.whole())
+        await self._body(scope, send, body, [_JSON])
+
+    async def _usage_csv(self, scope: Scope, send: Send) -> None:
+        """rows: scopes (by default) or days. api, organisation: as for the JSON."""
+        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        name = asked.get("rows", [Rows.SCOPES.value])[-1]
+        if name not in set(Rows):
+            message = f"rows must be one of {', '.join(Rows)}, not {name!r}, such as ?rows=days\n"
+            await _text(send, HTTPStatus.BAD_REQUEST, message)
+            return
+        body = await self._usage.csv(Rows(name), asked.get("api", []), asked.get("organisation", []))
+        saved_as = f'attachment; filename="api-usage-{name}.csv"'.encode()
+        content_type = (b"content-type", b"text/csv; charset=utf-8; header=present")
+        await self._body(scope, send, body, [content_type, (b"content-disposition", saved_as)])
+
+    async def _usage_schema(self, _: Scope, send: Send) -> None:
+        headers = [(b"content-type", b"application/schema+json"), *_SECURE]
+        await asgi.answer(send, HTTPStatus.OK, json.dumps(json_schema()).encode(), headers)
+
+    async def _body(self, scope: Scope, send: Send, body: UsageBody, content: list[Header]) -> None:
+        """What may be large and is often asked for again. content: headers that say what it is."""
         headers = [(b"etag", body.etag), (b"cache-control", b"no-cache"), (b"vary", b"Accept-Encoding"), *_SECURE]
         if _is_known(asgi.header(scope, b"if-none-match"), body.etag):
             await send({"type": "http.response.start", "status": HTTPStatus.NOT_MODIFIED.value, "headers": headers})
@@ -159,7 +184,7 @@ class Front:
             return
         gzipped = _negotiated(b"", asgi.header(scope, b"accept-encoding"))[1]
         size, parts = (len(body.gzipped), (body.gzipped,)) if gzipped else (body.size, body.parts)
-        await asgi.start(send, HTTPStatus.OK, size, [_JSON, *([_GZIP] if gzipped else []), *headers])
+        await asgi.start(send, HTTPStatus.OK, size, [*content, *([_GZIP] if gzipped else []), *headers])
         await self._lane.send(send, parts if scope["method"] != "HEAD" else ())
 
     async def _fits_json(self, scope: Scope, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""The bodies of /api/v1/usage: made once a refresh, however many ask, and shared by all.
+"""The bodies of /api/v1/usage and usage.csv: the JSON made once a refresh, however many ask, and shared by all.
 
 An organisation's part is made anew when its state changes, as the exposition does it.
 """
@@ -18,7 +18,8 @@ from exporter.clock import Clock
 from exporter.exposition.bodies import TEXT, Exposition
 from exporter.state.store import Key, OrganisationState, Store
 from exporter.view.cards import OrganisationCards, organisation_cards
-from exporter.view.usage_json import selected
+from exporter.view.usage_csv import Rows, to_csv
+from exporter.view.usage_json import VERSION, selected
 
 _AT_ONCE = 2
 # Parts of the document that are kept for others who ask for the same, and for how long: as long as a refresh lasts.
@@ -85,6 +86,16 @@ class UsageBodies:
         """The document of these apis and organisations (names or ids); nothing named is all."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._part, apis, organisations)
 
+    async def csv(self, rows: Rows, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
+        """The scopes or days of these apis and organisations as CSV."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._csv, rows, apis, organisations)
+
+    def _csv(self, rows: Rows, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
+        now = self._clock.now()
+        states = selected(self._store.states(), apis, organisations)
+        text = to_csv((organisation_cards(state, now) for state in states), rows).encode()
+        return _usage_body([text], f'W/"{zlib.crc32(text):08x}-{len(text)}"')
+
     async def _after(self, before: asyncio.Future[UsageBody] | None) -> UsageBody:
         if before is not None:
             await asyncio.wait([before])
@@ -132,7 +143,11 @@ def _body(texts: Iterable[bytes], now: datetime, etag: str) -> UsageBody:
     parts = [b'{"time":' + _TIME.dump_json(now) + b',"organisations":[']
     for text in texts:
         parts += (b",", text) if len(parts) > 1 else (text,)
-    parts.append(b"]}")
+    parts.append(b'],"version":%d}' % VERSION)
+    return _usage_body(parts, etag)
+
+
+def _usage_body(parts: Sequence[bytes], etag: str) -> UsageBody:
     gzip = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP)
     compressed = [gzip.compress(part) for part in parts]
     return UsageBody(tuple(parts), sum(map(len, parts)), b"".join([*compressed, gzip.flush()]), etag.encode())
