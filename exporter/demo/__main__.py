@@ -90,7 +90,7 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request of the traffic says nothing
     servers = [
         make_server(_HOST, ports.vendor, create_app(meter, faults), threaded=True),
-        make_server(_HOST, ports.receiver, create_receiver(Inbox()), threaded=True),
+        make_server(_HOST, ports.receiver, create_receiver(Inbox(), usage_page=ports.url("exporter")), threaded=True),
     ]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 from flask import Flask, Response, abort, render_template, request, send_from_directory
 
@@ -57,13 +58,16 @@ class Inbox:
             return tuple(self._notifications)
 
 
-def create_app(inbox: Inbox, runbooks: Path | None = None) -> Flask:
-    """runbooks: the folder that /runbooks/ shows; the project's own if left out."""
+def create_app(inbox: Inbox, runbooks: Path | None = None, usage_page: str = "") -> Flask:
+    """runbooks: the folder that /runbooks/ shows; the project's own if left out.
+
+    usage_page: the exporter's URL, where there is no Grafana; alerts then link to it instead of a dashboard.
+    """
     app = Flask(__name__)
     folder = runbooks or project_folder(RULES) / "runbooks"
 
     def receive() -> Response:
-        notification = parse(request.get_json(silent=True), datetime.now(UTC))
+        notification = parse(request.get_json(silent=True), datetime.now(UTC), usage_page)
         if notification is None:
             abort(400, "this is not a message of Alertmanager's webhook")
         inbox.add(notification)
@@ -82,7 +86,7 @@ def create_app(inbox: Inbox, runbooks: Path | None = None) -> Flask:
     return app
 
 
-def parse(payload: object, received_at: datetime) -> Notification | None:
+def parse(payload: object, received_at: datetime, usage_page: str = "") -> Notification | None:
     """Alertmanager's webhook message, version 4; None where it is none.
 
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
@@ -92,13 +96,18 @@ def parse(payload: object, received_at: datetime) -> Notification | None:
     return Notification(
         received_at,
         str(payload.get("receiver", "")),
-        tuple(_alert(alert) for alert in payload["alerts"] if isinstance(alert, dict)),
+        tuple(_alert(alert, usage_page) for alert in payload["alerts"] if isinstance(alert, dict)),
     )
 
 
-def _alert(alert: Mapping[str, object]) -> Alert:
+def _alert(alert: Mapping[str, object], usage_page: str) -> Alert:
     labels, annotations = _texts(alert.get("labels")), _texts(alert.get("annotations"))
-    links = {"Dashboard": annotations.get("dashboard_url", ""), "Runbook": annotations.get("runbook_url", "")}
+    overview = (
+        {"Usage page": _on_page(usage_page, labels)}
+        if usage_page
+        else {"Dashboard": annotations.get("dashboard_url", "")}
+    )
+    links = {**overview, "Runbook": annotations.get("runbook_url", "")}
     return Alert(
         name=labels.pop("alertname", ""),
         severity=labels.pop("severity", ""),
@@ -109,6 +118,12 @@ def _alert(alert: Mapping[str, object]) -> Alert:
         # Whatever is not a web address, such as javascript:, is no link.
         links={text: url for text, url in links.items() if url.startswith(("http://", "https://"))},
     )
+
+
+def _on_page(usage_page: str, labels: Mapping[str, str]) -> str:
+    """The page of the alert's organisation, or the list of all where it is about none."""
+    shown = {name: labels[name] for name in ("api", "organisation") if name in labels}
+    return f"{usage_page}/?{urlencode(shown)}" if "organisation" in shown else f"{usage_page}/"
 
 
 def _texts(value: object) -> dict[str, str]:

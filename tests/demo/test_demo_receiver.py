@@ -1,10 +1,12 @@
 """The demo's page of what was paged, over HTTP as Alertmanager uses it."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
 
 from exporter.demo.receiver import Inbox, create_app
 from tests.support.http import serve
@@ -57,11 +59,42 @@ def test_an_alert_shows_its_state_texts_labels_and_links(receiver: str) -> None:
     assert '<a href="http://localhost:3000/d/x?a=b">Dashboard</a>' in shown
 
 
+def test_without_grafana_alerts_link_to_the_usage_page() -> None:
+    alert = message("75% used", dashboard_url="http://localhost:3000/d/x")
+    alert["alerts"][0]["labels"] |= {"api": "demo", "organisation": "Acme & Sons"}
+    about_none = message("The exporter is down", dashboard_url="http://localhost:3000/d/x")
+    with serve(create_app(Inbox(), usage_page="http://localhost:10190")) as receiver:
+        for one in (alert, about_none):
+            send(receiver, one)
+        shown = page(receiver)
+    assert '<a href="http://localhost:10190/?api=demo&amp;organisation=Acme+%26+Sons">Usage page</a>' in shown
+    assert '<a href="http://localhost:10190/">Usage page</a>' in shown
+    assert "Dashboard" not in shown
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_new_messages_come_by_themselves(
+    receiver: str, browser: Browser, scheme: Literal["light", "dark"]
+) -> None:
+    for status in ("firing", "resolved"):
+        send(receiver, message("75% used", status, description="Acme " + "long " * 40, runbook_url="https://x.org/y"))
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 360, "height": 800})
+    shown = context.new_page()
+    shown.clock.install()
+    shown.goto(receiver)
+    assert [one["id"] for one in Axe().run(shown).response["violations"]] == []
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+    send(receiver, message("90% used"))
+    shown.clock.run_for(5_000)
+    expect(shown.get_by_text("Firing, warning: 90% used")).to_be_visible()
+    context.close()
+
+
 def test_what_others_wrote_is_text(receiver: str) -> None:
     send(receiver, message("<script>alert(1)</script>", runbook_url="javascript:alert(1)"))
     shown = page(receiver)
     assert "&lt;script&gt;" in shown
-    assert "<script" not in shown
+    assert "<script>" not in shown
     assert "javascript:" not in shown
 
 
