@@ -30,6 +30,7 @@ from exporter.service import Service
 from exporter.state.database import Database
 from exporter.state.sharding import Shard
 from exporter.terminal.command import usage
+from exporter.terminal.digest import digest
 from exporter.terminal.fits import fits
 from exporter.terminal.init import init
 from exporter.terminal.presets import preset
@@ -253,6 +254,7 @@ def main(
 
 main.add_command(usage)
 main.add_command(fits)
+main.add_command(digest)
 main.add_command(init)
 main.add_command(bundle)
 main.add_command(preset)

@@ -130,16 +130,16 @@ def usage(
     console = _Terminal()
     if watching and (direct or output != "table" or not is_drawn_on(console)):
         raise click.UsageError("--watch draws on a terminal what a running exporter answers")
-    chosen = _Chosen(apis, organisations)
+    chosen = Chosen(apis, organisations)
     troubles: tuple[Trouble, ...] = ()
     shape = _Shape(worst_count, as_cards)
     try:
         if watching:
-            document = watch(lambda: _asked(exporter, chosen), lambda one: shape.of(one, (), console), console)
+            document = watch(lambda: asked(exporter, chosen), lambda one: shape.of(one, (), console), console)
         elif direct:
             document, troubles = _polled(config_file or config_file_of_group(context), chosen, answers)
         else:
-            document = _asked(exporter, chosen)
+            document = asked(exporter, chosen)
     except (ConfigError, Unavailable) as error:
         click.echo(safe(str(error)), err=True)
         sys.exit(ExitCode.UNKNOWN if with_exit_code else 1)
@@ -151,7 +151,7 @@ def usage(
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class Chosen:
     """Apis by name and organisations by name or id; none is all."""
 
     apis: tuple[str, ...]
@@ -245,9 +245,7 @@ def exit_code(document: UsageDocument) -> ExitCode:
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
 
-def _polled(
-    config_file: Path, chosen: _Chosen, answers: tuple[str, ...]
-) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def _polled(config_file: Path, chosen: Chosen, answers: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     config = load_config(config_file)
     organisations = [target.organisation for target in config.targets]
     chosen.check(
@@ -294,7 +292,7 @@ def _saved(given: tuple[str, ...], api: Api) -> dict[str, Answer]:
     return answers
 
 
-def _asked(exporter: Running, chosen: _Chosen) -> UsageDocument:
+def asked(exporter: Running, chosen: Chosen) -> UsageDocument:
     response = exporter.ask(
         "/api/v1/usage",
         {"api": chosen.apis, "organisation": chosen.organisations},

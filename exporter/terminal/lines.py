@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -11,12 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from exporter.forecast import Resolution, rounded
-from exporter.model import LARGEST_COUNT
 from exporter.terminal.draw import QUIET, STYLES, Signs, bar, safe, signs_of, sparkline, text
-from exporter.thresholds import LIMIT_REACHED_RATIO, Band
+from exporter.thresholds import Band
 from exporter.view import forecast_words, words
-from exporter.view.cards import Card, OrganisationCards
+from exporter.view.cards import Card
+from exporter.view.urgency import Line, is_urgent, lines_of, verdict
 from exporter.view.usage_json import UsageDocument
 
 COLUMNS = (
@@ -35,32 +33,9 @@ COLUMNS = (
     "FORECAST",
 )
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
 _GAP = 2  # between columns
 _LEAST_VERDICT = 12
 _BAR = (8, 40)  # the least and the most characters of a bar
-
-
-@dataclass(frozen=True)
-class Line:
-    """One scope, and the organisation that it is of."""
-
-    cards: OrganisationCards
-    card: Card
-
-    @property
-    def urgency(self) -> tuple[bool, datetime, bool, float]:
-        """Sorts the most urgent first: over, then what runs out soonest, what is refused, the part used."""
-        card = self.card
-        ratio = (LARGEST_COUNT if card.band else 0.0) if card.used_ratio is None else card.used_ratio
-        runs_out = card.forecast.reached.likely if forecast_words.likely_to_reach(card) else None
-        return ratio < LIMIT_REACHED_RATIO, runs_out or _NEVER, not card.rejected, -ratio
-
-
-def lines_of(document: UsageDocument) -> list[Line]:
-    """Of all organisations, the most urgent first."""
-    lines = [Line(cards, card) for cards in document.organisations for card in cards.scopes]
-    return sorted(lines, key=attrgetter("urgency"))
 
 
 def worst(document: UsageDocument, count: int) -> UsageDocument:
@@ -145,32 +120,7 @@ def _count(card: Card) -> str:
 
 
 def _verdict(line: Line, now: datetime) -> Text:
-    return text(verdict(line, now), "bright_red" if _is_urgent(line.card) else "")
-
-
-def _is_urgent(card: Card) -> bool:
-    return card.band is Band.CRITICAL or forecast_words.likely_to_reach(card)
-
-
-def verdict(line: Line, now: datetime) -> str:
-    """What matters most about a scope, in a few words."""
-    card, zone = line.card, ZoneInfo(line.cards.time_zone)
-    if doubt := words.missing(card, zone) or words.stale(card, now, zone):
-        return doubt
-    status = words.status(card)
-    likely = card.forecast.reached.likely
-    if forecast_words.likely_to_reach(card) and likely is not None and card.forecast.resolution is not None:
-        status = (
-            f"Runs out likely {_short(rounded(likely, card.forecast.resolution, zone), card.forecast.resolution)}"
-        )
-    refused = words.rejected(card)
-    return f"{status}; {refused}" if refused else status
-
-
-def _short(moment: datetime, resolution: Resolution) -> str:
-    """ "Thu 26 Nov", "Thu 26 Nov 21:00 UTC"."""
-    time = "" if resolution is Resolution.DAYS else f" {moment:%H:%M} {moment.tzname()}"
-    return f"{moment:%a} {moment.day} {moment:%b}{time}"
+    return text(verdict(line, now), "bright_red" if is_urgent(line.card) else "")
 
 
 def summary(document: UsageDocument) -> str:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from exporter.model import BillingPeriod, DailySource, DailyUsage
-from exporter.state.ledger import Term
+from exporter.state.ledger import Change, Term
 from exporter.state.trust import Suspicion
 from exporter.thresholds import (
     LIMIT_REACHED_RATIO,
@@ -163,9 +163,13 @@ def last_change(card: Card, zone: ZoneInfo) -> str:
     """The newest change that the vendor made to the terms; "" where none was seen."""
     if not card.changes:
         return ""
-    change = card.changes[0]
-    old, new = _term(change.old), _term(change.new)
-    return f"{_TERMS[change.term]} {change.direction} from {old} to {new} on {moment(change.at, zone)}"
+    return change(card.changes[0], zone)
+
+
+def change(value: Change, zone: ZoneInfo) -> str:
+    """ "Limit raised from 10,000 to 20,000 on 22 Nov 2026, 12:03 UTC"."""
+    old, new = _term(value.old), _term(value.new)
+    return f"{_TERMS[value.term]} {value.direction} from {old} to {new} on {moment(value.at, zone)}"
 
 
 def _term(text: str) -> str:

@@ -14,6 +14,7 @@ from exporter.exposition.process import ProcessMetrics
 from exporter.state.store import Store
 from exporter.web.asgi import App
 from exporter.web.config_in_use import ConfigInUse
+from exporter.web.digest_page import digest_page
 from exporter.web.front import Front
 from exporter.web.guard import Guard
 from exporter.web.http_metrics import HttpMetrics
@@ -25,7 +26,7 @@ from exporter.web.web_config import WebConfig
 from exporter.web.wsgi import wsgi
 
 # The telemetry path may not stand in their way.
-RESERVED_PATHS = ("/-/", "/api/", "/static/")
+RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def create_pages(store: Store, clock: Clock, paths: Paths | None = None) -> Flas
     app = Flask(__name__)
     app.after_request(secured)
     app.register_blueprint(usage_page(store, clock))
+    app.register_blueprint(digest_page(store, clock))
     links = {
         "Metrics": paths.telemetry,
         "Usage as JSON": "/api/v1/usage",

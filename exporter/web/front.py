@@ -80,7 +80,7 @@ class Front:
     def route_of(self, path: str) -> str:
         """The path's name in a count: itself where it is one of ours."""
         inner = self._inner(path)
-        if inner in self._routes or inner == "/":
+        if inner in self._routes or inner in _PAGES:
             return inner
         return "/static/" if inner.startswith("/static/") else "other"
 
@@ -223,6 +223,7 @@ class Front:
         await asgi.answer(send, HTTPStatus.OK, json.dumps(document).encode(), [_JSON, *_SECURE])
 
 
+_PAGES = ("/", "/digest")
 _READ = frozenset({"GET", "HEAD"})
 _WRITE = frozenset({"POST", "PUT"})
 _SECURE: list[Header] = [(name.lower().encode(), value.encode()) for name, value in security.HEADERS.items()]

@@ -100,7 +100,7 @@ def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz"])
+@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest"])
 def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, path: str, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})

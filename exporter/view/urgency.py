@@ -1,0 +1,62 @@
+"""Which scopes matter most now, and what about each, in a few words. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import attrgetter
+from zoneinfo import ZoneInfo
+
+from exporter.forecast import Resolution, rounded
+from exporter.model import LARGEST_COUNT
+from exporter.thresholds import LIMIT_REACHED_RATIO, Band
+from exporter.view import forecast_words, words
+from exporter.view.cards import Card, OrganisationCards
+from exporter.view.usage_json import UsageDocument
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One scope, and the organisation that it is of."""
+
+    cards: OrganisationCards
+    card: Card
+
+    @property
+    def urgency(self) -> tuple[bool, datetime, bool, float]:
+        """Sorts the most urgent first: over, then what runs out soonest, what is refused, the part used."""
+        card = self.card
+        ratio = (LARGEST_COUNT if card.band else 0.0) if card.used_ratio is None else card.used_ratio
+        runs_out = card.forecast.reached.likely if forecast_words.likely_to_reach(card) else None
+        return ratio < LIMIT_REACHED_RATIO, runs_out or _NEVER, not card.rejected, -ratio
+
+
+def lines_of(document: UsageDocument) -> list[Line]:
+    """Of all organisations, the most urgent first."""
+    lines = [Line(cards, card) for cards in document.organisations for card in cards.scopes]
+    return sorted(lines, key=attrgetter("urgency"))
+
+
+def is_urgent(card: Card) -> bool:
+    return card.band is Band.CRITICAL or forecast_words.likely_to_reach(card)
+
+
+def verdict(line: Line, now: datetime) -> str:
+    """What matters most about a scope, in a few words."""
+    card, zone = line.card, ZoneInfo(line.cards.time_zone)
+    if doubt := words.missing(card, zone) or words.stale(card, now, zone):
+        return doubt
+    status = words.status(card)
+    likely = card.forecast.reached.likely
+    if forecast_words.likely_to_reach(card) and likely is not None and card.forecast.resolution is not None:
+        status = (
+            f"Runs out likely {_short(rounded(likely, card.forecast.resolution, zone), card.forecast.resolution)}"
+        )
+    refused = words.rejected(card)
+    return f"{status}; {refused}" if refused else status
+
+
+def _short(moment: datetime, resolution: Resolution) -> str:
+    """ "Thu 26 Nov", "Thu 26 Nov 21:00 UTC"."""
+    time = "" if resolution is Resolution.DAYS else f" {moment:%H:%M} {moment.tzname()}"
+    return f"{moment:%a} {moment.day} {moment:%b}{time}"
