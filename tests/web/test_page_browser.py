@@ -253,11 +253,13 @@ def test_an_exporter_that_takes_the_question_and_never_answers_is_reported(
         page.goto(url + ACME)
         silent.set()
         told = page.get_by_role("status").filter(has_text="The exporter does not answer")
+        expect(page.locator(".age")).to_have_text("Updated just now")
         with page.expect_request("**fragment=**"):
             page.clock.run_for(10_000)  # until the page asks for news
         expect(told).to_be_hidden()
         page.clock.run_for(10_000)  # and no longer
         expect(told).to_be_visible()
+        expect(page.locator(".age")).to_have_text("Updated 20 seconds ago")
         expect(page.locator(".card").first).to_contain_text("74.99%")
         silent.clear()
         with page.expect_response("**fragment=**"):

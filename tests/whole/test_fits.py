@@ -118,7 +118,7 @@ def test_the_exporter_may_come_from_the_environment(url: str) -> None:
     variable = {"API_USAGE_EXPORTER_URL": url}
     done = CliRunner().invoke(main, ["fits", "--scope=Maps", "--requests=500"], env=variable)
     assert done.exit_code == 0
-    assert "Acme (vendor)" in CliRunner().invoke(main, ["usage"], env=variable).output
+    assert "Acme\tvendor\t" in CliRunner().invoke(main, ["usage"], env=variable).output
 
 
 def test_without_an_exporter_it_is_not_known() -> None:

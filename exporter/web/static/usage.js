@@ -7,6 +7,7 @@ const asked = { page: 0, search: 0 };
 // An exporter that has not answered by then does not: it takes milliseconds, and the network seconds at most.
 const PATIENCE = 10_000;
 let timer;
+let answered = Date.now();
 
 // Make `from` look like `to`, keeping every node that can stay: so focus, hover, scroll and open details stay too.
 function morph(from, to) {
@@ -64,11 +65,25 @@ async function refresh() {
   try {
     const fresh = await fetched(location.href, "page");
     offline.hidden = true;
+    answered = Date.now();
     if (fresh) show(fresh);
   } catch {
     offline.hidden = false;
+    age();
   }
   plan();
+}
+
+// What is on the page grows older, whether or not the exporter is there to say so.
+function age() {
+  const time = main.querySelector(".age time");
+  if (!time) return;
+  const seconds = Number(time.dataset.age) + (Date.now() - answered) / 1000;
+  const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(
+    ([name, length]) => seconds >= (name === "day" ? 2 : 1) * length,
+  ) ?? ["second", 1];
+  const amount = Math.floor(seconds / size);
+  time.textContent = `Updated ${amount} ${unit}${amount === 1 ? "" : "s"} ago`;
 }
 
 function show(fresh) {
