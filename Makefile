@@ -14,7 +14,7 @@ demo: $(READY) ## Run everything against a simulated vendor API (DEMO_FLAGS=--he
 	@exec $(BIN)/python -m exporter.demo $(DEMO_FLAGS)
 
 test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… for pytest's flags).
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST_FLAGS)
 
 test-grafana: $(READY) system-tools ## Look at the dashboards in a real Grafana: make test-grafana GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make test-grafana GRAFANA_HOME=/usr/share/grafana"; exit 1; }

@@ -19,6 +19,7 @@ from exporter.web import asgi
 from exporter.web.asgi import Message, Receive, Scope, Send
 from exporter.web.connections import Bounds
 from tests.support.asgi import serve_asgi
+from tests.support.loops import run_async
 from tests.support.watched import Watched, days, scope, targets_of
 
 SHORT = Bounds(exchange=1, idle=1.5, handshake=1)
@@ -98,8 +99,7 @@ def test_a_large_body_is_one_write_where_nothing_copies_what_a_client_is_slow_to
     async def send(message: Message) -> None:
         bodies.append(message["body"])
 
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(asgi.send_whole({"scheme": scheme}, send, LARGE))
+    run_async(asgi.send_whole({"scheme": scheme}, send, LARGE), loop)
     assert b"".join(bodies) == LARGE
     assert len(bodies) == writes
 

@@ -1,6 +1,5 @@
 """What machines ask for: shared reloads, readiness, the JSON made once, the config in use, and paths below a prefix."""
 
-import asyncio
 import gzip
 import json
 import re
@@ -24,6 +23,7 @@ from tests.support.asgi import serve_asgi
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
+from tests.support.loops import run_async
 from tests.support.watched import Watched, app_over, days, scope, targets_of
 
 
@@ -167,7 +167,7 @@ def test_whoever_asks_for_a_part_of_the_json_shares_it(watched: Watched) -> None
         parts = [await usage.part(["vendor"], []), await usage.part([], ["Acme"]), await usage.part(["x"], ["Acme"])]
         return [*parts, await usage.part(["other", "vendor"], []), await usage.whole()]
 
-    of_api, of_organisation, of_none, of_apis, whole = asyncio.run(asked())
+    of_api, of_organisation, of_none, of_apis, whole = run_async(asked())
     assert b"Acme" in of_api.parts[1]
     assert of_api.parts[1] is of_organisation.parts[1] is whole.parts[1]
     assert of_api.gzipped is of_apis.gzipped

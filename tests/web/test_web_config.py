@@ -9,10 +9,9 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import bcrypt
 import pytest
@@ -30,9 +29,8 @@ from exporter.web.web_config import load_web_config
 from tests.support.clock import FakeClock
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
+from tests.support.loops import run_async
 from tests.support.programs import start_exporter
-
-T = TypeVar("T")
 
 PASSWORD = "correct horse"
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -288,12 +286,6 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
     monkeypatch.setattr(bcrypt, "checkpw", counted)
     return asked
-
-
-def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """In a thread of its own: playwright keeps an event loop in this one once a browser test has run."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def test_bcrypt_is_asked_once_for_each_credential(checks: list[bytes]) -> None:
