@@ -71,6 +71,12 @@ def status(card: Card) -> str:
     return _STATUS[card.band]
 
 
+def bands(card: Card) -> str:
+    """ "amber from 75%, red over 90%"."""
+    warning, critical = card.thresholds.thresholds
+    return f"amber from {warning.percent:g}%, red over {critical.percent:g}%"
+
+
 def rate_limit(card: Card) -> str:
     rate = card.rate_limit_per_minute
     return "not reported" if rate is None else f"{number(rate)} per minute"

@@ -23,10 +23,11 @@ from exporter.web.rate_limit import RateLimits
 from exporter.web.security import secured
 from exporter.web.usage_bodies import UsageBodies
 from exporter.web.web_config import WebConfig
+from exporter.web.why_page import why_page
 from exporter.web.wsgi import wsgi
 
 # The telemetry path may not stand in their way.
-RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest")
+RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest", "/why")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def create_pages(store: Store, clock: Clock, paths: Paths | None = None) -> Flas
     app.after_request(secured)
     app.register_blueprint(usage_page(store, clock))
     app.register_blueprint(digest_page(store, clock))
+    app.register_blueprint(why_page(store, clock))
     links = {
         "Metrics": paths.telemetry,
         "Usage as JSON": "/api/v1/usage",

@@ -40,12 +40,16 @@ def scope(name: str = "Maps", requests: float = 100, limit: float | None = 1000,
 
 
 def targets_of(folder: Path, apis: Mapping[str, Sequence[str]], **settings: object) -> tuple[Target, ...]:
-    """Targets from a real config file. apis: organisation names by api; settings: of every api."""
+    """Targets from a real config file. apis: organisation names by api; settings: of every api.
+
+    Their answers are as the standard preset has them, or as a mapping among the settings does.
+    """
+    preset = {} if "mapping" in settings else {"preset": "standard"}
     config = {
         "apis": [
             {
                 "name": api,
-                "preset": "standard",
+                **preset,
                 "url": "http://127.0.0.1:9/{organisation_id}",
                 "organisations": [{"id": f"id-{index}", "name": name} for index, name in enumerate(names)],
                 **settings,

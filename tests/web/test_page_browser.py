@@ -15,6 +15,7 @@ from exporter.web.asgi import Receive, Scope, Send
 from tests.support.asgi import serve_asgi
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
+WHY = "/why?api=vendor&organisation=Acme&scope=At+9001"
 ACME = "/?api=vendor&organisation=Acme"
 HOSTILE = '"><script>document.title="taken"</script>'
 
@@ -100,7 +101,7 @@ def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest"])
+@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest", WHY])
 def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, path: str, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
