@@ -36,6 +36,7 @@ from exporter.terminal.init import init
 from exporter.terminal.presets import preset
 from exporter.web.app import RESERVED_PATHS, Paths, create_app
 from exporter.web.asgi import App
+from exporter.web.beside import Beside
 from exporter.web.http_metrics import WebConfigMetrics
 from exporter.web.listening import address_of, from_systemd, listen
 from exporter.web.live_config import LiveWebConfig
@@ -304,6 +305,7 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard
         is_alive=service.is_alive,
         web_config=live.config if live else None,
         paths=web.paths,
+        beside=Beside(service.poller.next_poll, service.alerts.seen),
     )
     # A signal exits: raised again by the server once it has ended, or met before the server began.
     with contextlib.suppress(SystemExit):

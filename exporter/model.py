@@ -180,6 +180,42 @@ class CallsMade:
     hot: bool
 
 
+class AlertState(StrEnum):
+    """Pending: its rule's `for` is not over yet. Silenced, inhibited: nobody is notified."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    SILENCED = "silenced"
+    INHIBITED = "inhibited"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that is up. scope: "" where it is about the whole organisation; receivers: to whom it goes."""
+
+    name: str
+    severity: str
+    api: str
+    organisation: str
+    scope: str
+    since: datetime
+    state: AlertState
+    receivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsSeen:
+    """The alerts as their source, such as "Alertmanager", had them at a time; failure: why it does not answer now.
+
+    at: None where it has never answered.
+    """
+
+    source: str
+    at: datetime | None
+    alerts: tuple[Alert, ...]
+    failure: str = ""
+
+
 # The request that an api's own url is; the others have names of their own.
 MAIN_REQUEST = "main"
 

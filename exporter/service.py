@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 
+from exporter.alerting.watch import AlertsWatch
 from exporter.clock import Clock
 from exporter.config.load import Config, load_config
 from exporter.errors import ConfigError
@@ -50,6 +51,7 @@ class Service:
         self.refresher = Refresher(self.exposition)
         self.store.on_change(self.refresher.changed)
         self.poller.set_targets(config.targets, config.bands)
+        self.alerts = AlertsWatch(clock, config.alerts)
         self.process.watch_polls(self.poller.counts)
         if database is not None:
             self.process.watch_saves(database)
@@ -60,6 +62,7 @@ class Service:
             thread = threading.Thread(target=run, daemon=True, name=run.__qualname__)
             thread.start()
             self._threads.append(thread)
+        threading.Thread(target=self.alerts.run, daemon=True, name=self.alerts.run.__qualname__).start()
 
     def is_alive(self) -> bool:
         """Whether polling goes on and /metrics is put together anew."""
@@ -70,6 +73,7 @@ class Service:
     def stop(self) -> None:
         self.poller.stop()
         self.refresher.stop()
+        self.alerts.stop()
         if self._database is not None:
             self._database.close()
 
@@ -88,6 +92,7 @@ class Service:
             self.process.config_loaded(self._clock.now(), config.keys)
             self.store.set_targets(config.targets)
             self.poller.set_targets(config.targets, config.bands)
+            self.alerts.set_source(config.alerts)
             self.refresher.changed(())
             log.info("config loaded", organisations=len(config.targets))
 

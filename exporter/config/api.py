@@ -1,18 +1,15 @@
 """The config file: apis and their organisations. The models are frozen, so they serve at run time as well."""
 
 import math
-import ssl
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from exporter.config.alerts import AlertsSource
 from exporter.config.auth import Auth
 from exporter.config.fields import (
     BaseUrl,
-    CaFile,
     Duration,
-    FilePath,
     Flag,
     FolderPath,
     Frozen,
@@ -28,6 +25,7 @@ from exporter.config.mapping import Length, UsageMapping
 from exporter.config.request import Request
 from exporter.config.secrets import Secret
 from exporter.config.templates import secret_names
+from exporter.config.tls import Tls
 from exporter.metrics import RESERVED_LABELS
 from exporter.model import MAIN_REQUEST, check_limit
 from exporter.thresholds import DEFAULT_BANDS, HISTORY_DAYS, LEAST_RATIO, Bands, check_ratio
@@ -123,36 +121,6 @@ class Override(Static):
     period_length: Length | None = Field(
         None, description="The period's length, where the mapping's does not hold for this scope."
     )
-
-
-class Tls(Frozen):
-    """How the vendor's certificate is checked, and which one is shown to it."""
-
-    ca_file: CaFile | None = Field(None, description="CA certificates (PEM) to trust instead of the usual ones.")
-    cert_file: FilePath | None = Field(None, description="Client certificate (PEM).")
-    key_file: FilePath | None = Field(None, description="Its key (PEM); left out: in cert_file.")
-    verify: Flag = Field(True, description="false: the vendor's certificate is not checked; for tests only.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.key_file is not None and self.cert_file is None:
-            raise ValueError("has key_file without cert_file")
-        if self.ca_file is not None and not self.verify:
-            raise ValueError("has ca_file, which verify: false would ignore")
-        if self.cert_file is not None:
-            self._check_key(self.cert_file)
-        return self
-
-    def _check_key(self, certificate: Path) -> None:
-        wrong = "has a cert_file that does not hold a certificate and its key in PEM, without passphrase"
-        if self.key_file is not None:
-            wrong = "has a cert_file and a key_file that are not a certificate and its key in PEM, without passphrase"
-        try:
-            # The password is given, and wrong, so that nothing asks for it at a terminal.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_cert_chain(certificate, self.key_file, password="")
-        except (ssl.SSLError, ValueError):
-            raise ValueError(wrong) from None
 
 
 SecretName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
@@ -359,4 +327,5 @@ class ConfigFile(Frozen):
         (), strict=False, description="Folders of presets of your own, searched before the built-in ones."
     )
     thresholds: Thresholds = Field(Thresholds(), description="Where cards change colour and alerts severity.")
+    alerts: AlertsSource | None = Field(None, description="Where the alerts are asked for that the usage page shows.")
     apis: tuple[Api, ...] = Field(min_length=1, strict=False, description="The vendors' APIs to watch.")

@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from exporter.config import templates
-from exporter.config.api import Api, ConfigFile, Override, Static, Tls
+from exporter.config.api import Api, ConfigFile, Override, Static
 from exporter.config.expressions import Expression, within
 from exporter.config.fields import check_json, format_duration
 from exporter.config.mapping import DailyMapping, UsageMapping
 from exporter.config.request import Paging, Request
 from exporter.config.steps import threshold_checks
+from exporter.config.tls import Tls
 from exporter.config.yaml_document import FieldPath, suggestion
 from exporter.model import MAIN_REQUEST
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from exporter.config.alerts import AlertsSource
 from exporter.config.api import Api, ConfigFile, Organisation, ScopedSteps
 from exporter.config.auth import Auth
 from exporter.config.checks import cross_checks
@@ -129,12 +130,13 @@ class Config:
     """The config in use.
 
     targets: one for each organisation of each api, in the file's order. bands: where they begin in general;
-    each target has its own.
+    each target has its own. alerts: where the alerts are asked for.
     """
 
     file: Path
     targets: tuple[Target, ...]
     bands: Bands
+    alerts: AlertsSource | None = None
 
     @property
     def keys(self) -> frozenset[tuple[str, str]]:
@@ -151,7 +153,7 @@ def load_config(file: Path) -> Config:
     problems += [document.problem(path, message) for path, message in cross_checks(parsed, document.writes)]
     if problems:
         raise ConfigError(tuple(problems))
-    return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands)
+    return Config(file, tuple(_targets(parsed)), parsed.thresholds.bands, parsed.alerts)
 
 
 def load_example(preset: str, folders: Iterable[Path] = (), *, in_place_of_secrets: str | None = None) -> Target:

@@ -13,8 +13,8 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc6749 import OAuth2Token
 
-from exporter.config.api import Tls
 from exporter.config.auth import AwsAuth, OAuth2Auth
+from exporter.config.tls import Tls
 from exporter.errors import AuthError, PollError, PollTimeoutError, ServerError
 from exporter.redaction import is_secret_name, remember
 from exporter.vendor.deadline import Deadline, Shared

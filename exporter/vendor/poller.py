@@ -127,6 +127,15 @@ class Poller:
         with self._lock:
             return self._seconds_to_next()
 
+    def next_poll(self, key: tuple[str, str]) -> float | None:
+        """Seconds until a target is asked for again, 0 where it is due or under way; None where it is not polled."""
+        with self._lock:
+            job = self._jobs.get(key) or self._jobs.get(key[:1])
+            if job is None:
+                return None
+            at = self._schedule.time_of(job)
+            return 0.0 if at is None else max(0.0, at - self._clock.monotonic())
+
     def counts(self) -> Mapping[str, PollCounts]:
         """How the polls stand, by api."""
         with self._lock:

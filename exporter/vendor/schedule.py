@@ -111,6 +111,10 @@ class Schedule:
     def next_time(self) -> float | None:
         return self._later[0][0] if self._later else None
 
+    def time_of(self, job: Job) -> float | None:
+        """When a job is next looked at; None where it waits or runs."""
+        return next((when for when, _, _, later in self._later if later is job), None)
+
     def has_open(self, *, only_apis_at_rest: bool) -> bool:
         return self._next(only_apis_at_rest=only_apis_at_rest) is not None
 

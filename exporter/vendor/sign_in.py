@@ -5,8 +5,8 @@ from typing import Any
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from exporter.config.api import Tls
 from exporter.config.auth import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
+from exporter.config.tls import Tls
 from exporter.errors import AuthError
 from exporter.redaction import remember, remember_header
 from exporter.vendor.credentials import AwsCredentials, Tokens, credentials_of

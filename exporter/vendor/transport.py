@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from exporter import redaction
-from exporter.config.api import Tls
+from exporter.config.tls import Tls
 from exporter.errors import ConnectionFailed
 from exporter.vendor.deadline import BoundedContext, Deadline, connected
 

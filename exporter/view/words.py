@@ -198,6 +198,11 @@ def failure(cards: OrganisationCards, now: datetime) -> str:
     return f"The last poll failed {ago(cards.failure.at, now)}: {cards.failure.message}."
 
 
+def next_poll(seconds: float) -> str:
+    """When a vendor that failed is asked again: "Tried again in 40 seconds."."""
+    return "Tried again now." if seconds < 1 else f"Tried again in {span(timedelta(seconds=seconds))}."
+
+
 def no_cards(cards: OrganisationCards) -> str:
     """Why an organisation has no card."""
     if cards.last_poll is None:

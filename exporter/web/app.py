@@ -13,6 +13,7 @@ from exporter.exposition.bodies import Exposition
 from exporter.exposition.process import ProcessMetrics
 from exporter.state.store import Store
 from exporter.web.asgi import App
+from exporter.web.beside import Beside
 from exporter.web.config_in_use import ConfigInUse
 from exporter.web.digest_page import digest_page
 from exporter.web.front import Front
@@ -56,12 +57,12 @@ class Paths:
         return frozenset({host.encode()} if host else ())
 
 
-def create_pages(store: Store, clock: Clock, paths: Paths | None = None) -> Flask:
+def create_pages(store: Store, clock: Clock, paths: Paths | None = None, beside: Beside | None = None) -> Flask:
     """What people look at: the usage page and its files."""
     paths = paths or Paths()
     app = Flask(__name__)
     app.after_request(secured)
-    app.register_blueprint(usage_page(store, clock))
+    app.register_blueprint(usage_page(store, clock, beside or Beside()))
     app.register_blueprint(digest_page(store, clock))
     app.register_blueprint(why_page(store, clock))
     links = {
@@ -90,6 +91,7 @@ def create_app(
     is_alive: Callable[[], bool] = lambda: True,
     web_config: Callable[[], WebConfig] | None = None,
     paths: Paths | None = None,
+    beside: Beside | None = None,
 ) -> App:
     """The ASGI app over a running exporter.
 
@@ -98,7 +100,7 @@ def create_app(
     """
     paths = paths or Paths()
     front = Front(
-        wsgi(create_pages(store, clock, paths)),
+        wsgi(create_pages(store, clock, paths, beside)),
         store=store,
         clock=clock,
         exposition=exposition,

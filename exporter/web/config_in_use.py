@@ -37,8 +37,11 @@ def config_text(config: Config) -> str:
     """Its organisations by api, presets resolved, with the fields that the file or the preset sets."""
     apis = [_api(list(targets)) for _, targets in groupby(config.targets, key=lambda target: target.api.name)]
     thresholds = {"warning": config.bands.warning, "critical": config.bands.critical}
+    alerts = {} if config.alerts is None else {"alerts": _shown(config.alerts.model_dump(exclude_unset=True))}
     return str(
-        yaml.safe_dump({"thresholds": thresholds, "apis": apis}, allow_unicode=True, sort_keys=False, width=120)
+        yaml.safe_dump(
+            {"thresholds": thresholds, **alerts, "apis": apis}, allow_unicode=True, sort_keys=False, width=120
+        )
     )
 
 

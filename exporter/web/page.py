@@ -12,6 +12,7 @@ from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
 from exporter.view import forecast_words, words
 from exporter.view.cards import OrganisationCards, organisation_cards
+from exporter.web.beside import Beside, alert_texts
 from exporter.web.chart import chart_of, series_of
 from exporter.web.choices import choices_of
 
@@ -21,7 +22,7 @@ _REFRESH_LEAST = 3.0
 _REFRESH_MOST = 30.0
 
 
-def usage_page(store: Store, clock: Clock) -> Blueprint:
+def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
     page = Blueprint("page", __name__)
 
     @page.get("/")
@@ -44,6 +45,8 @@ def usage_page(store: Store, clock: Clock) -> Blueprint:
             "usage.html",
             HTTPStatus.OK,
             cards=cards,
+            next_poll=beside.next_poll(state.target.key),
+            alerts=alert_texts(state, cards, beside.alerts(), clock.now()),
             choices=None if "fragment" in request.args else choices_of(states, clock.now()),
             elsewhere=[other for other in states if _same_organisation(other, state)],
             zone=ZoneInfo(cards.time_zone),

@@ -174,6 +174,7 @@ import dashboards.build
 def watch(event, arguments):
     if event == "open" and "/dashboards/json/." in str(arguments[0]):
         os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 sys.addaudithook(watch)
 main(sys.argv[1:])
 """

@@ -238,6 +238,32 @@ def test_fields_that_are_refused(tmp_path: Path, api: dict[str, Any], problem: s
     assert line.split(": ", 1)[1].startswith(problem), line
 
 
+MONITORING = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("alerts", "problem"),
+    [
+        ({}, "alerts: needs exactly one of alertmanager and prometheus, the URL of either"),
+        (
+            {"alertmanager": MONITORING, "prometheus": MONITORING},
+            "alerts: needs exactly one of alertmanager and prometheus",
+        ),
+        ({"alertmanager": "alerts:9093"}, "alerts.alertmanager: must be"),
+        ({"alertmanager": MONITORING, "interval": "0.5s"}, "alerts.interval: must be a duration such as 30s"),
+        ({"alertmanager": MONITORING, "interval": "100ms"}, "alerts.interval: must be greater than or equal to 1"),
+        ({"alertmanager": MONITORING, "auth": {"type": "bearer"}}, "alerts.auth.token: "),
+        (
+            {"alertmanager": MONITORING, "auth": {"type": "bearer", "token": {"env": "NOT_THERE"}}},
+            "alerts.auth.token: ",
+        ),
+    ],
+)
+def test_an_alerts_source_that_is_refused(tmp_path: Path, alerts: dict[str, Any], problem: str) -> None:
+    (line,) = refused(write_config(tmp_path / "config.yaml", {"url": URL}, alerts=alerts))
+    assert line.split(": ", 1)[1].startswith(problem), line
+
+
 def test_api_names_must_differ(tmp_path: Path) -> None:
     (line,) = refused(write_config(tmp_path / "config.yaml", {"url": URL}, {"url": URL}))
     assert line.endswith("apis[1].name: the name 'demo' is used by an earlier api; names must differ")

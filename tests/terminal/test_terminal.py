@@ -114,9 +114,10 @@ def in_terminal(*arguments: str, wide: int = 100, ctrl_c_after: str = "") -> str
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(wide), "LC_ALL": "C.UTF-8"}
     environment.pop("NO_COLOR", None)
     command = [sys.executable, "-m", "exporter", *arguments]
-    # A session of its own, so that Ctrl-C comes from its terminal.
+    # A session of its own, so that Ctrl-C comes from its terminal, and is heeded even where the tests run in the
+    # background of a shell, which has its jobs ignore it.
     start = partial(subprocess.Popen, stdin=follower, stdout=follower, stderr=follower, env=environment)
-    with start(["setsid", "--ctty", *command]) as process:
+    with start(["env", "--default-signal=INT", "setsid", "--ctty", *command]) as process:
         os.close(follower)
         written = b""
         try:

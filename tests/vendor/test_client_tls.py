@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from werkzeug.wrappers import Response
 
 from exporter.clock import SystemClock
-from exporter.config.api import Tls
+from exporter.config.tls import Tls
 from exporter.errors import ConnectionFailed, PollTimeoutError, ServerError
 from exporter.vendor.client import VendorClient
 from exporter.vendor.transport import CA_VARIABLES, tls_context

@@ -131,6 +131,22 @@ def test_a_vendor_that_recovers_is_asked_in_its_interval_again(
     assert 285 <= wait <= 315
 
 
+def test_when_an_organisation_is_asked_next(tmp_path: Path, vendor: Vendor, poller: Poller, clock: FakeClock) -> None:
+    vendor.answer = lambda request: answering()(request) if request.path == "/good" else Response(status=500)
+    poller.set_targets(targets(tmp_path, vendor, "good", "bad"))
+    assert poller.next_poll(("demo", "good")) == 0
+    run(poller)
+    good, bad = poller.next_poll(("demo", "good")), poller.next_poll(("demo", "bad"))
+    assert good is not None
+    assert bad is not None
+    assert bad < good
+    clock.advance(seconds=bad / 2)
+    assert poller.next_poll(("demo", "bad")) == pytest.approx(bad / 2)
+    clock.advance(seconds=bad)
+    assert poller.next_poll(("demo", "bad")) == 0
+    assert poller.next_poll(("demo", "nobody")) is None
+
+
 def test_no_more_polls_of_an_api_at_a_time_than_the_config_allows_and_other_apis_do_not_wait(
     tmp_path: Path, vendor: Vendor, poller: Poller, recorder: Recorder
 ) -> None:

@@ -208,6 +208,7 @@ def test_the_config_in_use_without_its_secrets(
             "organisations": [{"id": "acme"}, {"id": "bolt", "auth": {"type": "bearer", "token": "planted-token"}}],
         },
         thresholds={"warning": 0.5, "critical": 0.8},
+        alerts={"prometheus": "http://prometheus.example", "auth": {"type": "bearer", "token": "planted-alerts"}},
     )
     service = Service(file, clock)
     with serve_asgi(app_over(service, clock)) as url:
@@ -225,6 +226,10 @@ def test_the_config_in_use_without_its_secrets(
         }
         assert api["headers"] == {"X-Key": {"env": "VENDOR_KEY"}, "X-Inline": {"value": "<secret>"}}
         assert api["body"] == {"query": "{usage}", "token": "<secret>"}
+        assert config["alerts"] == {
+            "prometheus": "http://prometheus.example",
+            "auth": {"type": "bearer", "token": {"value": "<secret>"}},
+        }
         assert [one["id"] for one in api["organisations"]] == ["acme", "bolt"]
         file.write_text(file.read_text().replace("id: bolt", "id: other"))
         assert requests.post(f"{url}/-/reload", timeout=10).ok

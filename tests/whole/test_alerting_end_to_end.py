@@ -14,6 +14,9 @@ import requests
 import yaml
 from werkzeug.wrappers import Response
 
+from exporter.alerting.watch import alerts_of
+from exporter.clock import SystemClock
+from exporter.config.alerts import AlertsSource
 from exporter.demo.accounts import OrganisationAccount, ScopeAccount
 from exporter.demo.meter import Meter, period_of
 from exporter.demo.receiver import Alert, Inbox
@@ -227,3 +230,13 @@ def test_vmalert_gives_the_same_alerts_and_texts(stack: Stack) -> None:
         } <= names and firing(stack.vmalert) == prometheus
 
     eventually(same, 60)
+
+    # What the usage page would show, from whichever of them the config names.
+    sources = (
+        AlertsSource(prometheus=stack.prometheus),
+        AlertsSource(prometheus=stack.vmalert),
+        AlertsSource(alertmanager=stack.alertmanager),
+    )
+    about = [{(one.name, one.scope, one.organisation) for one in alerts_of(each, SystemClock())} for each in sources]
+    for found in about:
+        assert {("ApiUsageLimitReached", SLOW, ORGANISATION), ("ApiUsageHigh", JUMPY, ORGANISATION)} <= found
