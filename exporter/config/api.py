@@ -110,6 +110,9 @@ class Static(Frozen):
         None, description="Most requests in a minute."
     )
     unit: NonEmptyText | None = Field(None, description="What is counted: requests, credits, tokens…")
+    after_limit: Literal["refused", "billed"] | None = Field(
+        None, description="What happens to requests over the limit: refused, or billed as overage."
+    )
     period: StaticPeriod | None = Field(None, description="The billing period, by the calendar.")
 
 
@@ -222,6 +225,17 @@ class Api(Request):
         if isinstance(value, dict) and "mapping" not in value and "preset" not in value:
             raise ValueError("needs a preset or a mapping")
         return value
+
+    def override_of(self, scope: str, scope_id: str) -> tuple[str, Override]:
+        """What is said of a scope, by its name in the answer, its id, or the name that it is given; and its key."""
+        for key, override in self.overrides.items():
+            if key in (scope, scope_id) or override.name == scope:
+                return key, override
+        return "", Override()
+
+    def after_limit(self, scope: str, scope_id: str) -> Literal["refused", "billed"] | None:
+        """What happens to requests over a scope's limit; None where the config does not say."""
+        return self.override_of(scope, scope_id)[1].after_limit or self.static.after_limit
 
     @property
     def stale_after_seconds(self) -> float:

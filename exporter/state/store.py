@@ -18,6 +18,7 @@ from exporter.state.database import Database
 from exporter.state.ledger import MOST_KEPT, Change, changes
 from exporter.state.outlooks import as_of, not_made, outlooks
 from exporter.state.points import Point
+from exporter.state.refusals import Refusals, in_last_hour, with_count
 from exporter.state.saved import Absence, Account, Failure, Saved
 from exporter.state.trust import Seen, Span, Watched, observe
 from exporter.thresholds import HISTORY_DAYS
@@ -46,6 +47,7 @@ class OrganisationState:
     ledger: what the vendor changed, by scope, newest last. terms: digest of how limits and plans were read last.
     absences: of the known scopes that the last good answer lacked although their period goes on, by name.
     listing: digest of how that answer's scopes were listed.
+    refusals: counts of requests refused over the rate limit, of the last hour, by scope; where they are reported.
     failure: why the last poll failed; that of an earlier process until the first poll of this one.
     polls, failures: counted since the exporter started.
     """
@@ -59,6 +61,7 @@ class OrganisationState:
     terms: str = ""
     absences: Mapping[str, Absence] = field(default_factory=lambda: MappingProxyType({}))
     listing: str = ""
+    refusals: Mapping[str, Refusals] = field(default_factory=lambda: MappingProxyType({}))
     last_poll: datetime | None = None
     last_success: datetime | None = None
     failure: Failure | None = None
@@ -102,8 +105,21 @@ class OrganisationState:
             outlooks=MappingProxyType({**known, **outlooks(fresh, watched, self.target.time_zone)}),
             ledger=MappingProxyType(self._ledger_after(before, trusted, watched, at)),
             terms=self.target.terms_digest,
+            refusals=MappingProxyType(self._refusals_after(trusted, at)),
             last_success=at,
         )
+
+    def _refusals_after(self, found: Mapping[str, ScopeUsage], at: datetime) -> dict[str, Refusals]:
+        return {
+            name: with_count(self.refusals.get(name, ()), at, scope.rejected)
+            for name, scope in found.items()
+            if scope.rejected is not None
+        }
+
+    def refused_in_last_hour(self, scope: FetchedScope, now: datetime) -> float | None:
+        """Requests refused over the rate limit; None where the vendor does not report them."""
+        known = self.refusals.get(scope.usage.name)
+        return None if known is None or scope.usage.rejected is None else in_last_hour(known, now)
 
     def _observed(self, scope: ScopeUsage, at: datetime) -> Watched:
         period = _span(scope.period)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from exporter.model import Alert, AlertsSeen, AlertState
 from exporter.thresholds import Band
-from exporter.view.band_since import Precision, Since
+from exporter.view.since import Precision, Since
 from exporter.view.words import ago
 
 _SEVERITIES = ("critical", "warning", "info")
@@ -56,13 +56,13 @@ def own(band: Band | None, since: Since | None, seen: AlertsSeen | None, now: da
     if band is None or band not in _BANDS or since is None:
         return ""
     no_alert = "; no alert is up" if seen is not None and not seen.failure else ""
-    return f"{_BANDS[band]} since {_since(since, now, zone)}, by the exporter's own thresholds{no_alert}"
+    return f"{_BANDS[band]} since {since_when(since, now, zone)}, by the exporter's own thresholds{no_alert}"
 
 
-def _since(since: Since, now: datetime, zone: ZoneInfo) -> str:
+def since_when(since: Since, now: datetime, zone: ZoneInfo) -> str:
+    """ "20:33 UTC", "before 20:33 UTC", "Fri 20 Nov": a time in the zone, a day in the vendor's."""
     if since.precision is Precision.DAY:
-        day = since.at.astimezone(zone)
-        return f"{day:%A} {day.day} {day:%B}"
+        return f"{since.at:%a} {since.at.day} {since.at:%b}"
     moment = _moment(since.at, now, zone)
     return f"before {moment}" if since.precision is Precision.AT_LEAST else moment
 

@@ -61,6 +61,8 @@ class Card:
     missing_since: from when on good answers lack the scope although its period goes on.
     suspect: why the vendor's newest count is held back, so that these figures are the last trusted ones; None while
         they are the newest. suspect_since: from when on.
+    rejected_in_last_hour: requests refused over the rate limit; None where the vendor does not report them.
+    after_limit: what happens to requests over the limit; None where the config does not say.
     changes: the vendor's last change of each term (limit, rate limit, plan, period), newest first.
     """
 
@@ -88,6 +90,8 @@ class Card:
     missing_since: datetime | None = None
     suspect: Suspicion | None = None
     suspect_since: datetime | None = None
+    rejected_in_last_hour: float | None = None
+    after_limit: Literal["refused", "billed"] | None = None
     changes: tuple[Change, ...] = ()
 
     @property
@@ -137,6 +141,8 @@ def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationC
             ),
             **_doubts(state, scope.usage.name),
             shortfall=state.shortfall(scope, now),
+            rejected_in_last_hour=state.refused_in_last_hour(scope, now),
+            after_limit=api.after_limit(scope.usage.name, scope.usage.id),
             missing_since=state.missing_since(scope, now),
         )
         for scope in state.shown_scopes(now)

@@ -44,6 +44,8 @@ def requests(card: Card) -> str:
     # A vendor that refuses what is over the limit will not count it.
     if card.requests == card.limit:
         return "the limit is reached; what is over it may be refused"
+    if card.after_limit == "refused" and made.requests.middle > card.limit:
+        return f"{number(card.limit)}, as more is refused; {_range(made.requests, card)} would be needed"
     needed = made.requests.middle > card.limit > card.requests
     share = f", {about(made.requests.middle / card.limit * 100)}% of the limit"
     return f"{_range(made.requests, card, ' needed' if needed else '')}{share}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from exporter.config.api import Api, Override
+from exporter.config.api import Api
 from exporter.config.expressions import Expression
 from exporter.config.fields import format_duration
 from exporter.config.load import Target
@@ -52,7 +52,7 @@ def _url(target: Target, url: str) -> str:
 def origins(target: Target, card: Card) -> tuple[Origin, ...]:
     """Of every number on the card, in its order."""
     api = target.api
-    key, override = _override(api, card)
+    key, override = api.override_of(card.scope, card.scope_id)
     own = f"overrides.{key} of the config"
     zone = ZoneInfo(api.time_zone.key)
     mapping, static = api.mapping, api.static
@@ -89,14 +89,6 @@ def origins(target: Target, card: Card) -> tuple[Origin, ...]:
         ),
         Origin("Daily usage", _days(len(card.daily)), _daily(api, card)),
     )
-
-
-def _override(api: Api, card: Card) -> tuple[str, Override]:
-    """That of the scope, by its name in the answer, its id, or the name that it is given."""
-    for key, override in api.overrides.items():
-        if key in (card.scope, card.scope_id) or override.name == card.scope:
-            return key, override
-    return "", Override()
 
 
 def _requests(api: Api) -> str:

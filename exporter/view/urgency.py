@@ -24,11 +24,14 @@ class Line:
 
     @property
     def urgency(self) -> tuple[bool, datetime, bool, float]:
-        """Sorts the most urgent first: over, then what runs out soonest, what is refused, the part used."""
-        card = self.card
-        ratio = (LARGEST_COUNT if card.band else 0.0) if card.used_ratio is None else card.used_ratio
-        runs_out = card.forecast.reached.likely if forecast_words.likely_to_reach(card) else None
-        return ratio < LIMIT_REACHED_RATIO, runs_out or _NEVER, not card.rejected, -ratio
+        return urgency(self.card)
+
+
+def urgency(card: Card) -> tuple[bool, datetime, bool, float]:
+    """Sorts the most urgent first: over, then what runs out soonest, what is refused now, the part used."""
+    ratio = (LARGEST_COUNT if card.band else 0.0) if card.used_ratio is None else card.used_ratio
+    runs_out = card.forecast.reached.likely if forecast_words.likely_to_reach(card) else None
+    return ratio < LIMIT_REACHED_RATIO, runs_out or _NEVER, not card.rejected_in_last_hour, -ratio
 
 
 def lines_of(document: UsageDocument) -> list[Line]:
@@ -41,19 +44,32 @@ def is_urgent(card: Card) -> bool:
     return card.band is Band.CRITICAL or forecast_words.likely_to_reach(card)
 
 
+def needs_watching(card: Card) -> bool:
+    """Whether it is not urgent, but not known to be fine."""
+    doubtful = card.missing_since or card.stale_since or card.suspect
+    return card.band is Band.WARNING or bool(card.rejected_in_last_hour) or bool(doubtful)
+
+
 def verdict(line: Line, now: datetime) -> str:
     """What matters most about a scope, in a few words."""
     card, zone = line.card, ZoneInfo(line.cards.time_zone)
     if doubt := words.missing(card, zone) or words.stale(card, now, zone):
         return doubt
-    status = words.status(card)
-    likely = card.forecast.reached.likely
-    if forecast_words.likely_to_reach(card) and likely is not None and card.forecast.resolution is not None:
-        status = (
-            f"Runs out likely {_short(rounded(likely, card.forecast.resolution, zone), card.forecast.resolution)}"
-        )
-    refused = words.rejected(card)
-    return f"{status}; {refused}" if refused else status
+    return trusted_verdict(card, zone)
+
+
+def trusted_verdict(card: Card, zone: ZoneInfo) -> str:
+    """The same, whether or not the figures are the present ones."""
+    parts = (runs_out(card, zone) or words.status(card), words.after_limit(card, zone), words.refused_lately(card))
+    return "; ".join(part for part in parts if part)
+
+
+def runs_out(card: Card, zone: ZoneInfo) -> str:
+    """ "Runs out likely Thu 26 Nov"; "" where the limit is not likely to be reached before the period ends."""
+    likely, resolution = card.forecast.reached.likely, card.forecast.resolution
+    if not forecast_words.likely_to_reach(card) or likely is None or resolution is None:
+        return ""
+    return f"Runs out likely {_short(rounded(likely, resolution, zone), resolution)}"
 
 
 def _short(moment: datetime, resolution: Resolution) -> str:

@@ -68,7 +68,26 @@ def status(card: Card) -> str:
         return "Limit reached"
     if card.requests > card.limit:
         return f"Over the limit by {number(card.requests - card.limit)}"
-    return _STATUS[card.band]
+    return "Nothing used yet" if card.requests == 0 else _STATUS[card.band]
+
+
+def after_limit(card: Card, zone: ZoneInfo) -> str:
+    """What happens to requests now that the limit is reached: "refused until 1 Dec"; "" before, or where the config
+    does not say."""
+    if (card.used_ratio is not None and card.used_ratio < LIMIT_REACHED_RATIO) or isinstance(card.limit, str):
+        return ""
+    if card.after_limit == "billed":
+        return "billed as overage"
+    if card.after_limit != "refused":
+        return ""
+    return f"refused until {_short_end(card.period, zone)}" if card.period is not None else "refused"
+
+
+def _short_end(value: BillingPeriod, zone: ZoneInfo) -> str:
+    """When the next period begins: "1 Dec", of shorter periods "13:00 UTC"."""
+    end = value.end.astimezone(zone)
+    short = value.end - value.start < timedelta(days=2)
+    return f"{end:%H:%M} {end.tzname()}" if short else f"{end.day} {end:%b}"
 
 
 def bands(card: Card) -> str:
@@ -85,6 +104,12 @@ def rate_limit(card: Card) -> str:
 def rejected(card: Card) -> str:
     """What was refused over the rate limit; "" where nothing was, or the vendor does not report it."""
     return f"{number(card.rejected)} refused" if card.rejected else ""
+
+
+def refused_lately(card: Card) -> str:
+    """What is refused over the rate limit now; "" where nothing is, or nobody knows."""
+    lately = card.rejected_in_last_hour
+    return f"{number(lately)} refused in the last hour" if lately else ""
 
 
 def day(value: date) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from flask import Flask
+from flask import Flask, render_template, request
 
 from exporter.clock import Clock
 from exporter.config.load import Config
@@ -65,6 +66,7 @@ def create_pages(store: Store, clock: Clock, paths: Paths | None = None, beside:
     app.register_blueprint(usage_page(store, clock, beside or Beside()))
     app.register_blueprint(digest_page(store, clock))
     app.register_blueprint(why_page(store, clock))
+    app.register_error_handler(HTTPStatus.NOT_FOUND, _not_found)
     links = {
         "Metrics": paths.telemetry,
         "Usage as JSON": "/api/v1/usage",
@@ -78,6 +80,10 @@ def create_pages(store: Store, clock: Clock, paths: Paths | None = None, beside:
         version=version("api-usage-exporter"),
     )
     return app
+
+
+def _not_found(_: Exception) -> tuple[str, HTTPStatus]:
+    return render_template("not_found.html", fragment=False, path=request.path), HTTPStatus.NOT_FOUND
 
 
 def create_app(

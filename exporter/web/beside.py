@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from exporter.model import AlertsSeen
 from exporter.state.store import OrganisationState
 from exporter.view import alert_words
-from exporter.view.band_since import band_since
 from exporter.view.cards import OrganisationCards
+from exporter.view.since import band_since
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class AlertTexts:
 
 
 def alert_texts(
-    state: OrganisationState, cards: OrganisationCards, seen: AlertsSeen | None, now: datetime
+    state: OrganisationState, cards: OrganisationCards, seen: AlertsSeen | None, now: datetime, zone: ZoneInfo
 ) -> AlertTexts:
-    zone, key = state.target.time_zone, state.target.key
+    """zone: of times."""
+    key = state.target.key
     scopes = {scope.usage.name: scope for scope in state.scopes}
     texts: dict[str, tuple[str, ...]] = {}
     for card in cards.scopes:

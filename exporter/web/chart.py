@@ -1,4 +1,4 @@
-"""The Daily Usage chart: which days it shows, and where its bars stand. Pure.
+"""The Daily Usage chart: which days it shows, where its bars stand, and what to compare them with. Pure.
 
 Across, everything is in percent of the width, so that the chart fits a phone and a wide screen with letters of the
 same size; up and down it is in pixels.
@@ -7,20 +7,27 @@ same size; up and down it is in pixels.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from exporter.model import DailyUsage
+from exporter.model import BillingPeriod, DailyUsage
 from exporter.thresholds import HISTORY_DAYS
 from exporter.view import words
 from exporter.view.cards import Card, days_shown
+from exporter.view.overview import in_order
 
 # Above the bars there is room for the text of the day that is pointed at, so that it covers no other bar.
-READOUT_HEIGHT = 44  # two lines of text and their frame
+READOUT_HEIGHT = 60  # three lines of text and their frame
 PLOT_HEIGHT = 176  # four steps of the grid, 44 px each
 READOUT_WIDTH = 232  # of "Wednesday, 30 September 2026" in a wide font, and less than a phone's chart
 _READOUT_CHARACTERS = 30  # that fit READOUT_WIDTH
 _BAR_PART = 0.68  # of a day's slot; the rest is gap, so that bars stay apart at a phone's width
 _GRID_STEPS = 4  # quarters of the scale
+_SATURDAY = 5
+# As often a weekday has to have been seen before it has a usual count.
+_USUAL_FROM = 2
+# A day's share of the limit is drawn where the bars still show beside it; else it is said in words.
+_SHARE_TIMES = 3
 
 
 @dataclass(frozen=True)
@@ -32,24 +39,45 @@ class Series:
     unit: str
     scopes: tuple[Card, ...]
 
+    @property
+    def period(self) -> BillingPeriod | None:
+        """The billing period, where all the scopes have the same."""
+        periods = {card.period for card in self.scopes}
+        return periods.pop() if len(periods) == 1 else None
+
+    @property
+    def daily_share(self) -> float | None:
+        """A day's even share of the limit; None where there is none, or for several scopes."""
+        (card, *others) = self.scopes
+        if others or card.period is None or isinstance(card.limit, str) or not card.limit:
+            return None
+        days = (card.period.end - card.period.start) / timedelta(days=1)
+        return card.limit / days if days > 1 else None
+
 
 @dataclass(frozen=True)
 class Bar:
     """One day. left, width: percent; top, height: pixels; known: False where nothing is known of the day.
 
     readout: x offset in pixels of the text's box from the bar's middle, so that it stays within the chart.
+    compared: "2.1 × a usual Tuesday"; "" where no usual one is known. weekend: Saturday or Sunday. before: of the
+    billing period before. expected: top in pixels of what today is expected to come to; None for other days.
     """
 
     date: date
     label: str
     text: str
+    compared: str
     known: bool
     exact: bool
+    weekend: bool
+    before: bool
     left: float
     width: float
     top: float
     height: float
     readout: float
+    expected: float | None = None
 
     @property
     def short_text(self) -> str:
@@ -72,10 +100,18 @@ class GridLine:
 
 @dataclass(frozen=True)
 class Chart:
+    """share: a day's share of the limit, where it is on the scale; share_text: the same in words, "" without a limit.
+
+    period_starts: percent of the width at which the billing period began; None where that is not on it.
+    """
+
     bars: tuple[Bar, ...]
     grid: tuple[GridLine, ...]
     unit: str
     total: float
+    share: GridLine | None = None
+    share_text: str = ""
+    period_starts: float | None = None
     height: float = READOUT_HEIGHT + PLOT_HEIGHT
     readout_height: int = READOUT_HEIGHT
     readout_width: int = READOUT_WIDTH
@@ -88,9 +124,23 @@ class Chart:
     def any_unknown(self) -> bool:
         return any(not bar.known for bar in self.bars)
 
+    @property
+    def known_from(self) -> date:
+        """The first day that is known."""
+        return next(bar.date for bar in self.bars if bar.known)
+
+    @property
+    def any_before(self) -> bool:
+        return any(bar.before and bar.known for bar in self.bars)
+
+    @property
+    def today(self) -> Bar | None:
+        return next((bar for bar in self.bars if bar.expected is not None), None)
+
 
 def series_of(cards: Sequence[Card]) -> tuple[Series, ...]:
-    """The totals, one a unit since requests and tokens have no sum, the commonest first; then each scope."""
+    """Each scope, the most urgent first; then the totals, one a unit since requests and tokens have no sum, the
+    commonest first."""
     units = sorted({card.unit for card in cards}, key=lambda unit: (-sum(card.unit == unit for card in cards), unit))
     totals = (
         Series(
@@ -101,57 +151,133 @@ def series_of(cards: Sequence[Card]) -> tuple[Series, ...]:
         )
         for unit in units
     )
-    return (*totals, *(Series(f"scope:{card.scope}", card.scope, card.unit, (card,)) for card in cards))
+    scopes = (Series(f"scope:{card.scope}", card.scope, card.unit, (card,)) for _, card in in_order(cards))
+    return (*scopes, *totals)
+
+
+def opening(series: Sequence[Series]) -> Series | None:
+    """What the chart shows first: the most urgent scope of which days are known."""
+    return next((one for one in series if any(card.daily for card in one.scopes)), series[0] if series else None)
 
 
 def daily_total(cards: Iterable[Card]) -> tuple[DailyUsage, ...]:
-    """Days summed over scopes, ascending. A day that only some of them know is not exact."""
+    """Days summed over scopes, ascending. Exact where every scope is that had begun by then: one that is new had
+    nothing before."""
     known = [{day.date: day for day in card.daily} for card in cards if card.daily]
     dates = sorted({day for days in known for day in days})
     return tuple(
         DailyUsage(
             date=day,
             requests=sum(days[day].requests for days in known if day in days),
-            exact=all(day in days and days[day].exact for days in known),
+            exact=all(day in days and days[day].exact for days in known if min(days) <= day),
         )
         for day in dates
     )
 
 
-def chart_of(series: Series) -> Chart | None:
-    """The last 30 days, up to the newest that is known; None where none is."""
+def chart_of(series: Series, now: datetime, zone: ZoneInfo) -> Chart | None:
+    """The last 30 days, up to the newest that is known; None where none is. zone: of the days."""
     shown = days_shown(daily_total(series.scopes))
     if not shown:
         return None
-    top = _round_up(max(usage.requests for _, usage in shown if usage))
-    bars = tuple(_bar(day, usage, index, top, series.unit) for index, (day, usage) in enumerate(shown))
-    return Chart(bars, tuple(_grid(top)), series.unit, sum(usage.requests for _, usage in shown if usage))
+    usual = _usual(shown)
+    today = now.astimezone(zone)
+    expected = _expected(shown, usual, today)
+    most = max(*(usage.requests for _, usage in shown if usage), expected or 0.0)
+    share = series.daily_share
+    on_scale = share is not None and share <= most * _SHARE_TIMES
+    top = _round_up(max(most, share or 0.0) if on_scale else most)
+    starts = series.period.start.astimezone(zone).date() if series.period else None
+    places = [index for index, (day, _) in enumerate(shown) if day == starts]
+    beside = _Beside(top, series.unit, starts, today.date(), expected, usual)
+    return Chart(
+        bars=tuple(_bar(index, day, usage, beside) for index, (day, usage) in enumerate(shown)),
+        grid=tuple(_grid(top)),
+        unit=series.unit,
+        total=sum(usage.requests for _, usage in shown if usage),
+        share=GridLine(_y(share, top), "") if share is not None and on_scale else None,
+        share_text=f"{words.about(share)} {series.unit} a day use up the limit evenly" if share is not None else "",
+        period_starts=100 / HISTORY_DAYS * places[0] if places and places[0] else None,
+    )
 
 
-def _bar(day: date, usage: DailyUsage | None, index: int, top: float, unit: str) -> Bar:
+_Shown = Sequence[tuple[date, DailyUsage | None]]
+
+
+def _usual(shown: _Shown) -> dict[date, float]:
+    """For each day, the mean of the other ones of its weekday; where too few of them are known, none."""
+    whole = [usage for _, usage in shown[:-1] if usage is not None and usage.exact]
+    found = {}
+    for day, _ in shown:
+        others = [one.requests for one in whole if one.date != day and one.date.weekday() == day.weekday()]
+        if len(others) >= _USUAL_FROM and any(others):
+            found[day] = sum(others) / len(others)
+    return found
+
+
+def _expected(shown: _Shown, usual: dict[date, float], now: datetime) -> float | None:
+    """What today comes to if its rest is as usual; None where today is not shown, or no usual one is known."""
+    day, usage = shown[-1]
+    if day != now.date() or usage is None or day not in usual:
+        return None
+    begun = datetime.combine(day, time(), now.tzinfo)
+    rest = 1 - (now - begun) / timedelta(days=1)
+    return usage.requests + usual[day] * max(0.0, rest)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What bars are drawn by. top: of the scale. starts: of the billing period. usual: by day."""
+
+    top: float
+    unit: str
+    starts: date | None
+    today: date
+    expected: float | None
+    usual: dict[date, float]
+
+
+def _bar(index: int, day: date, usage: DailyUsage | None, beside: _Beside) -> Bar:
     slot = 100 / HISTORY_DAYS
-    height = PLOT_HEIGHT * usage.requests / top if usage else 0.0
+    expected = beside.expected if day == beside.today else None
+    height = PLOT_HEIGHT * usage.requests / beside.top if usage else 0.0
     if usage and usage.requests:
         height = max(height, 2.0)  # a few requests are not none
+    text = words.day_count(usage, beside.unit) if usage else "not known"
     return Bar(
         date=day,
         label=words.day_and_weekday(day),
-        text=words.day_count(usage, unit) if usage else "not known",
+        text=f"{text} so far" if expected is not None else text,
+        compared=_compared(day, usage, beside.usual.get(day), expected),
         known=usage is not None,
         exact=usage is not None and usage.exact,
+        weekend=day.weekday() >= _SATURDAY,
+        before=beside.starts is not None and day < beside.starts,
         left=round(slot * (index + (1 - _BAR_PART) / 2), 3),
         width=round(slot * _BAR_PART, 3),
         top=round(READOUT_HEIGHT + PLOT_HEIGHT - height, 2),
         height=round(height, 2),
         # In proportion to the place: at the left edge the box begins at the bar, at the right edge it ends there.
         readout=round(-READOUT_WIDTH * index / (HISTORY_DAYS - 1), 1),
+        expected=None if expected is None else _y(expected, beside.top),
     )
+
+
+def _compared(day: date, usage: DailyUsage | None, usual: float | None, expected: float | None) -> str:
+    if usage is None or usual is None:
+        return ""
+    if expected is not None:
+        return f"likely {words.about(expected)} by its end"
+    return f"{usage.requests / usual:.1f} × a usual {day:%A}"
+
+
+def _y(value: float, top: float) -> float:
+    return round(READOUT_HEIGHT + PLOT_HEIGHT * (1 - value / top), 2)
 
 
 def _grid(top: float) -> Iterable[GridLine]:
     for step in range(_GRID_STEPS + 1):
-        y = READOUT_HEIGHT + PLOT_HEIGHT * (1 - step / _GRID_STEPS)
-        yield GridLine(round(y, 2), short(top * step / _GRID_STEPS))
+        yield GridLine(_y(top * step / _GRID_STEPS, top), short(top * step / _GRID_STEPS))
 
 
 def _round_up(value: float) -> float:

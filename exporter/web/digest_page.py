@@ -23,7 +23,7 @@ def digest_page(store: Store, clock: Clock) -> Blueprint:
             known = ", ".join(written) or "none"
             text = f"No team is called {team!r}; there are: {known}. ?team=NAME chooses.\n"
             return Response(text, HTTPStatus.NOT_FOUND, mimetype="text/plain")
-        icon = url_for("static", filename="favicon.svg")
+        icon = url_for("static", filename="favicon-normal.svg")
         html = as_html(written[team], url_for("page.usage", _external=True), icon)
         return Response(html, headers={"Cache-Control": "no-store"})
 

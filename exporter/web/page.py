@@ -8,13 +8,18 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from flask.typing import ResponseReturnValue
 
 from exporter.clock import Clock
+from exporter.forecast import Resolution
 from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
-from exporter.view import forecast_words, words
-from exporter.view.cards import OrganisationCards, organisation_cards
+from exporter.view import forecast_words, urgency, words
+from exporter.view.cards import Card, OrganisationCards, organisation_cards
+from exporter.view.overview import in_order, overview_of
+from exporter.view.rate import busiest, rate_of
 from exporter.web.beside import Beside, alert_texts
-from exporter.web.chart import chart_of, series_of
+from exporter.web.chart import chart_of, opening, series_of
 from exporter.web.choices import choices_of
+from exporter.web.reader import reader_zone
+from exporter.web.until_limit import until_limit
 
 # How often the page asks for news, in seconds: as often as polls bring any; no open page asks more often than every
 # few seconds, and none leaves the state of the last poll unseen for long.
@@ -27,34 +32,49 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
 
     @page.get("/")
     def usage() -> ResponseReturnValue:
-        """api, organisation: what to show; daily: a Series' value; find: a search; fragment: without the frame."""
+        """api, organisation: what to show; daily: a Series' value; view: limit, for the chart up to it;
+        order: vendor, for its own; find: a search; fragment: without the frame."""
         states = store.states()
         api, organisation = request.args.get("api", ""), request.args.get("organisation", "")
         if len(states) == 1 and not request.args:
             return redirect(organisation_url(states[0]))
         state = _asked_for(states, api, organisation)
         if state is None:
-            status = HTTPStatus.NOT_FOUND if organisation else HTTPStatus.OK
-            return _answer("choose.html", status, unknown=organisation, choices=_choices())
-        cards = organisation_cards(state, clock.now())
+            unknown = organisation or (api if api not in {one.target.api.name for one in states} else "")
+            status = HTTPStatus.NOT_FOUND if unknown else HTTPStatus.OK
+            return _answer("choose.html", status, unknown=organisation, unknown_api=unknown, choices=_choices())
+        return _answer("usage.html", HTTPStatus.OK, **_shown(state, states))
+
+    def _shown(state: OrganisationState, states: Sequence[OrganisationState]) -> dict[str, object]:
+        now = clock.now()
+        cards = organisation_cards(state, now)
+        days_zone = ZoneInfo(cards.time_zone)
+        zone = reader_zone(days_zone)
         series = series_of(cards.scopes)
-        chosen = next(
-            (one for one in series if one.value == request.args.get("daily")), series[0] if series else None
-        )
-        return _answer(
-            "usage.html",
-            HTTPStatus.OK,
-            cards=cards,
-            next_poll=beside.next_poll(state.target.key),
-            alerts=alert_texts(state, cards, beside.alerts(), clock.now()),
-            choices=None if "fragment" in request.args else choices_of(states, clock.now()),
-            elsewhere=[other for other in states if _same_organisation(other, state)],
-            zone=ZoneInfo(cards.time_zone),
-            series=series,
-            chosen=chosen,
-            chart=chart_of(chosen) if chosen else None,
-            refresh=_refresh_seconds(cards),
-        )
+        chosen = next((one for one in series if one.value == request.args.get("daily")), opening(series))
+        vendors = request.args.get("order") == "vendor"
+        rates = {card.scope: rate_of(card, busiest(state, card.scope, now)) for card in cards.scopes}
+        return {
+            "cards": cards,
+            "placed": in_order(cards.scopes, vendors=vendors),
+            "vendors_order": vendors,
+            "overview": overview_of(state, cards, now, zone),
+            "rates": rates,
+            "next_poll": beside.next_poll(state.target.key),
+            "alerts": alert_texts(state, cards, beside.alerts(), now, zone),
+            "choices": None if "fragment" in request.args else choices_of(states, now),
+            "elsewhere": [other for other in states if _same_organisation(other, state)],
+            "zone": zone,
+            "days_zone": days_zone,
+            "zone_of": lambda card: _forecast_zone(card, zone, days_zone),
+            "series": series,
+            "chosen": chosen,
+            "chart": chart_of(chosen, now, days_zone) if chosen else None,
+            "until_limit": until_limit(chosen.scopes[0], days_zone) if chosen and len(chosen.scopes) == 1 else None,
+            "up_to_limit": request.args.get("view") == "limit",
+            "urgency": urgency,
+            "refresh": _refresh_seconds(cards),
+        }
 
     def _choices() -> object:
         return choices_of(
@@ -84,6 +104,11 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
 
 def organisation_url(state: OrganisationState) -> str:
     return url_for("page.usage", api=state.target.api.name, organisation=state.target.organisation.display_name)
+
+
+def _forecast_zone(card: Card, zone: ZoneInfo, days_zone: ZoneInfo) -> ZoneInfo:
+    """Days are the vendor's, times the reader's."""
+    return zone if card.forecast.resolution in (Resolution.HOURS, Resolution.MINUTES) else days_zone
 
 
 def _asked_for(states: Sequence[OrganisationState], api: str, organisation: str) -> OrganisationState | None:

@@ -22,7 +22,7 @@ from exporter.thresholds import (
 )
 from exporter.view import words
 from exporter.view.cards import Card, card_of, percentage
-from exporter.web.chart import chart_of, daily_total, series_of, short
+from exporter.web.chart import Chart, chart_of, daily_total, series_of, short
 from tests.support.watched import TODAY, days, scope
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -238,53 +238,66 @@ def test_numbers(value: float, told: str) -> None:
 # --- the daily chart
 
 
+def chart(value: Card) -> Chart | None:
+    return chart_of(series_of([value])[0], NOW, ZoneInfo("UTC"))
+
+
 def test_units_are_not_summed_with_each_other() -> None:
     cards = [card(scope("A", unit="tokens")), card(scope("B")), card(scope("C"))]
     series = series_of(cards)
     assert [(one.label, [card.scope for card in one.scopes]) for one in series] == [
-        ("Total of requests", ["B", "C"]),
-        ("Total of tokens", ["A"]),
         ("A", ["A"]),
         ("B", ["B"]),
         ("C", ["C"]),
+        ("Total of requests", ["B", "C"]),
+        ("Total of tokens", ["A"]),
     ]
 
 
-def test_a_total_of_days_that_not_all_know_is_not_exact() -> None:
-    long, brief = card(scope("A", daily=days(1, 2, 3))), card(scope("B", daily=days(10)))
-    silent = card(scope("C", daily=None))
-    assert [(day.requests, day.exact) for day in daily_total([long, brief, silent])] == [
-        (1, False),
-        (2, False),
+def test_a_total_is_exact_where_all_scopes_of_then_are() -> None:
+    long, new = card(scope("A", daily=days(1, 2, 3, 4))), card(scope("B", daily=days(10, 20)))
+    gap = card(scope("C", daily=(days(100, 0, 0)[0], days(5)[0])))
+    silent = card(scope("D", daily=None))
+    assert [(day.requests, day.exact) for day in daily_total([long, new, silent])] == [
+        (1, True),
+        (2, True),
         (13, True),
+        (24, True),
+    ]
+    assert [(day.requests, day.exact) for day in daily_total([long, gap])] == [
+        (1, True),
+        (102, True),
+        (3, False),
+        (9, True),
     ]
 
 
 def test_thirty_bars_up_to_the_newest_day() -> None:
     daily = (DailyUsage(TODAY - timedelta(days=2), 4, exact=False), DailyUsage(TODAY, 0))
-    chart = chart_of(series_of([card(scope(daily=daily))])[0])
-    assert chart is not None
-    assert len(chart.bars) == HISTORY_DAYS
-    assert [(bar.text, bar.known, bar.exact) for bar in chart.bars[-3:]] == [
+    found = chart(card(scope(daily=daily)))
+    assert found is not None
+    assert len(found.bars) == HISTORY_DAYS
+    assert [(bar.text, bar.known, bar.exact) for bar in found.bars[-3:]] == [
         ("4 requests (partly seen)", True, False),
         ("not known", False, False),
         ("0 requests", True, True),
     ]
-    assert chart.bars[-1].label == "Sunday, 22 November 2026"
-    assert chart_of(series_of([card(scope(daily=()))])[0]) is None
+    assert found.bars[-1].label == "Sunday, 22 November 2026"
+    assert chart(card(scope(daily=()))) is None
 
 
 @given(st.lists(st.floats(0, 1e15), min_size=1, max_size=30))
 def test_bars_stay_within_the_chart(counts: list[float]) -> None:
-    chart = chart_of(series_of([card(scope(daily=days(*counts)))])[0])
-    assert chart is not None
-    for bar, count in zip(chart.bars[-len(counts) :], counts, strict=True):
-        assert chart.readout_height <= bar.top
-        assert bar.top + bar.height == pytest.approx(chart.height, abs=0.02)
+    found = chart(card(scope(daily=days(*counts))))
+    assert found is not None
+    for bar, count in zip(found.bars[-len(counts) :], counts, strict=True):
+        assert found.readout_height <= bar.top
+        assert bar.top + bar.height == pytest.approx(found.height, abs=0.02)
         assert (bar.height > 0) == (count > 0)
         assert bar.left >= 0
         assert bar.left + bar.width <= 100
-    assert chart.grid[0].label == "0"
+        assert bar.expected is None or found.readout_height <= bar.expected <= bar.top
+    assert found.grid[0].label == "0"
 
 
 @pytest.mark.parametrize(("value", "label"), [(0, "0"), (1.5, "1.5"), (1200, "1.2k"), (2.5e6, "2.5M"), (3e9, "3G")])

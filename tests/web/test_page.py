@@ -193,6 +193,28 @@ def test_a_thousand_organisations_stay_fast(tmp_path: Path) -> None:
     assert "the first 50 are listed" in page(client, "/")
 
 
+def test_days_without_any_use_have_words_and_no_axis(client: FlaskClient, watched: Watched) -> None:
+    watched.reads("Acme", scope("New", 0, 1000, daily=days(0, 0)))
+    html = page(client, "/?api=vendor&organisation=Acme")
+    assert "Nothing was used on any day that is known, 21 Nov 2026 to 22 Nov 2026." in texts(html)
+    assert "Nothing used yet" in texts(html)
+    assert "axis" not in html
+    assert "#icon-normal" not in html[html.index('<ul class="cards">') :]
+
+
+def test_what_is_not_there_is_not_found_in_style(client: FlaskClient) -> None:
+    assert "There is nothing at /nothing/here ." in texts(page(client, "/nothing/here", 404))
+    assert "No API called “ nobody ” is watched here." in texts(page(client, "/?api=nobody", 404))
+    assert "is watched here" in texts(page(client, "/?api=nobody&organisation=Acme", 404))
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/At_all", "../../etc/passwd", "/etc/localtime", "x" * 3000, ""])
+def test_a_zone_that_is_none_leaves_the_vendors(client: FlaskClient, watched: Watched, zone: str) -> None:
+    watched.reads("Acme", scope("Maps"))
+    client.set_cookie("zone", zone)
+    assert "Times and days are in UTC, the vendor's" in page(client, "/?api=vendor&organisation=Acme")
+
+
 # --- /api/v1/usage
 
 

@@ -1,8 +1,10 @@
 """The usage page in a real Chromium: what it looks like, how it is worked with, and that it refreshes in peace."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from exporter.errors import AuthError
-from exporter.model import DailyUsage
+from exporter.model import BillingPeriod, DailyUsage
 from exporter.web.asgi import Receive, Scope, Send
 from tests.support.asgi import serve_asgi
-from tests.support.watched import TODAY, Watched, days, scope, targets_of
+from tests.support.watched import NOVEMBER, TODAY, Watched, days, scope, targets_of
 
+LIMIT = "/?api=vendor&organisation=Acme&view=limit"
+TODAY_OF_ONE = "Sunday, 22 November 2026: 129 requests so far, likely 185 by its end"
 WHY = "/why?api=vendor&organisation=Acme&scope=At+9001"
 ACME = "/?api=vendor&organisation=Acme"
 HOSTILE = '"><script>document.title="taken"</script>'
@@ -86,7 +90,8 @@ def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
         card = page.locator(".card", has=page.get_by_role("heading", name=f"At {used}", exact=True))
         bar = card.locator(".bar rect")
         expect(card.locator(".percentage")).to_have_text(percentage)
-        expect(card.locator(".status")).to_have_text(status)
+        runs_out = "Runs out likely Sun 29 Nov" if 9_000 <= used < 10_000 else status
+        expect(card.locator(".status")).to_have_text(runs_out)
         expect(bar).to_have_css("fill", COLOURS[scheme][band])
         (start, filled), (_, end) = box(bar), box(card.locator(".bar"))
         assert (filled - start) / (end - start) == pytest.approx(min(used / 10_000, 1), abs=0.01)
@@ -101,7 +106,7 @@ def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest", WHY])
+@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest", WHY, LIMIT])
 def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, path: str, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
@@ -115,14 +120,112 @@ def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, path: str, width: 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_page_that_is_not_there_is_accessible_too(browser: Browser, url: str) -> None:
+    page = browser.new_page(base_url=url)
+    page.goto("/nothing/here")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+    page.close()
+
+
+def test_the_strip_leads_to_the_cards_and_the_tab_says_how_it_stands(page: Page, watched: Watched) -> None:
+    page.goto(ACME)
+    strip = page.get_by_role("region", name="What needs action")
+    expect(strip).to_contain_text("3 need action")
+    expect(strip).to_contain_text("At 10400 over by 400 since Thu 19 Nov")
+    expect(strip).to_contain_text("1–30 Nov 2026, 8 days left")
+    strip.get_by_role("link", name="At 7500").click()
+    expect(page.get_by_role("heading", name="At 7500")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="At 7500")).to_be_focused()
+    assert page.title() == "3 need action · Acme · API usage"
+    icon = page.locator("#icon")
+    assert "favicon-critical" in (icon.get_attribute("href") or "")
+    used = {name: 7_500 if name == 7_500 else 100 for name, *_ in BANDS}
+    watched.clock.advance(days=9)  # into the next period
+    december = BillingPeriod(NOVEMBER.end, datetime(2027, 1, 1, tzinfo=UTC))
+    few = days(*[1] * 30)
+    watched.reads(
+        "Acme", *(scope(f"At {name}", count, 10_000, period=december, daily=few) for name, count in used.items())
+    )
+    refresh(page)
+    expect(page).to_have_title("1 to watch · Acme · API usage")
+    assert "favicon-warning" in (icon.get_attribute("href") or "")
+
+
+def test_the_vendors_order_on_request(page: Page) -> None:
+    page.goto(ACME)
+    names = page.locator(".card h3")
+    expect(names.first).to_have_text("At 10400")
+    page.get_by_role("link", name="the vendor's").click()
+    expect(names.first).to_have_text("At 7499")
+    page.get_by_label("Show").select_option("At 9000")
+    page.wait_for_url("**order=vendor**")
+    expect(names.first).to_have_text("At 7499")
+
+
+def test_refusals_now_override_the_check_mark(page: Page, watched: Watched) -> None:
+    watched.clock.advance(minutes=1)
+    watched.reads("Acme", scope("Free", 5, None, rejected=7), scope("Calm", 5, rejected=9, rate_limit_per_minute=10))
+    watched.clock.advance(minutes=5)
+    watched.reads(
+        "Acme", scope("Free", 5, None, rejected=7), scope("Calm", 55, rejected=10, rate_limit_per_minute=10)
+    )
+    page.goto(ACME)
+    calm = page.locator(".card", has=page.get_by_role("heading", name="Calm"))
+    expect(calm.locator(".status")).to_have_text("Within the limit; 1 refused in the last hour")
+    expect(calm.locator(".status use")).to_have_attribute("href", "#icon-warning")
+    meter = calm.get_by_role("meter", name="Pace, of the rate limit of Calm")
+    expect(meter).to_have_attribute("aria-valuetext", "10 in the busiest 5 minutes of the last hour")
+    free = page.locator(".card", has=page.get_by_role("heading", name="Free"))
+    expect(free.locator(".status use")).to_have_attribute("href", "#icon-unlimited")
+
+
+def test_until_the_limit(page: Page) -> None:
+    page.goto(ACME)
+    page.get_by_label("As").select_option("limit")
+    expect(page.get_by_role("heading", name="Until the limit")).to_be_visible()
+    page.get_by_label("Show").select_option("At 9000")
+    chart = page.locator(".until")
+    expect(chart).to_have_accessible_name(
+        re.compile("At 9000, 1 Nov 2026 to 30 Nov 2026: Runs out likely Sun 29 Nov")
+    )
+    (left, right), (at, _) = box(chart), box(page.locator(".crossing"))
+    assert 0.9 < (at - left) / (right - left) < 1
+    page.get_by_text("Show as a table").click()
+    expect(page.locator("tbody tr").first).to_have_text("22 Nov 2026, 12:00 UTC9,000")
+    page.get_by_label("Show").select_option("Free")
+    expect(page.locator(".daily")).to_contain_text("This scope has no limit to come to")
+
+
+def test_times_are_the_readers_and_days_the_vendors(browser: Browser, url: str, watched: Watched) -> None:
+    watched.clock.advance(minutes=20)
+    watched.reads("Acme", scope("At 7500", 7_500, 10_000))
+    context = browser.new_context(base_url=url, timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    page.goto(ACME)
+    expect(page.get_by_text("Times are in Asia/Tokyo, yours; days are in UTC, the vendor's.")).to_be_visible()
+    stale = page.locator(".card", has=page.get_by_role("heading", name="At 9001"))
+    expect(stale).to_contain_text("Stale since 22 Nov 2026, 21:00 JST")
+    expect(page.locator(".strip")).to_contain_text("1–30 Nov 2026")
+    page.reload()  # at once, by the cookie
+    assert "Times are in Asia/Tokyo" in page.content()
+    context.close()
+
+
 def test_hovering_a_bar_tells_its_date_and_count(page: Page) -> None:
     page.goto(ACME)
+    page.get_by_label("Show").select_option("Total of requests")
+    expect(page.locator(".daily")).to_contain_text("17,175 requests")
     day = page.locator(".day").nth(28)
     readout = day.locator(".readout")
     expect(readout).to_be_hidden()
     day.locator(".column").hover(position={"x": 5, "y": 5})  # beside the bar counts as well: a low one is hard to hit
     expect(readout).to_be_visible()
-    assert readout.locator("text").all_text_contents() == ["Saturday, 21 November 2026", "640 requests"]
+    assert readout.locator("text").all_text_contents() == [
+        "Saturday, 21 November 2026",
+        "640 requests",
+        "1.2 × a usual Saturday",
+    ]
     assert page.locator(".range span").all_inner_texts() == ["24 Oct 2026", "UTC", "22 Nov 2026"]
 
 
@@ -144,29 +247,29 @@ def test_every_readout_fits_its_box_and_the_screen(page: Page, watched: Watched,
 
 
 def test_the_chart_by_keyboard(page: Page) -> None:
-    page.goto(ACME)
-    page.locator("#daily-of").focus()
+    page.goto(f"{ACME}&daily=total:requests")
+    page.locator("#daily-view").focus()
     page.keyboard.press("Tab")
     focused = page.locator(".day:focus")
-    expect(focused).to_have_accessible_name("Sunday, 22 November 2026: 645 requests")
+    expect(focused).to_have_accessible_name("Sunday, 22 November 2026: 645 requests so far, likely 924 by its end")
     expect(focused.locator(".readout")).to_be_visible()
     page.keyboard.press("ArrowLeft")
-    expect(focused).to_have_accessible_name("Saturday, 21 November 2026: 640 requests")
+    expect(focused).to_have_accessible_name("Saturday, 21 November 2026: 640 requests, 1.2 × a usual Saturday")
     page.keyboard.press("Home")
-    expect(focused).to_have_accessible_name("Saturday, 24 October 2026: 500 requests")
+    expect(focused).to_have_accessible_name("Saturday, 24 October 2026: 500 requests, 0.9 × a usual Saturday")
     page.keyboard.press("Tab")
     expect(page.locator("summary:focus")).to_have_text("Show as a table")
     page.keyboard.press("Enter")
-    expect(page.locator("tbody tr").first).to_have_text("Sunday, 22 November 2026645 requests")
+    expect(page.locator("tbody tr").first).to_have_text("Sunday, 22 November 2026645 requests so far")
 
 
 def test_the_chart_of_one_scope(page: Page) -> None:
     page.goto(ACME)
     page.get_by_label("Show").select_option("At 9000")
-    expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
+    expect(page.locator(".day").last).to_have_attribute("aria-label", TODAY_OF_ONE)
     assert "daily=scope%3AAt+9000" in page.url
     page.reload()  # the address can be shared
-    expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
+    expect(page.locator(".day").last).to_have_attribute("aria-label", TODAY_OF_ONE)
     page.get_by_label("Show").select_option("Free")
     expect(page.locator(".daily")).to_contain_text("The vendor has reported no day's usage yet")
 
@@ -199,24 +302,29 @@ def test_hostile_names_are_only_text(page: Page) -> None:
     page.get_by_label("Show").select_option(HOSTILE)
     expect(page.locator(".daily")).to_contain_text(f"1 {HOSTILE}")
     page.wait_for_url("**daily=scope**")
-    assert page.title() == f"{HOSTILE} · API usage"
+    assert page.title() == f"all fine · {HOSTILE} · API usage"
 
 
 def test_a_refresh_moves_nothing_but_the_figures(page: Page, watched: Watched) -> None:
     page.set_viewport_size({"width": 800, "height": 400})
     page.goto(ACME)
     before = page.locator(".card").count()
+    page.get_by_label("Show").select_option("Total of requests")
+    expect(page.locator(".daily")).to_contain_text("17,175 requests")
     page.get_by_text("Show as a table").click()
     page.locator(".day").nth(20).focus()
     page.evaluate("window.kept = document.activeElement; window.top0 = window.scrollY")
     watched.clock.advance(seconds=30)
     watched.reads("Acme", scope("At 7499", 7_600, 10_000, daily=days(*range(200, 230))), scope("New", 1))
     refresh(page)
-    expect(page.locator(".card").first).to_contain_text("76.00%")
+    risen = page.locator(".card", has=page.get_by_role("heading", name="At 7499", exact=True))
+    expect(risen).to_contain_text("76.00%")
     expect(page.locator(".card")).to_have_count(before + 1)
-    expect(page.locator(".card").first).to_have_class("card warning")
+    expect(risen).to_have_class("card warning")
     assert page.evaluate("document.activeElement === window.kept")
-    expect(page.locator(".day:focus")).to_have_accessible_name("Friday, 13 November 2026: 700 requests")  # of all
+    expect(page.locator(".day:focus")).to_have_accessible_name(
+        "Friday, 13 November 2026: 700 requests, 1.0 × a usual Friday"
+    )
     expect(page.locator("table")).to_be_visible()
 
 
@@ -233,7 +341,7 @@ def test_an_exporter_that_does_not_answer_is_told(browser: Browser, watched: Wat
         page.goto(url + ACME)
     refresh(page)
     expect(page.get_by_role("status").filter(has_text="The exporter does not answer")).to_be_visible()
-    expect(page.locator(".card").first).to_contain_text("74.99%")
+    expect(page.locator(".card").first).to_contain_text("104.00%")
     page.close()
 
 
@@ -261,7 +369,7 @@ def test_an_exporter_that_takes_the_question_and_never_answers_is_reported(
         page.clock.run_for(10_000)  # and no longer
         expect(told).to_be_visible()
         expect(page.locator(".age")).to_have_text("Updated 20 seconds ago")
-        expect(page.locator(".card").first).to_contain_text("74.99%")
+        expect(page.locator(".card").first).to_contain_text("104.00%")
         silent.clear()
         with page.expect_response("**fragment=**"):
             page.clock.run_for(10_000)
@@ -275,10 +383,10 @@ def test_without_javascript(browser: Browser, url: str) -> None:
     page.get_by_label("Find an organisation").fill("vendor acme")
     page.get_by_role("button", name="Find").click()
     page.get_by_role("link", name="Acme").click()
-    expect(page.locator(".percentage").first).to_have_text("74.99%")
+    expect(page.locator(".percentage").first).to_have_text("104.00%")
     page.get_by_label("Show").select_option("At 9000")
     page.get_by_role("button", name="Show").click()
-    expect(page.locator(".day").last).to_have_attribute("aria-label", "Sunday, 22 November 2026: 129 requests")
+    expect(page.locator(".day").last).to_have_attribute("aria-label", TODAY_OF_ONE)
     page.locator(".day").last.focus()
     expect(page.locator(".day").last.locator(".readout")).to_be_visible()
     page.close()

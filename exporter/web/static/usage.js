@@ -91,7 +91,24 @@ function show(fresh) {
   const holder = main.cloneNode(false);
   holder.append(...fresh.childNodes);
   morph(main, holder);
+  state();
   rove();
+}
+
+// The tab says how it stands, too.
+function state() {
+  const { title, icon } = main.querySelector("[data-refresh]")?.dataset ?? {};
+  if (title) document.title = title;
+  if (icon) document.getElementById("icon").setAttribute("href", icon);
+}
+
+// Times are the reader's: the server gives them in the zone of this cookie.
+function readInOwnZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const shown = main.querySelector("[data-zone]")?.dataset.zone;
+  if (!zone || !shown) return;
+  document.cookie = `zone=${zone}; path=/; max-age=31536000; SameSite=Strict`;
+  if (zone !== shown) refresh();
 }
 
 function plan() {
@@ -172,3 +189,4 @@ document.addEventListener("visibilitychange", () => (document.hidden ? clearTime
 document.documentElement.classList.add("scripted");
 rove();
 plan();
+readInOwnZone();

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import BillingPeriod
-from exporter.view.band_since import Precision, Since, band_since
+from exporter.view.since import Precision, Since, band_since
 from tests.support.watched import Watched, days, scope, targets_of
 
 

@@ -1,0 +1,66 @@
+"""How fast a scope is used beside its rate limit: now, and in the busiest minutes of the last hour. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from exporter.state.store import OrganisationState
+from exporter.thresholds import Band, Bands, clean_ratio
+from exporter.view import words
+from exporter.view.cards import Card
+
+_HOUR = timedelta(hours=1)
+# Counts that are read further apart say nothing of a minute.
+_LONGEST = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Busiest:
+    """requests a minute, over so long a time between two polls."""
+
+    per_minute: float
+    over: timedelta
+
+
+@dataclass(frozen=True)
+class Rate:
+    """now, busiest: parts of the rate limit, 0 to 1; None where not known. text: both in words."""
+
+    now: float | None
+    busiest: float | None
+    band: Band
+    text: str
+
+
+def busiest(state: OrganisationState, scope: str, now: datetime) -> Busiest | None:
+    """Between which two polls of the last hour most was used; None where too little was seen."""
+    watched = state.watched.get(scope)
+    points = watched.points.since((now - _HOUR).timestamp()) if watched is not None else []
+    found = [
+        Busiest((count - before) / (at - since) * 60, timedelta(seconds=at - since))
+        for (since, before), (at, count) in pairwise(points)
+        if count >= before and 0 < at - since <= _LONGEST.total_seconds()
+    ]
+    return max(found, key=lambda one: one.per_minute, default=None)
+
+
+def rate_of(card: Card, most: Busiest | None) -> Rate | None:
+    """None where the vendor reports no rate limit, or nothing of the pace is known."""
+    limit = card.rate_limit_per_minute
+    paces = card.forecast.paces
+    pace = paces.recent if paces.recent is not None else paces.hour
+    if not limit or (pace is None and most is None):
+        return None
+    parts = [
+        f"{words.about(pace)} a minute now" if pace is not None else "",
+        f"{words.about(most.per_minute)} in the busiest {words.span(most.over)} of the last hour" if most else "",
+    ]
+    highest = max(pace or 0.0, most.per_minute if most else 0.0)
+    if not highest and most is not None:
+        parts = ["nothing in the last hour"]
+    return Rate(
+        now=None if pace is None else min(1.0, pace / limit),
+        busiest=None if most is None else min(1.0, most.per_minute / limit),
+        band=Bands().band_of(clean_ratio(highest / limit)),
+        text=", ".join(part for part in parts if part),
+    )
