@@ -21,6 +21,12 @@ def alerts_about(seen: AlertsSeen | None, key: tuple[str, str], scope: str = "")
     return tuple(sorted(found, key=_gravity))
 
 
+def about_organisation(seen: AlertsSeen | None, key: tuple[str, str]) -> tuple[Alert, ...]:
+    """Those about the organisation and all its scopes, the gravest first."""
+    found = [one for one in (seen.alerts if seen else ()) if (one.api, one.organisation) == key]
+    return tuple(sorted(found, key=_gravity))
+
+
 def _gravity(alert: Alert) -> tuple[int, datetime]:
     known = alert.severity in _SEVERITIES
     return _SEVERITIES.index(alert.severity) if known else len(_SEVERITIES), alert.since

@@ -128,25 +128,7 @@ class OrganisationCards:
 
 def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationCards:
     api = state.target.api
-    stale_after = timedelta(seconds=api.stale_after_seconds)
-    cards = tuple(
-        replace(
-            card_of(
-                scope,
-                state.outlook(scope, now),
-                now,
-                stale_after=stale_after,
-                days=api.daily_history_days,
-                bands=state.target.bands.of(scope.usage.name),
-            ),
-            **_doubts(state, scope.usage.name),
-            shortfall=state.shortfall(scope, now),
-            rejected_in_last_hour=state.refused_in_last_hour(scope, now),
-            after_limit=api.after_limit(scope.usage.name, scope.usage.id),
-            missing_since=state.missing_since(scope, now),
-        )
-        for scope in state.shown_scopes(now)
-    )
+    cards = tuple(scope_card(state, scope, now) for scope in state.shown_scopes(now))
     return OrganisationCards(
         api=api.name,
         organisation=state.target.organisation.display_name,
@@ -161,6 +143,27 @@ def organisation_cards(state: OrganisationState, now: datetime) -> OrganisationC
         failure=state.failure,
         advice=_advice(cards),
         scopes=cards,
+    )
+
+
+def scope_card(state: OrganisationState, scope: FetchedScope, now: datetime) -> Card:
+    """One card, with what is known of the scope beside its last poll."""
+    api, usage = state.target.api, scope.usage
+    card = card_of(
+        scope,
+        state.outlook(scope, now),
+        now,
+        stale_after=timedelta(seconds=api.stale_after_seconds),
+        days=api.daily_history_days,
+        bands=state.target.bands.of(usage.name),
+    )
+    return replace(
+        card,
+        **_doubts(state, usage.name),
+        shortfall=state.shortfall(scope, now),
+        rejected_in_last_hour=state.refused_in_last_hour(scope, now),
+        after_limit=api.after_limit(usage.name, usage.id),
+        missing_since=state.missing_since(scope, now),
     )
 
 

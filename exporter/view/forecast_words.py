@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from exporter.forecast import Estimates, LimitState, Paces, Resolution, Unknown, rounded
+from exporter.forecast import Estimates, Forecast, LimitState, Paces, Resolution, Unknown, rounded
 from exporter.thresholds import PROJECTED_CLEARED_PROBABILITY
 from exporter.view.cards import Card
 from exporter.view.words import about, number, span
@@ -27,8 +27,13 @@ _WORTH_A_MOMENT = 0.1
 
 def likely_to_reach(card: Card) -> bool:
     """Whether reaching the limit before the period ends is more likely than not."""
-    probability = card.forecast.over_limit_probability
-    ahead = card.forecast.limit_state is LimitState.AHEAD
+    return is_likely(card.forecast)
+
+
+def is_likely(made: Forecast) -> bool:
+    """The same, of a forecast."""
+    probability = made.over_limit_probability
+    ahead = made.limit_state is LimitState.AHEAD
     return ahead and probability is not None and probability >= PROJECTED_CLEARED_PROBABILITY
 
 

@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
-from exporter.forecast import Resolution, rounded
+from exporter.forecast import Forecast, Resolution, rounded
 from exporter.model import LARGEST_COUNT
 from exporter.thresholds import LIMIT_REACHED_RATIO, Band
 from exporter.view import forecast_words, words
 from exporter.view.cards import Card, OrganisationCards
 from exporter.view.usage_json import UsageDocument
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+Urgency = tuple[bool, datetime, bool, float]
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,20 @@ class Line:
     card: Card
 
     @property
-    def urgency(self) -> tuple[bool, datetime, bool, float]:
+    def urgency(self) -> Urgency:
         return urgency(self.card)
 
 
-def urgency(card: Card) -> tuple[bool, datetime, bool, float]:
+def urgency(card: Card) -> Urgency:
     """Sorts the most urgent first: over, then what runs out soonest, what is refused now, the part used."""
     ratio = (LARGEST_COUNT if card.band else 0.0) if card.used_ratio is None else card.used_ratio
-    runs_out = card.forecast.reached.likely if forecast_words.likely_to_reach(card) else None
-    return ratio < LIMIT_REACHED_RATIO, runs_out or _NEVER, not card.rejected_in_last_hour, -ratio
+    return urgency_of(ratio, card.forecast, card.rejected_in_last_hour)
+
+
+def urgency_of(ratio: float, forecast: Forecast, refused_lately: float | None) -> Urgency:
+    """The same, of a scope without its card. ratio: used, 0 without a limit."""
+    runs_out = forecast.reached.likely if forecast_words.is_likely(forecast) else None
+    return ratio < LIMIT_REACHED_RATIO, runs_out or NEVER, not refused_lately, -ratio
 
 
 def lines_of(document: UsageDocument) -> list[Line]:

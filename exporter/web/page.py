@@ -13,11 +13,11 @@ from exporter.state.store import OrganisationState, Store
 from exporter.thresholds import HISTORY_DAYS
 from exporter.view import forecast_words, urgency, words
 from exporter.view.cards import Card, OrganisationCards, organisation_cards
+from exporter.view.fleet import Flag, Fleet, Question, Standings, apis_of, fleet_of
 from exporter.view.overview import in_order, overview_of
 from exporter.view.rate import busiest, rate_of
 from exporter.web.beside import Beside, alert_texts
 from exporter.web.chart import chart_of, opening, series_of
-from exporter.web.choices import choices_of
 from exporter.web.reader import reader_zone
 from exporter.web.until_limit import until_limit
 
@@ -29,11 +29,13 @@ _REFRESH_MOST = 30.0
 
 def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
     page = Blueprint("page", __name__)
+    standings = Standings()
 
     @page.get("/")
     def usage() -> ResponseReturnValue:
-        """api, organisation: what to show; daily: a Series' value; view: limit, for the chart up to it;
-        order: vendor, for its own; find: a search; fragment: without the frame."""
+        """Of one organisation, by api and organisation: daily: a Series' value; view: limit, for the chart up to it;
+        order: vendor, for its own. Of all: find: a search; show: a flag; page: from 1; go: open a sole match.
+        fragment: without the frame."""
         states = store.states()
         api, organisation = request.args.get("api", ""), request.args.get("organisation", "")
         if len(states) == 1 and not request.args:
@@ -42,7 +44,11 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
         if state is None:
             unknown = organisation or (api if api not in {one.target.api.name for one in states} else "")
             status = HTTPStatus.NOT_FOUND if unknown else HTTPStatus.OK
-            return _answer("choose.html", status, unknown=organisation, unknown_api=unknown, choices=_choices())
+            fleet = _fleet(states)
+            if "go" in request.args and fleet.only is not None:
+                only = fleet.only
+                return redirect(url_for("page.usage", api=only.api, organisation=only.organisation))
+            return _answer("fleet.html", status, unknown=organisation, unknown_api=unknown, fleet=fleet)
         return _answer("usage.html", HTTPStatus.OK, **_shown(state, states))
 
     def _shown(state: OrganisationState, states: Sequence[OrganisationState]) -> dict[str, object]:
@@ -62,7 +68,8 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
             "rates": rates,
             "next_poll": beside.next_poll(state.target.key),
             "alerts": alert_texts(state, cards, beside.alerts(), now, zone),
-            "choices": None if "fragment" in request.args else choices_of(states, now),
+            "asked": Question(),
+            "apis": apis_of(states),
             "elsewhere": [other for other in states if _same_organisation(other, state)],
             "zone": zone,
             "days_zone": days_zone,
@@ -76,13 +83,15 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
             "refresh": _refresh_seconds(cards),
         }
 
-    def _choices() -> object:
-        return choices_of(
-            store.states(),
-            clock.now(),
-            api=request.args.get("api", ""),
-            find=request.args.get("find", "") or request.args.get("organisation", ""),
+    def _fleet(states: Sequence[OrganisationState]) -> Fleet:
+        asked, now = request.args, clock.now()
+        question = Question(
+            api=asked.get("api", ""),
+            find=asked.get("find", "") or asked.get("organisation", ""),
+            show=next((flag for flag in Flag if flag == asked.get("show")), None),
+            page=max(1, asked.get("page", 1, type=int)),
         )
+        return fleet_of(standings.of(states, now), question, now, beside.alerts(), reader_zone)
 
     def _answer(template: str, status: HTTPStatus, **context: object) -> ResponseReturnValue:
         html = render_template(

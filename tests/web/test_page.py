@@ -190,7 +190,7 @@ def test_a_thousand_organisations_stay_fast(tmp_path: Path) -> None:
         assert seconds < 0.25, url
         assert len(html) < 150_000, url
     assert "1 of 1000 organisations match" in texts(page(client, "/?find=0999"))
-    assert "the first 50 are listed" in page(client, "/")
+    assert "1000 organisations; page 1 of 20" in texts(page(client, "/"))
 
 
 def test_days_without_any_use_have_words_and_no_axis(client: FlaskClient, watched: Watched) -> None:

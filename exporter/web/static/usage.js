@@ -171,6 +171,19 @@ document.addEventListener("input", (event) => {
   typing = setTimeout(search, 150, form);
 });
 
+// The arrows move from the search to what it found, and among that.
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const place = event.target.closest("form.search, .choices a");
+  if (!step || !place || event.target.nodeName === "SELECT") return;
+  const part = place.closest("section, .drop");
+  const stops = [part.querySelector("form.search input[type=search]"), ...part.querySelectorAll(".choices a")];
+  const next = stops.indexOf(event.target) + step;
+  if (next < 0 || next >= stops.length) return;
+  event.preventDefault();
+  stops[next].focus();
+});
+
 // Escape, or a click elsewhere, closes the list of organisations.
 const switcher = document.querySelector(".switcher");
 document.addEventListener("keydown", (event) => {
@@ -182,7 +195,9 @@ document.addEventListener("click", (event) => {
   if (switcher?.open && !switcher.contains(event.target)) switcher.open = false;
 });
 switcher?.addEventListener("toggle", () => {
-  if (switcher.open) switcher.querySelector("input").focus();
+  if (!switcher.open) return;
+  switcher.querySelector("input").focus();
+  search(switcher.querySelector("form"));
 });
 
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
