@@ -26,8 +26,9 @@ def watch(
     does not answer at all.
     """
     document = ask()
-    with Live(draw(document), console=console, screen=True, auto_refresh=False) as live:
-        try:
+    live = Live(draw(document), console=console, screen=True, auto_refresh=False)
+    try:
+        with live:
             while True:
                 time.sleep(seconds)
                 trouble = ""
@@ -38,5 +39,6 @@ def watch(
                 notice = text(f"{trouble}; these are the figures of {document.time:%H:%M:%S} UTC", "bright_red")
                 foot = text("Ctrl-C ends it", QUIET)
                 live.update(Group(*([notice] if trouble else []), draw(document), foot), refresh=True)
-        except KeyboardInterrupt:
-            return document
+    except KeyboardInterrupt:
+        live.stop()  # where it came while the screen was being taken over
+        return document
