@@ -42,6 +42,8 @@ _LOCK = "lock"
 _CHECKED_UP_TO = 64 * 2**20
 # Scopes that are thinned, or whose points are read back, in one turn of the writer: some milliseconds' worth.
 _A_TURN = 20
+# Seconds that a page waits for another use of the database.
+_PATIENCE = 0.05
 
 
 class SaveFailure(StrEnum):
@@ -189,6 +191,21 @@ class Database:
             if self._connection is None:
                 return {}
             return self._rows.points(self._connection, account, self._clock() - KEPT_IN_MEMORY)
+
+    def count_at(self, account: Account, scope: str, moment: float, since: float) -> float | None:
+        """The trusted count of a scope at a time (Unix), as its last poll before had it.
+
+        None where no poll from `since` on is known, or the database is busy with something longer: whoever looks at a
+        page does not wait for a disk.
+        """
+        if not self._using.acquire(timeout=_PATIENCE):
+            return None
+        try:
+            return self._rows.count_at(self._connection, account, scope, moment, since) if self._connection else None
+        except sqlite3.Error:
+            return None
+        finally:
+            self._using.release()
 
     def flush(self) -> None:
         """Write all that is new in one transaction. What cannot be written is kept for the next one."""

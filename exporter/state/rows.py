@@ -125,6 +125,21 @@ class Rows:
         scopes = written.scopes if written is not None else {}
         return {name: connection.execute(query, (scope.scope, since)).fetchall() for name, scope in scopes.items()}
 
+    def count_at(
+        self, connection: sqlite3.Connection, account: Account, name: str, moment: float, since: float
+    ) -> float | None:
+        """The trusted count of a scope's last poll from `since` to `moment`; None where there is none."""
+        written = self._written.get(account)
+        scope = written.scopes.get(name) if written is not None else None
+        if scope is None:
+            return None
+        query = """
+            SELECT requests FROM points WHERE scope = ? AND at BETWEEN ? AND ? AND NOT suspect
+            ORDER BY at DESC LIMIT 1
+        """
+        found = connection.execute(query, (scope.scope, since, moment)).fetchone()
+        return None if found is None else float(found[0])
+
     def write_calls(self, connection: sqlite3.Connection, api: str, calls: tuple[CallsMade, ...]) -> None:
         connection.execute("DELETE FROM vendor_calls WHERE api = ?", (api,))
         rows = [(api, one.at.timestamp(), one.cost, one.hot) for one in calls]

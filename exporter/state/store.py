@@ -20,7 +20,7 @@ from exporter.state.outlooks import as_of, not_made, outlooks
 from exporter.state.points import Point
 from exporter.state.refusals import Refusals, in_last_hour, with_count
 from exporter.state.saved import Absence, Account, Failure, Saved
-from exporter.state.trust import Seen, Span, Watched, observe
+from exporter.state.trust import PastPeriod, Seen, Span, Watched, observe
 from exporter.thresholds import HISTORY_DAYS
 from exporter.turns import COMPUTING
 
@@ -238,13 +238,18 @@ class OrganisationState:
 
     def requests_before(self, usage: ScopeUsage) -> float | None:
         """Requests of the billing period before the scope's present one; None where its end was not watched."""
+        last = self.period_before(usage)
+        return last.requests if last is not None else None
+
+    def period_before(self, usage: ScopeUsage) -> PastPeriod | None:
+        """The billing period before the scope's present one; None where its end was not watched."""
         watched = self.watched.get(usage.name)
         if watched is None or usage.period is None or not watched.known.past:
             return None
         last = watched.known.past[-1]
         # Vendors reset their counts some hours before or after the moment that they name.
         slack = min(_RESET_SLACK, (usage.period.end - usage.period.start) / 4)
-        return last.requests if abs(last.end - usage.period.start.timestamp()) <= slack.total_seconds() else None
+        return last if abs(last.end - usage.period.start.timestamp()) <= slack.total_seconds() else None
 
     def shortfall(self, scope: FetchedScope, now: datetime) -> float | None:
         """How many requests its limit lacks; None where it is enough, or nobody knows."""
@@ -412,6 +417,12 @@ class Store:
         else:
             return
         self._changed([after])
+
+    def count_at(self, state: OrganisationState, scope: str, moment: datetime, since: datetime) -> float | None:
+        """What a scope's count was at a time, if a poll from `since` on is stored; None without storage."""
+        if self._database is None:
+            return None
+        return self._database.count_at(state.target.account, scope, moment.timestamp(), since.timestamp())
 
     def states(self) -> tuple[OrganisationState, ...]:
         with self._lock:

@@ -15,6 +15,7 @@ from exporter.view import forecast_words, urgency, words
 from exporter.view.cards import Card, OrganisationCards, organisation_cards
 from exporter.view.fleet import Flag, Fleet, Question, Standings, apis_of, fleet_of
 from exporter.view.overview import in_order, overview_of
+from exporter.view.period_before import period_before
 from exporter.view.rate import busiest, rate_of
 from exporter.web.beside import Beside, alert_texts
 from exporter.web.chart import chart_of, opening, series_of
@@ -76,6 +77,9 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
             "zone_of": lambda card: _forecast_zone(card, zone, days_zone),
             "series": series,
             "chosen": chosen,
+            "compared": period_before(state, chosen.scopes[0], store.count_at)
+            if chosen and len(chosen.scopes) == 1
+            else "",
             "chart": chart_of(chosen, now, days_zone) if chosen else None,
             "until_limit": until_limit(chosen.scopes[0], days_zone) if chosen and len(chosen.scopes) == 1 else None,
             "up_to_limit": request.args.get("view") == "limit",

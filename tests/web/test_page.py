@@ -202,6 +202,20 @@ def test_days_without_any_use_have_words_and_no_axis(client: FlaskClient, watche
     assert "#icon-normal" not in html[html.index('<ul class="cards">') :]
 
 
+def test_a_page_of_six_cards_is_light(client: FlaskClient, watched: Watched) -> None:
+    month = days(*range(98_700, 128_700, 1000))
+    names = ("Geocoding", "Routing", "Distance Matrix", "Tracking", "Parcel Labels", "Status Pages")
+    for minutes in (0, 5):
+        watched.clock.advance(minutes=minutes)
+        scopes = (
+            scope(name, 900 + minutes, 1000, plan="Business", daily=month, rejected=minutes, rate_limit_per_minute=60)
+            for name in names
+        )
+        watched.reads("Acme", *scopes)
+    for view in ("days", "limit"):
+        assert len(page(client, f"/?api=vendor&organisation=Acme&view={view}")) <= 45_000
+
+
 def test_what_is_not_there_is_not_found_in_style(client: FlaskClient) -> None:
     assert "There is nothing at /nothing/here ." in texts(page(client, "/nothing/here", 404))
     assert "No API called “ nobody ” is watched here." in texts(page(client, "/?api=nobody", 404))

@@ -319,6 +319,47 @@ def test_the_fleet_by_keyboard(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Quiet")
 
 
+def test_on_paper_it_is_light_and_cards_are_whole(page: Page) -> None:
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(ACME)
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator(".card").first).to_have_css("break-inside", "avoid")
+    expect(page.locator(".bar svg").first).to_have_css("print-color-adjust", "exact")
+    expect(page.locator(".bar svg").first).to_have_css("background-color", "rgb(230, 234, 240)")
+    expect(page.locator(".bar rect").first).to_have_css("fill", COLOURS["light"]["critical"])
+    for gone in (".top", "footer", ".take", ".daily form"):
+        expect(page.locator(gone).first).to_be_hidden()
+    shown = page.locator(".age time").evaluate("time => getComputedStyle(time, '::after').content")
+    assert shown == '": 22 Nov 2026, 12:00 UTC"' or "attr(title)" in shown
+    assert page.pdf().startswith(b"%PDF-")
+
+
+def test_the_address_is_copied(browser: Browser, url: str) -> None:
+    context = browser.new_context(base_url=url)
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
+    page = context.new_page()
+    page.goto(f"{ACME}&order=vendor")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{url}{ACME}&order=vendor"
+    context.clear_permissions()
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without TLS
+    page.goto(f"{ACME}&order=vendor")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    context.close()
+
+
+def test_the_organisation_s_days_as_csv(page: Page) -> None:
+    page.goto(ACME)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Days as CSV").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + 5 * 30
+    assert all("Acme" in line for line in lines[1:])
+
+
 def test_hostile_names_are_only_text(page: Page) -> None:
     page.goto("/?api=vendor")
     page.get_by_role("link", name="taken").click()

@@ -184,6 +184,29 @@ document.addEventListener("keydown", (event) => {
   stops[next].focus();
 });
 
+// Taking the page away: its address, as it stands, or paper.
+main.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-do]");
+  if (!button) return;
+  if (button.dataset.do === "print") print();
+  else button.textContent = (await copied(location.href)) ? "Copied" : location.href;
+});
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Without TLS browsers give no clipboard, but to what is marked.
+    const field = Object.assign(document.createElement("textarea"), { value: text, readOnly: true });
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
 // Escape, or a click elsewhere, closes the list of organisations.
 const switcher = document.querySelector(".switcher");
 document.addEventListener("keydown", (event) => {
