@@ -97,11 +97,9 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
     Traffic(ports.url("vendor")).start(stop)
     try:
         with Processes(folder) as processes:
-            _start_exporter(processes, ports, folder)
-            started = [
-                _start_alertmanager(processes, ports, folder),
-                _start_prometheus(processes, ports, folder, meter),
-            ]
+            alertmanager = _start_alertmanager(processes, ports, folder)
+            _start_exporter(processes, ports, folder, shows_alerts=alertmanager is not None)
+            started = [alertmanager, _start_prometheus(processes, ports, folder, meter)]
             _announce(ports, folder, [name for name in started if name])
             while not stop.wait(1.0):
                 processes.check()
@@ -113,9 +111,14 @@ def _run(ports: Ports, folder: Path, stop: threading.Event) -> None:
             server.shutdown()
 
 
-def _start_exporter(processes: Processes, ports: Ports, folder: Path) -> None:
+def _start_exporter(processes: Processes, ports: Ports, folder: Path, *, shows_alerts: bool) -> None:
     source = Path(__file__).with_name("config.yaml")
-    config = localised(source, {"http://vendor:8080": ports.url("vendor")}, folder / "config.yaml")
+    replacements = {
+        "http://vendor:8080": ports.url("vendor"),
+        "http://alertmanager:9093": ports.url("alertmanager"),
+        **({} if shows_alerts else {"alerts: {": "x-alerts: {"}),
+    }
+    config = localised(source, replacements, folder / "config.yaml")
     command = [
         sys.executable,
         "-m",

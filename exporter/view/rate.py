@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from exporter.state.store import OrganisationState
 from exporter.thresholds import Band, Bands, clean_ratio
@@ -11,7 +10,8 @@ from exporter.view.cards import Card
 
 _HOUR = timedelta(hours=1)
 # Counts that are read further apart say nothing of a minute.
-_LONGEST = timedelta(minutes=15)
+_LONGEST = 15 * 60.0
+_MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,19 @@ class Rate:
 
 
 def busiest(state: OrganisationState, scope: str, now: datetime) -> Busiest | None:
-    """Between which two polls of the last hour most was used; None where too little was seen."""
+    """The minute, or the time between two polls where these are further apart, of the last hour in which most was
+    used; None where too little was seen."""
     watched = state.watched.get(scope)
     points = watched.points.since((now - _HOUR).timestamp()) if watched is not None else []
-    found = [
-        Busiest((count - before) / (at - since) * 60, timedelta(seconds=at - since))
-        for (since, before), (at, count) in pairwise(points)
-        if count >= before and 0 < at - since <= _LONGEST.total_seconds()
-    ]
+    found, last = [], 0
+    for since, before in points:
+        while last < len(points) and points[last][0] - since < _MINUTE:
+            last += 1
+        if last == len(points):
+            break
+        at, count = points[last]
+        if count >= before and at - since <= _LONGEST:
+            found.append(Busiest((count - before) / (at - since) * _MINUTE, timedelta(seconds=at - since)))
     return max(found, key=lambda one: one.per_minute, default=None)
 
 
@@ -53,7 +58,9 @@ def rate_of(card: Card, most: Busiest | None) -> Rate | None:
         return None
     parts = [
         f"{words.about(pace)} a minute now" if pace is not None else "",
-        f"{words.about(most.per_minute)} in the busiest {words.span(most.over)} of the last hour" if most else "",
+        f"{words.about(most.per_minute)} in the busiest {words.span(most.over).removeprefix('1 ')} of the last hour"
+        if most
+        else "",
     ]
     highest = max(pace or 0.0, most.per_minute if most else 0.0)
     if not highest and most is not None:
@@ -64,3 +71,8 @@ def rate_of(card: Card, most: Busiest | None) -> Rate | None:
         band=Bands().band_of(clean_ratio(highest / limit)),
         text=", ".join(part for part in parts if part),
     )
+
+
+def _length(most: Busiest) -> str:
+    """ "minute", "5 minutes"."""
+    return words.span(most.over).removeprefix("1 ")

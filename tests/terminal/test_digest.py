@@ -138,6 +138,31 @@ def test_mails_by_a_real_server(server: tuple[Mailbox, str], url: str, tmp_path:
     assert len(mailbox.mails) == 4
 
 
+@pytest.mark.parametrize("tls", ["tls", "none"])
+def test_mails_with_tls_from_the_start_or_without(tls: str, url: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    mailbox = Mailbox()
+    controller = Controller(
+        mailbox, hostname="127.0.0.1", port=free_port(0, ""), ssl_context=context if tls == "tls" else None
+    )
+    controller.start()
+    try:
+        flags = ["--url", url, f"--smtp=127.0.0.1:{controller.port}", "--from=a@x.org", "--to=b@x.org"]
+        result = run(*flags, f"--smtp-tls={tls}", f"--smtp-ca-file={tmp_path}/ca.pem")
+        assert result.exit_code == 0, result.output
+        assert len(mailbox.mails) == 2
+        if tls == "none":
+            refused = run(*flags)  # STARTTLS is what is usual
+            assert refused.exit_code == 1
+            assert "nothing was sent" in refused.output
+    finally:
+        controller.stop()
+    assert len(mailbox.mails) == 2
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

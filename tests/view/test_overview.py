@@ -124,6 +124,20 @@ def test_the_rate_now_and_in_the_busiest_minutes(tmp_path: Path) -> None:
     assert rate_of(only(watched_with(tmp_path, scope())), None) is None
 
 
+def test_polls_seconds_apart_are_of_whole_minutes(tmp_path: Path) -> None:
+    watched = watched_with(tmp_path, scope(requests=0, rate_limit_per_minute=100))
+    for count in (40, *[41] * 11, 42):  # 40 within five seconds, and hardly any after
+        watched.clock.advance(seconds=5)
+        watched.reads("Acme", scope(requests=count, rate_limit_per_minute=100))
+    (state,) = watched.store.states()
+    found = busiest(state, "Maps", watched.clock.now())
+    assert found is not None
+    assert (found.per_minute, found.over) == (41, timedelta(minutes=1))
+    rate = rate_of(only(watched), found)
+    assert rate is not None
+    assert rate.text.endswith("41 in the busiest minute of the last hour")
+
+
 def test_polls_far_apart_say_nothing_of_a_minute(tmp_path: Path) -> None:
     watched = watched_with(tmp_path, scope(requests=100, rate_limit_per_minute=100))
     watched.clock.advance(minutes=40)
