@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 from exporter.clock import Clock
@@ -281,7 +282,7 @@ class OrganisationState:
         return min((moment for moment in moments if moment > now), default=None)
 
     def _stale_after(self) -> timedelta:
-        return timedelta(seconds=self.target.api.stale_after_seconds)
+        return _length(self.target.api.stale_after_seconds)
 
     def _stale_at(self) -> datetime:
         oldest = min(self._read_times(), default=self.last_success or self.since)
@@ -303,6 +304,12 @@ class OrganisationState:
             return scope.fetched_at + _DROP_WITHOUT_PERIOD
         # Fresh data is not dropped: between a period's end and the next poll there is a moment for each rollover.
         return max(scope.usage.period.end, scope.fetched_at + self._stale_after())
+
+
+@lru_cache(maxsize=256)
+def _length(seconds: float) -> timedelta:
+    """Asked for several times a scope whenever all are looked at."""
+    return timedelta(seconds=seconds)
 
 
 def _ended_periods(
