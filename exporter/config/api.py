@@ -228,10 +228,11 @@ class Api(Request):
 
     def override_of(self, scope: str, scope_id: str) -> tuple[str, Override]:
         """What is said of a scope, by its name in the answer, its id, or the name that it is given; and its key."""
-        for key, override in self.overrides.items():
-            if key in (scope, scope_id) or override.name == scope:
-                return key, override
-        return "", Override()
+        for called in (scope, scope_id):
+            if called in self.overrides:
+                return called, self.overrides[called]
+        renamed = ((key, override) for key, override in self.overrides.items() if override.name == scope)
+        return next(renamed, ("", Override()))
 
     def after_limit(self, scope: str, scope_id: str) -> Literal["refused", "billed"] | None:
         """What happens to requests over a scope's limit; None where the config does not say."""

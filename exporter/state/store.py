@@ -261,6 +261,10 @@ class OrganisationState:
         """The scopes whose data is not too old to be shown."""
         return tuple(scope for scope in self.scopes if now < self._dropped_at(scope))
 
+    def scope(self, name: str) -> FetchedScope:
+        """A known scope. Raises StopIteration where there is none of that name."""
+        return next(scope for scope in self.scopes if scope.usage.name == name)
+
     def missing_since(self, scope: FetchedScope, now: datetime) -> datetime | None:
         """From when on good answers lack the scope; None unless enough of them do while its period goes on."""
         absence = self.absences.get(scope.usage.name)

@@ -1,6 +1,7 @@
 """Which alerts are up about a scope or an organisation, and since when, in words for people. Pure."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -14,17 +15,12 @@ _SEVERITIES = ("critical", "warning", "info")
 _BANDS = MappingProxyType({Band.WARNING: "Warning", Band.CRITICAL: "Critical"})
 
 
-def alerts_about(seen: AlertsSeen | None, key: tuple[str, str], scope: str = "") -> tuple[Alert, ...]:
-    """Those about a scope, the gravest first; without one, those about the organisation itself. key: (api,
-    organisation), as labels have them."""
-    found = [one for one in (seen.alerts if seen else ()) if (one.api, one.organisation, one.scope) == (*key, scope)]
-    return tuple(sorted(found, key=_gravity))
-
-
-def about_organisation(seen: AlertsSeen | None, key: tuple[str, str]) -> tuple[Alert, ...]:
-    """Those about the organisation and all its scopes, the gravest first."""
-    found = [one for one in (seen.alerts if seen else ()) if (one.api, one.organisation) == key]
-    return tuple(sorted(found, key=_gravity))
+def by_organisation(seen: AlertsSeen | None) -> Mapping[tuple[str, str], Sequence[Alert]]:
+    """Those about each organisation and its scopes, the gravest first, by (api, organisation) as labels have them."""
+    found: defaultdict[tuple[str, str], list[Alert]] = defaultdict(list)
+    for one in sorted(seen.alerts if seen else (), key=_gravity):
+        found[one.api, one.organisation].append(one)
+    return found
 
 
 def _gravity(alert: Alert) -> tuple[int, datetime]:
@@ -47,11 +43,7 @@ def _standing(value: Alert) -> str:
         case AlertState.PENDING:
             return ", pending"
         case AlertState.FIRING:
-            return f", goes to {_listed(value.receivers)}" if value.receivers else ", firing"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(names)
+            return f", goes to {' and '.join(value.receivers)}" if value.receivers else ", firing"
 
 
 def own(band: Band | None, since: Since | None, seen: AlertsSeen | None, now: datetime, zone: ZoneInfo) -> str:

@@ -59,7 +59,6 @@ class Row:
     labels: tuple[str, ...]
     worst: Card | None
     verdict: str
-    scopes: int
     failing: bool
     stale: bool
     alerts: tuple[Alert, ...]
@@ -169,6 +168,7 @@ def fleet_of(
     pages = max(1, -(-len(wanted) // SHOWN))
     page = min(question.page, pages)
     first = SHOWN * (page - 1)
+    up = alert_words.by_organisation(alerts)
     return Fleet(
         question=question,
         apis=apis_of([one.state for one in standings]),
@@ -177,7 +177,9 @@ def fleet_of(
         matching=len(wanted),
         page=page,
         pages=pages,
-        rows=tuple(_row(one, now, alerts, zone_of) for one in wanted[first : first + SHOWN]),
+        rows=tuple(
+            _row(one, now, up.get(one.state.target.key, ()), zone_of) for one in wanted[first : first + SHOWN]
+        ),
     )
 
 
@@ -186,11 +188,9 @@ def apis_of(states: Iterable[OrganisationState]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(state.target.api.name for state in states))
 
 
-def _row(found: Standing, now: datetime, alerts: AlertsSeen | None, zone_of: Callable[[ZoneInfo], ZoneInfo]) -> Row:
+def _row(found: Standing, now: datetime, alerts: Iterable[Alert], zone_of: Callable[[ZoneInfo], ZoneInfo]) -> Row:
     state = found.state
-    shown = state.shown_scopes(now)
-    worst = next((scope for scope in shown if scope.usage.name == found.worst), None)
-    card = scope_card(state, worst, now) if worst is not None else None
+    card = scope_card(state, state.scope(found.worst), now) if found.worst is not None else None
     api, organisation = state.target.key
     return Row(
         api=api,
@@ -198,12 +198,9 @@ def _row(found: Standing, now: datetime, alerts: AlertsSeen | None, zone_of: Cal
         labels=tuple(state.target.organisation.labels.values()),
         worst=card,
         verdict=trusted_verdict(card, zone_of(state.target.time_zone)) if card is not None else _without(state),
-        scopes=len(shown),
         failing=state.failure is not None,
         stale=state.is_stale(now),
-        alerts=tuple(
-            one for one in alert_words.about_organisation(alerts, state.target.key) if one.state is AlertState.FIRING
-        ),
+        alerts=tuple(one for one in alerts if one.state is AlertState.FIRING),
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from exporter.config.api import Api
 from exporter.config.expressions import Expression
@@ -54,7 +53,6 @@ def origins(target: Target, card: Card) -> tuple[Origin, ...]:
     api = target.api
     key, override = api.override_of(card.scope, card.scope_id)
     own = f"overrides.{key} of the config"
-    zone = ZoneInfo(api.time_zone.key)
     mapping, static = api.mapping, api.static
     return (
         Origin(card.unit.capitalize(), words.number(card.requests), _requests(api)),
@@ -82,7 +80,7 @@ def origins(target: Target, card: Card) -> tuple[Origin, ...]:
         ),
         Origin(
             "Billing period",
-            "not reported" if card.period is None else words.period(card.period, zone),
+            "not reported" if card.period is None else words.period(card.period, api.time_zone),
             own
             if override.period is not None
             else _found_period(mapping.period, said=static.period is not None, zone=api.time_zone.key),

@@ -50,17 +50,22 @@ def in_order(cards: Sequence[Card], *, vendors: bool = False) -> list[tuple[int,
     return placed if vendors else sorted(placed, key=lambda one: urgency(one[1]))
 
 
+def common_period(cards: Sequence[Card]) -> BillingPeriod | None:
+    """The billing period, where all have the same."""
+    periods = {card.period for card in cards}
+    return periods.pop() if len(periods) == 1 else None
+
+
 def overview_of(state: OrganisationState, cards: OrganisationCards, now: datetime, zone: ZoneInfo) -> Overview:
     """zone: of times."""
     placed = in_order(cards.scopes)
     action = [(place, card) for place, card in placed if is_urgent(card)]
     watch = [(place, card) for place, card in placed if not is_urgent(card) and needs_watching(card)]
-    periods = {card.period for card in cards.scopes}
     return Overview(
         action=tuple(Item(place, card.scope, _text(state, card, now, zone)) for place, card in action),
         watch=tuple(Item(place, card.scope, _text(state, card, now, zone)) for place, card in watch),
         fine=len(cards.scopes) - len(action) - len(watch),
-        period=periods.pop() if len(cards.scopes) > 1 and len(periods) == 1 else None,
+        period=common_period(cards.scopes) if len(cards.scopes) > 1 else None,
     )
 
 
@@ -73,8 +78,7 @@ def _text(state: OrganisationState, card: Card, now: datetime, zone: ZoneInfo) -
 
 def _over(state: OrganisationState, card: Card, now: datetime, zone: ZoneInfo) -> str:
     """ "over by 400 since 23 Nov"; "" where the limit is not reached."""
-    scope = next(scope for scope in state.scopes if scope.usage.name == card.scope)
-    since = over_since(state, scope)
+    since = over_since(state, state.scope(card.scope))
     if since is None or isinstance(card.limit, str):
         return ""
     beyond = card.requests - card.limit

@@ -15,8 +15,7 @@ _NEAR = timedelta(hours=2)
 
 def period_before(state: OrganisationState, card: Card, count_at: CountAt) -> str:
     """ "+12% on the period before by this time (15,200 by 22 Oct)"; "" where that was not watched."""
-    scope = next(scope for scope in state.scopes if scope.usage.name == card.scope)
-    before = state.period_before(scope.usage)
+    before = state.period_before(state.scope(card.scope).usage)
     if before is None or card.period is None:
         return ""
     begun, ended = (datetime.fromtimestamp(moment, UTC) for moment in (before.start, before.end))

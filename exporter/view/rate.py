@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exporter.state.store import OrganisationState
-from exporter.thresholds import Band, Bands, clean_ratio
+from exporter.thresholds import DEFAULT_BANDS, Band, clean_ratio
 from exporter.view import words
 from exporter.view.cards import Card
 
@@ -58,9 +58,7 @@ def rate_of(card: Card, most: Busiest | None) -> Rate | None:
         return None
     parts = [
         f"{words.about(pace)} a minute now" if pace is not None else "",
-        f"{words.about(most.per_minute)} in the busiest {words.span(most.over).removeprefix('1 ')} of the last hour"
-        if most
-        else "",
+        f"{words.about(most.per_minute)} in the busiest {_length(most)} of the last hour" if most else "",
     ]
     highest = max(pace or 0.0, most.per_minute if most else 0.0)
     if not highest and most is not None:
@@ -68,7 +66,7 @@ def rate_of(card: Card, most: Busiest | None) -> Rate | None:
     return Rate(
         now=None if pace is None else min(1.0, pace / limit),
         busiest=None if most is None else min(1.0, most.per_minute / limit),
-        band=Bands().band_of(clean_ratio(highest / limit)),
+        band=DEFAULT_BANDS.band_of(clean_ratio(highest / limit)),
         text=", ".join(part for part in parts if part),
     )
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from exporter.model import FetchedScope
 from exporter.state.ledger import Term
 from exporter.state.store import OrganisationState
 from exporter.thresholds import LIMIT_REACHED_RATIO, Band, clean_ratio
+from exporter.view.counts_back import counts_back
 
 _WORSE = (Band.NORMAL, Band.WARNING, Band.CRITICAL)
 
@@ -81,14 +82,7 @@ def _by_days(state: OrganisationState, scope: FetchedScope, is_there: Callable[[
     usage, zone = scope.usage, state.target.time_zone
     if usage.period is None:
         return None
-    count = usage.requests
-    expected = scope.fetched_at.astimezone(zone).date()
-    for day in reversed(usage.daily or ()):
-        start = datetime.combine(day.date, time(), zone)
-        if day.date != expected or start < usage.period.start:
-            return None
-        count -= day.requests
+    for midnight, count in counts_back(usage.requests, usage.daily or (), usage.period, scope.fetched_at, zone):
         if not is_there(count):
-            return Since(start, Precision.DAY)
-        expected -= timedelta(days=1)
+            return Since(midnight, Precision.DAY)
     return None

@@ -101,6 +101,13 @@ def rate_limit(card: Card) -> str:
     return "not reported" if rate is None else f"{number(rate)} per minute"
 
 
+def sign(card: Card) -> str:
+    """The name of its icon: as its band, or unlimited; refusals of the last hour make a warning of a check mark."""
+    band = card.band.value if card.band else UNLIMITED
+    refusing = bool(card.rejected_in_last_hour) and band in (Band.NORMAL.value, UNLIMITED)
+    return Band.WARNING.value if refusing else band
+
+
 def rejected(card: Card) -> str:
     """What was refused over the rate limit; "" where nothing was, or the vendor does not report it."""
     return f"{number(card.rejected)} refused" if card.rejected else ""

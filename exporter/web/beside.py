@@ -33,13 +33,13 @@ def alert_texts(
     state: OrganisationState, cards: OrganisationCards, seen: AlertsSeen | None, now: datetime, zone: ZoneInfo
 ) -> AlertTexts:
     """zone: of times."""
-    key = state.target.key
+    about = alert_words.by_organisation(seen).get(state.target.key, ())
     scopes = {scope.usage.name: scope for scope in state.scopes}
     texts: dict[str, tuple[str, ...]] = {}
     for card in cards.scopes:
-        found = tuple(alert_words.alert(one, now, zone) for one in alert_words.alerts_about(seen, key, card.scope))
+        found = tuple(alert_words.alert(one, now, zone) for one in about if one.scope == card.scope)
         own = alert_words.own(card.band, band_since(state, scopes[card.scope]), seen, now, zone) if not found else ""
         texts[card.scope] = found or ((own,) if own else ())
-    general = (alert_words.alert(one, now, zone) for one in alert_words.alerts_about(seen, key))
+    general = (alert_words.alert(one, now, zone) for one in about if not one.scope)
     trouble = alert_words.source(seen, now)
     return AlertTexts((*general, *((trouble,) if trouble else ())), texts)

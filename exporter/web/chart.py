@@ -14,7 +14,7 @@ from exporter.model import BillingPeriod, DailyUsage
 from exporter.thresholds import HISTORY_DAYS
 from exporter.view import words
 from exporter.view.cards import Card, days_shown
-from exporter.view.overview import in_order
+from exporter.view.overview import common_period, in_order
 
 # Above the bars there is room for the text of the day that is pointed at, so that it covers no other bar.
 READOUT_HEIGHT = 60  # three lines of text and their frame
@@ -42,8 +42,7 @@ class Series:
     @property
     def period(self) -> BillingPeriod | None:
         """The billing period, where all the scopes have the same."""
-        periods = {card.period for card in self.scopes}
-        return periods.pop() if len(periods) == 1 else None
+        return common_period(self.scopes)
 
     @property
     def daily_share(self) -> float | None:
@@ -100,7 +99,8 @@ class GridLine:
 
 @dataclass(frozen=True)
 class Chart:
-    """share: a day's share of the limit, where it is on the scale; share_text: the same in words, "" without a limit.
+    """share: y in pixels of a day's share of the limit, where it is on the scale; share_text: the same in words, ""
+    without a limit.
 
     period_starts: percent of the width at which the billing period began; None where that is not on it.
     """
@@ -109,7 +109,7 @@ class Chart:
     grid: tuple[GridLine, ...]
     unit: str
     total: float
-    share: GridLine | None = None
+    share: float | None = None
     share_text: str = ""
     period_starts: float | None = None
     height: float = READOUT_HEIGHT + PLOT_HEIGHT
@@ -195,7 +195,7 @@ def chart_of(series: Series, now: datetime, zone: ZoneInfo) -> Chart | None:
         grid=tuple(_grid(top)),
         unit=series.unit,
         total=sum(usage.requests for _, usage in shown if usage),
-        share=GridLine(_y(share, top), "") if share is not None and on_scale else None,
+        share=_y(share, top) if share is not None and on_scale else None,
         share_text=f"{words.about(share)} {series.unit} a day use up the limit evenly" if share is not None else "",
         period_starts=100 / HISTORY_DAYS * places[0] if places and places[0] else None,
     )

@@ -43,7 +43,7 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
             return redirect(organisation_url(states[0]))
         state = _asked_for(states, api, organisation)
         if state is None:
-            unknown = organisation or (api if api not in {one.target.api.name for one in states} else "")
+            unknown = organisation or (api if api not in apis_of(states) else "")
             status = HTTPStatus.NOT_FOUND if unknown else HTTPStatus.OK
             fleet = _fleet(states)
             if "go" in request.args and fleet.only is not None:
@@ -60,14 +60,16 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
         series = series_of(cards.scopes)
         chosen = next((one for one in series if one.value == request.args.get("daily")), opening(series))
         vendors = request.args.get("order") == "vendor"
-        rates = {card.scope: rate_of(card, busiest(state, card.scope, now)) for card in cards.scopes}
+        limited = [card for card in cards.scopes if card.rate_limit_per_minute]
+        only = chosen.scopes[0] if chosen and len(chosen.scopes) == 1 else None
+        up_to_limit = request.args.get("view") == "limit"
         return {
             "cards": cards,
             "placed": in_order(cards.scopes, vendors=vendors),
             "vendors_order": vendors,
             "overview": overview_of(state, cards, now, zone),
-            "rates": rates,
-            "next_poll": beside.next_poll(state.target.key),
+            "rates": {card.scope: rate_of(card, busiest(state, card.scope, now)) for card in limited},
+            "next_poll": beside.next_poll(state.target.key) if cards.failure else None,
             "alerts": alert_texts(state, cards, beside.alerts(), now, zone),
             "asked": Question(),
             "apis": apis_of(states),
@@ -77,12 +79,10 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
             "zone_of": lambda card: _forecast_zone(card, zone, days_zone),
             "series": series,
             "chosen": chosen,
-            "compared": period_before(state, chosen.scopes[0], store.count_at)
-            if chosen and len(chosen.scopes) == 1
-            else "",
-            "chart": chart_of(chosen, now, days_zone) if chosen else None,
-            "until_limit": until_limit(chosen.scopes[0], days_zone) if chosen and len(chosen.scopes) == 1 else None,
-            "up_to_limit": request.args.get("view") == "limit",
+            "compared": period_before(state, only, store.count_at) if only else "",
+            "chart": chart_of(chosen, now, days_zone) if chosen and not up_to_limit else None,
+            "until_limit": until_limit(only, days_zone) if only and up_to_limit else None,
+            "up_to_limit": up_to_limit,
             "urgency": urgency,
             "refresh": _refresh_seconds(cards),
         }

@@ -1,15 +1,17 @@
 """The chart of a billing period up to its limit: what is used, an even pace, and where the forecast goes. Pure.
 
-Shapes are on a plane 1000 wide and PLOT_HEIGHT high; labels stand beside it in percent and pixels.
+Shapes are on a plane 1000 wide and PLOT_HEIGHT high.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from exporter.view import words
 from exporter.view.cards import Card
+from exporter.view.counts_back import counts_back
 from exporter.web.chart import PLOT_HEIGHT, short
 
 WIDTH = 1000
@@ -20,18 +22,10 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Label:
-    """x: percent; y: pixels."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclass(frozen=True)
 class UntilLimit:
     """used: the line so far. even: from nothing to the limit. range: between which the forecast goes; likely: its
-    middle; both () without one. limit: y of it. crossing: where the likely one meets the limit. rows: of the table.
+    middle; both () without one. limit: y of it; limit_text: for the axis. crossing: where the likely one meets the
+    limit. rows: of the table.
     """
 
     used: tuple[Point, ...]
@@ -40,8 +34,7 @@ class UntilLimit:
     likely: tuple[Point, ...]
     limit: float
     crossing: Point | None
-    limit_label: Label
-    used_label: Label
+    limit_text: str
     starts: str
     ends: str
     rows: tuple[tuple[str, str], ...]
@@ -79,8 +72,7 @@ def until_limit(card: Card, zone: ZoneInfo) -> UntilLimit | None:
         likely=_likely(now, middle, at(reached, card.limit) if reached and refused else None) if ends else (),
         limit=at(period.end, card.limit)[1],
         crossing=at(reached, card.limit) if reached is not None else None,
-        limit_label=Label(0, at(period.end, card.limit)[1], f"limit {short(card.limit)}"),
-        used_label=Label(round(now[0] / WIDTH * 100, 2), now[1], short(card.requests)),
+        limit_text=short(card.limit),
         starts=words.day(period.start.astimezone(zone)),
         ends=words.day((period.end - timedelta(microseconds=1)).astimezone(zone)),
         rows=tuple(
@@ -98,16 +90,8 @@ def _counts(card: Card, zone: ZoneInfo) -> Iterator[tuple[datetime, float]]:
     """What the period had come to at each midnight of it, as far back as the days are known without a gap."""
     if card.period is None:
         return
-    counts: list[tuple[datetime, float]] = []
-    left = card.requests
-    expected = card.fetched_at.astimezone(zone).date()
-    for day in reversed(card.daily):
-        begins = datetime.combine(day.date, time(), zone)
-        left -= day.requests
-        if day.date != expected or begins < card.period.start or left < 0:
-            break
-        counts.append((begins, left))
-        expected -= timedelta(days=1)
+    back = counts_back(card.requests, card.daily, card.period, card.fetched_at, zone)
+    counts = list(takewhile(lambda one: one[1] >= 0, back))
     if counts and counts[-1][0] - card.period.start < timedelta(days=1):
         counts[-1] = (card.period.start, 0.0)
     yield from reversed(counts)

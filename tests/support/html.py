@@ -4,6 +4,11 @@ import html
 import re
 
 
+def texts(page: str) -> str:
+    """What stands between its tags, with single spaces."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
 def seen(page: str) -> str:
-    """Its texts, with single spaces."""
-    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", page).split()))
+    """The same, without escapes."""
+    return html.unescape(texts(page))

@@ -15,6 +15,7 @@ from exporter.model import DailyUsage
 from exporter.view.cards import organisation_cards
 from exporter.view.usage_json import from_json, to_json, usage_document
 from tests.support.asgi import serve_asgi
+from tests.support.html import texts
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 PAGES = (
@@ -53,11 +54,6 @@ def page(client: FlaskClient, url: str, status: int = 200) -> str:
     with client.get(url) as response:
         assert response.status_code == status
         return response.get_data(as_text=True)
-
-
-def texts(html: str) -> str:
-    """What a reader sees, with single spaces."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def test_a_first_start_says_what_is_going_on(client: FlaskClient, watched: Watched) -> None:
