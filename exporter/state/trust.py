@@ -242,10 +242,10 @@ def _taken_in(watched: Watched, seen: Seen, zone: ZoneInfo) -> Watched:
     """A poll after a trusted one."""
     known = watched.known
     if seen.count >= known.count:
-        if watched.open is not None or _new_due(known, seen) is not None:
-            return _while_open(watched, seen, zone)
         if _is_jump(known, seen):
             return _suspected(watched, Suspicion.JUMP, seen, zone)
+        if watched.open is not None or _new_due(known, seen) is not None:
+            return _while_open(watched, seen, zone)
         if watched.undo is None and known.count and _is_sudden(known, seen):
             watched = replace(watched, undo=Undo(known, False, seen.at + _hold(seen)))
         return _with(watched, _grown(known, seen, zone), seen)
@@ -271,7 +271,7 @@ def _with(watched: Watched, known: Known, seen: Seen) -> Watched:
 def _suspected(watched: Watched, reason: Suspicion, seen: Seen, zone: ZoneInfo) -> Watched:
     believed = _departed(watched.known, reason, seen, zone)
     held = Held(reason, seen.at, believed, ((seen.at, seen.count),))
-    return Watched(watched.known, watched.points, held=held, undo=watched.undo)
+    return replace(watched, held=held)
 
 
 def _departed(known: Known, reason: Suspicion, seen: Seen, zone: ZoneInfo) -> Known:
@@ -290,7 +290,7 @@ def _while_held(watched: Watched, held: Held, seen: Seen, zone: ZoneInfo) -> Wat
     reason = _suspicion(known, seen)
     regrown = reason is None and _goes_on(held, seen)
     if reason is None and not regrown:
-        return _came_back(Watched(known, watched.points, undo=watched.undo), seen, zone)
+        return _came_back(replace(watched, held=None), seen, zone)
     if seen.count >= held.known.count and (regrown or reason is held.reason):
         believed = _grown(held.known, seen, zone)
     else:
@@ -303,7 +303,7 @@ def _while_held(watched: Watched, held: Held, seen: Seen, zone: ZoneInfo) -> Wat
     due = held.reason is Suspicion.FALL and _due(known, seen) is not None
     if regrown or due or seen.at - held.since >= _hold(seen):
         return _believed(watched, held, seen, for_good=regrown)
-    return Watched(known, watched.points, held, undo=watched.undo)
+    return replace(watched, held=held)
 
 
 def _believed(watched: Watched, held: Held, seen: Seen, *, for_good: bool) -> Watched:
@@ -497,6 +497,8 @@ def _grown(known: Known, seen: Seen, zone: ZoneInfo) -> Known:
         if known.unseen and used:  # it may have been used up as fast as now
             faster = max(0.0, used / gap - known.unseen_pace)
             tally = tally.doubt(faster * known.unseen, known.began, known.began + known.unseen, zone)
+        elif known.unseen and known.unseen < _hold(seen):  # a wrong 0, with the reset only after it
+            tally = tally.doubt(known.unseen_pace * gap, known.at, seen.at, zone)
     hour_at, hour_count, busiest = known.hour_at, known.hour_count, known.busiest
     if seen.at - hour_at >= min(HOUR, _hold(seen)):
         busiest = max(busiest, (seen.count - hour_count) / max(1.0, (seen.at - hour_at) / HOUR))

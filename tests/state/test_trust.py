@@ -349,6 +349,28 @@ def test_a_jump_to_many_times_the_limit_is_held_and_a_runaway_is_not() -> None:
     assert after(*steady, (at(10, 1), 150_000, NOVEMBER)).known.count == 150_000
 
 
+def test_a_jump_while_a_new_period_s_start_is_awaited_is_held_as_well() -> None:
+    """The vendor says its new period an hour before it sets its count to 0, and answers nonsense in between."""
+    old, new = span(at(10), at(10, 6)), span(at(10, 6), at(10, 12))
+    polls = every(5, at(10), *range(0, 7_200, 100), period=old) + every(
+        5, at(10, 6), *range(7_200, 8_400, 100), period=new
+    )
+    wrong = every(5, at(10, 7), 1_000_000, 1_500_000, 2_000_000, period=new)
+    right = every(5, at(10, 7, 15), *range(300, 5_000, 100), period=new)
+    found = after(*polls, *wrong, *right, limit=20_000)
+    assert found.known.count == right[-1][1]
+    assert days_of(found)["11-10~"] == 8_300 + right[-1][1]
+
+
+def test_use_behind_a_wrong_0_that_a_reset_follows_is_in_doubt() -> None:
+    """300 an hour. From 11:40 the vendor answers 0, and at 12:10 the count starts again: nobody saw what was used
+    in between."""
+    before = every(5, at(9), *range(0, 10_700, 25), period=None)
+    wrong = every(5, at(10, 11, 40), 0, 0, 0, 0, 0, 0, period=None)
+    right = every(5, at(10, 12, 10), *range(0, 3_600, 25), period=None)
+    assert list(days(*before, *wrong, *right)) == ["11-09", "11-10~", "11-11"]
+
+
 def test_a_jump_that_stays_is_believed_after_an_hour() -> None:
     polls = [*every(5, at(10), 1000, 1001), *every(5, at(10, 0, 10), *(9_000_000.0 + step for step in range(13)))]
     assert after(*polls, limit=100).known.count == 9_000_012
