@@ -14,7 +14,8 @@ def groups(bands: Bands) -> tuple[Group, ...]:
     """bands: where the ladder's warning and critical alerts begin."""
     return (
         usage.group(bands),
-        forecast.GROUP,
+        forecast.BURNING_GROUP,
+        forecast.FORECAST_GROUP,
         rate_limits.GROUP,
         terms.GROUP,
         planning.GROUP,

@@ -7,9 +7,10 @@ vmalert lack it. Times are in UTC.
 
 from calendar import day_name, month_name
 
-from exporter.metrics import FORECAST_LIMIT_REACHED, PACE, READ_TIME
+from exporter.metrics import FORECAST_LIMIT_REACHED, PACE
 
 from .promql import last
+from .recording import FRESHEST
 from .texts import lines, printed, sentence
 
 # Seconds from the earliest moment to the likely one up to which minutes, or hours, mean something: as the exporter's
@@ -24,9 +25,7 @@ def _define(name: str, *parts: str) -> str:
 def _reached(estimate: str) -> str:
     """As the replica that read last has it."""
     matchers = f"$of,estimate='{estimate}'"
-    read = last(READ_TIME, "$of")
-    reader = f"and ignoring (estimate) {read} == scalar(max({read}))"
-    return f"max({last(FORECAST_LIMIT_REACHED, matchers)} {reader})"
+    return f"max({last(FORECAST_LIMIT_REACHED, matchers)} and ignoring (estimate) {FRESHEST}{{$of}})"
 
 
 def _pace(window: str) -> str:

@@ -1,11 +1,11 @@
 """The recording rules: of each scope the replica that read it last, and ratios and rates of what that one says."""
 
 from exporter.metrics import (
+    LAST_RENDER_TIME,
     LIMIT,
     LIMIT_SHORTFALL,
     PACE,
-    PERIOD_END,
-    PERIOD_START,
+    PERIOD_SHORT,
     RATE_LIMIT,
     READ_TIME,
     REQUESTS,
@@ -13,21 +13,29 @@ from exporter.metrics import (
     THRESHOLD_RATIO,
 )
 from exporter.thresholds import (
+    CLOCK_AHEAD_SECONDS,
     HYSTERESIS_RATIO,
     LIMIT_REACHED_RATIO,
-    PAGING_MIN_PERIOD_SECONDS,
     RATIO_DECIMALS,
     Bands,
     Threshold,
 )
 
-from .promql import MAX_OF_REPLICAS, REPLICA, last
+from .promql import MAX_OF_REPLICAS, REPLICA, TARGET, last, where_published
 from .rules import Recorded, RecordedGroup
 
+CLOCK_AHEAD = Recorded(
+    record="instance:api_usage_exporter_clock:seconds_ahead",
+    expr=f"{LAST_RENDER_TIME.name} - timestamp({LAST_RENDER_TIME.name}) > {CLOCK_AHEAD_SECONDS}",
+    comment="By how much an exporter's clock is ahead of Prometheus', where that is more than polls are apart.",
+)
 FRESHEST = Recorded(
     record="instance_scope:api_usage_read:timestamp_seconds_freshest",
     expr=f"""
         topk without ({REPLICA}) (1,
+          {last(READ_TIME)}
+            - on ({TARGET}) group_left () max by ({TARGET}) (last_over_time({CLOCK_AHEAD}[10m]))
+          or
           {last(READ_TIME)}
           or
           {last(REQUESTS)} / 1e15
@@ -47,11 +55,9 @@ ALLOWED = Recorded(
     record="scope:api_usage_limit_requests:freshest",
     expr=f"""
         {MAX_OF_REPLICAS} (
-          {last(LIMIT)} and {FRESHEST}
-            unless ({REQUESTS.name} unless {LIMIT.name})
+          {where_published(LIMIT)} and {FRESHEST}
         )
     """,
-    comment="Without the limit of a scope that has become unlimited: its requests are there, and its limit is not.",
 )
 RATIO = Recorded(
     record="scope:api_usage_requests_per_limit:ratio",
@@ -67,15 +73,11 @@ RATIO = Recorded(
     """,
 )
 SHORT_PERIOD = Recorded(
-    record="scope:api_usage_billing_period:seconds_short",
-    expr=f"""
-        {MAX_OF_REPLICAS} (
-          {last(PERIOD_END)} - {last(PERIOD_START)} < {PAGING_MIN_PERIOD_SECONDS}
-            and {FRESHEST}
-        )
-    """,
-    comment="The length of billing periods that are too short to page for: over before anybody is awake.",
+    record="scope:api_usage_billing_period:short",
+    expr=f"{MAX_OF_REPLICAS} ({where_published(PERIOD_SHORT)} and {FRESHEST})",
+    comment="Billing periods that are too short to page for: over before anybody is awake.",
 )
+_NEAR = "scope:api_usage_requests_per_limit:ratio_near"
 _BAND = "scope:api_usage_requests_per_limit:band"
 
 
@@ -98,13 +100,33 @@ def _own_threshold(severity: str, usual: Threshold) -> Recorded:
     )
 
 
+def near(bands: Bands) -> Recorded:
+    """Scopes that can be in a band of the ladder."""
+    own_warning, _ = own_thresholds(bands)
+    warning, _ = bands.thresholds
+    return Recorded(
+        record=_NEAR,
+        expr=f"""
+            {RATIO} >= {_below(warning.ratio)}
+            or
+            {RATIO} >= {1 - HYSTERESIS_RATIO:g} * {own_warning}
+        """,
+        comment="The same of the few scopes that can be in a band of the ladder: with them, the rest costs little.",
+    )
+
+
+def _below(ratio: float) -> str:
+    """Where what was at a ratio is no longer."""
+    return f"{round(ratio * (1 - HYSTERESIS_RATIO), RATIO_DECIMALS):g}"
+
+
 def band(bands: Bands) -> Recorded:
     """How far up the ladder each scope is."""
     warning, critical = bands.thresholds
     own_warning, own_critical = own_thresholds(bands)
     steps = (
-        _step(1, warning.operator, f"({own_warning} or {warning.ratio:g} + 0 * {RATIO})"),
-        _step(2, critical.operator, f"({own_critical} or {critical.ratio:g} + 0 * {RATIO})"),
+        _step(1, warning.operator, f"({own_warning} or {warning.ratio:g} + 0 * {_NEAR})"),
+        _step(2, critical.operator, f"({own_critical} or {critical.ratio:g} + 0 * {_NEAR})"),
         _step(3, ">=", f"{LIMIT_REACHED_RATIO:g}"),
     )
     return Recorded(
@@ -129,15 +151,15 @@ def band(bands: Bands) -> Recorded:
 
 def _step(number: int, operator: str, begins: str) -> str:
     """1 where the ratio is in the band of this number, else 0."""
-    was_in = f"({_BAND} >= bool {number} or 0 * {RATIO})"
-    return f"({RATIO} {operator} bool {begins} * (1 - {HYSTERESIS_RATIO:g} * {was_in}))"
+    was_in = f"({_BAND} >= bool {number} or 0 * {_NEAR})"
+    return f"({_NEAR} {operator} bool {begins} * (1 - {HYSTERESIS_RATIO:g} * {was_in}))"
 
 
 def _joined(steps: tuple[str, ...]) -> str:
     return "\n                + ".join(steps)
 
 
-BAND = Recorded(record=_BAND, expr="")
+BAND, NEAR = Recorded(record=_BAND, expr=""), Recorded(record=_NEAR, expr="")
 
 _PACE = last(PACE, 'window="1h"')
 
@@ -164,7 +186,7 @@ RATE_RATIO = Recorded(
 
 SHORTFALL = Recorded(
     record="scope:api_usage_limit_shortfall:requests",
-    expr=f"{MAX_OF_REPLICAS} ({last(LIMIT_SHORTFALL)} and {FRESHEST}) unless {SHORT_PERIOD}",
+    expr=f"{MAX_OF_REPLICAS} ({where_published(LIMIT_SHORTFALL)} and {FRESHEST}) unless {SHORT_PERIOD}",
     comment="How many requests a limit lacks, by this billing period and the last.",
 )
 
@@ -174,12 +196,17 @@ def groups(bands: Bands) -> tuple[RecordedGroup, ...]:
     return (
         RecordedGroup(
             "api-usage-recording",
-            (FRESHEST, USED, ALLOWED, RATIO, SHORT_PERIOD, *own_thresholds(bands), band(bands)),
+            (CLOCK_AHEAD, FRESHEST, USED, ALLOWED, RATIO, SHORT_PERIOD, near(bands), band(bands)),
+            comment="""
+                What the ladder stands on. Vendors are polled every few minutes: to work it out more often than every
+                minute costs a Prometheus with thousands of scopes much, and finds nothing sooner.
+            """,
+            interval="1m",
         ),
         RecordedGroup(
             "api-usage-recording-slow",
-            (RATE, RATE_RATIO, SHORTFALL),
-            comment="What is of an hour or a period needs no newer figure than a minute's.",
-            interval="1m",
+            (*own_thresholds(bands), RATE, RATE_RATIO, SHORTFALL),
+            comment="What is of the config, an hour or a period.",
+            interval="2m",
         ),
     )

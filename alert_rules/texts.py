@@ -10,8 +10,9 @@ from exporter import metrics
 from exporter.metrics import (
     LAST_SUCCESS,
     PERIOD_END,
+    READ_TIME,
     SCOPE_INFO,
-    STALE,
+    STALE_AFTER,
     UNIT,
 )
 
@@ -30,6 +31,9 @@ def lines(*parts: str) -> str:
 API = f"{{{{ $labels.{metrics.API} }}}}"
 ORGANISATION = f"{{{{ $labels.{metrics.ORGANISATION} }}}}"
 SCOPE = f"{{{{ $labels.{metrics.SCOPE} }}}}"
+
+# Whom to ask: the label `team`, where the config's organisation_labels has it.
+OWNER = '{{ with index $labels "team" }}team {{ . }}{{ else }}the owner of the plan{{ end }}'
 
 # Numbers as people read them. Prometheus' own functions would make 90 % of 90.0001 %, and 2.5e+04 % of 25,000 %.
 _THOUSANDS = ' | reReplaceAll "([0-9])([0-9]{3})$" "$1,$2"' + ' | reReplaceAll "([0-9])([0-9]{3})," "$1,$2,"' * 4
@@ -125,17 +129,13 @@ SO_MUCH_USED, SO_MUCH_USED_OVER = (
 of {SCOPE} at {API}: {percent} of what the billing period allows."""
     for percent in (VALUE_PERCENT, VALUE_PERCENT_OVER)
 )
-SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} > 1)"
+_SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} and {last(READ_TIME, '$scope')})"
 
-STALE_SCOPE = sentence(
-    f"{SCOPE_AGE} and on () min({last(STALE, '$organisation')}) == 1",
+STALE_FIGURES = sentence(
+    f"{_SCOPE_AGE} >= max({last(STALE_AFTER, '$organisation')})",
     f"These figures are {AGE} old, as the vendor does not answer: it may be more by now.",
 )
 
 # Parts that need OF_ORGANISATION.
 DATA_AGE = f"time() - max({last(LAST_SUCCESS, '$organisation')})"
 LAST_READ = sentence(DATA_AGE, f"Data was last read {AGE} ago.", "No data was ever read since the exporter started.")
-STALE_FIGURES = sentence(
-    f"{DATA_AGE} and min({last(STALE, '$organisation')}) == 1",
-    f"These figures are {AGE} old, as the vendor does not answer: it may be more by now.",
-)

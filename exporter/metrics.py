@@ -87,6 +87,12 @@ PERIOD_END = Metric(
     labels=OF_SCOPE,
     help="When the billing period ends and the usage starts again from 0, in Unix time.",
 )
+PERIOD_SHORT = Metric(
+    name="api_usage_billing_period_short",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="1 where the billing period is shorter than 22 hours, too short to page for; else absent.",
+)
 DAILY = Metric(
     name="api_usage_daily_requests",
     kind="gauge",
@@ -149,6 +155,20 @@ PACE = Metric(
     labels=(*OF_SCOPE, WINDOW),
     help="Requests a minute over the last 1h, 1d, 7d, and recent: twice 5 minutes, or two polls where these are "
     "rarer; the slower half counts. Absent where it is not known, as where the vendor updates too seldom.",
+)
+RUNS_OUT_TIME = Metric(
+    name="api_usage_runs_out_timestamp_seconds",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="When the limit is reached at the pace of the last minutes, in Unix time, where that is within 24 hours and "
+    "before the billing period ends, and the last hour and the forecast do not speak against it; else absent.",
+)
+BURN_RATE = Metric(
+    name="api_usage_burn_rate",
+    kind="gauge",
+    labels=OF_SCOPE,
+    help="How many times an even share of the limit the last 24 hours used, where that is 3 or more and the rest "
+    "would not last; else absent.",
 )
 DAYS_NEAR_LIMIT = Metric(
     name="api_usage_days_near_limit",
@@ -350,6 +370,7 @@ CATALOGUE: tuple[Metric, ...] = (
     REJECTED,
     PERIOD_START,
     PERIOD_END,
+    PERIOD_SHORT,
     DAILY,
     SCOPE_INFO,
     SUSPECT,
@@ -358,6 +379,8 @@ CATALOGUE: tuple[Metric, ...] = (
     FORECAST_LIMIT_REACHED,
     FORECAST_PROBABILITY,
     PACE,
+    RUNS_OUT_TIME,
+    BURN_RATE,
     DAYS_NEAR_LIMIT,
     PREVIOUS_PERIOD,
     LIMIT_SHORTFALL,

@@ -105,6 +105,8 @@ MISSING_AFTER_ANSWERS = 2
 
 # Metrics are put together every 5 seconds at least. What is older than this (seconds) is no longer put together.
 RENDERED_MAX_AGE_SECONDS = 60
+# A clock that is ahead by more (seconds) than the time from one rendering to the next is wrong.
+CLOCK_AHEAD_SECONDS = 30
 # State is saved a second after each poll. What fails for this long (seconds) was no passing shortage.
 SAVED_MAX_AGE_SECONDS = 300
 

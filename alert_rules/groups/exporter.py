@@ -1,11 +1,14 @@
 """Whether the figures can be trusted: polls, credentials, age, the exporter itself."""
 
 from exporter.metrics import (
+    ANSWER_DRIFT,
     CONFIG_RELOAD_OK,
     CONFIG_RELOAD_TIME,
+    FIELD,
     LAST_RENDER_TIME,
     NOT_RENDERED,
     POLL_FAILING,
+    POLLS_PUT_OFF,
     SAVE_FAILURES,
     SAVED_TIME,
     STALE,
@@ -25,7 +28,9 @@ from ..texts import (
     OF_EXPORTER,
     OF_ORGANISATION,
     ORGANISATION,
+    OWNER,
     TIME,
+    VALUE_COUNT,
     clause,
     inline,
     lines,
@@ -35,6 +40,7 @@ _FAILING_FOR = "20m"
 
 GROUP = Group(
     name="api-usage-exporter",
+    interval="1m",
     comment="""
         Whether the figures can be trusted. A failed poll is tried again within 5 minutes by default, and one that
         was refused as well, the first time: `for` is longer, so that one failed poll alerts nobody. Where
@@ -49,8 +55,8 @@ GROUP = Group(
             """,
             expr=f"""
                 {MAX_OF_REPLICAS_AND_REASONS} (
-                  {last(POLL_FAILING)}
-                ) == 1
+                  {last(POLL_FAILING)} == 1
+                )
                 unless
                 {MAX_OF_REPLICAS_AND_REASONS} (
                   min_over_time({POLL_FAILING.name}{{reason="auth"}}[{_FAILING_FOR}])
@@ -89,8 +95,9 @@ GROUP = Group(
                 f"{API} refuses the credentials with which the exporter asks for the usage of {ORGANISATION},",
                 "or they cannot be read.",
                 LAST_READ,
-                "This does not mend itself: put a valid key into the file or variable that the config names. It is",
-                "tried again every 15 minutes, or at once after a reload of a changed config.",
+                f"This does not mend itself: ask {OWNER} for a valid key, and put it into the file or variable that",
+                "the config names. It is tried again every 15 minutes, or at once after a reload of a changed",
+                "config.",
             ),
         ),
         Alert(
@@ -189,6 +196,45 @@ GROUP = Group(
                 clause(f"max({last(SAVED_TIME, '$exporter')})", f"and did so last on {TIME}"),
                 ". All is published from memory, but a restart would lose the days and the limits' history since",
                 "then. Its log names the folder.",
+            ),
+        ),
+        Alert(
+            name="ApiUsageAnswerDrift",
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  {last(ANSWER_DRIFT)}
+                ) > 0
+            """,
+            for_="15m",
+            severity="warning",
+            about="exporter",
+            summary=f"{API} answers otherwise than its preset documents",
+            description=lines(
+                f"The field {{{{ $labels.{FIELD} }}}} is missing from the usage that {API} reports, or has another",
+                "type than the preset documents, for {{ $value }} organisation{{ if ne $value 1.0 }}s{{ end }}.",
+                "Scopes whose numbers depend on it are held back: they keep their last values, and alerts on them",
+                "stand on those. See whether a newer version of the exporter knows the new answer; the runbook says",
+                "how to mend the preset until there is one.",
+            ),
+        ),
+        Alert(
+            name="ApiUsagePollsPutOff",
+            comment="By the replica that put off most: each has a budget of its own.",
+            expr=f"""
+                {MAX_OF_REPLICAS} (
+                  increase({POLLS_PUT_OFF.name}[1h])
+                ) > 0
+            """,
+            for_="1h",
+            severity="info",
+            about="exporter",
+            summary=f"Usage at {API} is read more seldom than configured, as max_calls_per_day is used up",
+            description=lines(
+                f"Of {API} {VALUE_COUNT} poll{{{{ if ne $value 1.0 }}}}s were{{{{ else }}}} was{{{{ end }}}} put off",
+                "within the last hour: max_calls_per_day does not allow for a poll of every organisation each",
+                "poll_interval. Organisations near their limits are still read as often; the figures of the others",
+                "are older than they seem, and alerts on them come later. Allow for more calls, or set a longer",
+                "poll_interval.",
             ),
         ),
     ),

@@ -1,29 +1,24 @@
 """Will it last: what the exporter forecasts, and what burns too fast to wait for a forecast."""
 
 from exporter.metrics import (
+    BURN_RATE,
     FORECAST_LIMIT_REACHED,
     FORECAST_PROBABILITY,
-    LIMIT,
     PACE,
     PERIOD_END,
     PERIOD_START,
-    REQUESTS,
-    STALE,
+    RUNS_OUT_TIME,
 )
 from exporter.thresholds import (
-    BURNING_FAST_TIMES,
     LIMIT_REACHED_RATIO,
     PROJECTED_CLEARED_PROBABILITY,
     PROJECTED_FOR_SECONDS,
     PROJECTED_LIKELY_PROBABILITY,
     PROJECTED_NEAR_RATIO,
-    RUNS_OUT_HOUR_TIMES,
-    RUNS_OUT_LIKELY_PROBABILITY,
-    RUNS_OUT_WITHIN_SECONDS,
 )
 
 from ..moments import MOMENT_DEFINED, REACHED, REACHED_DEFINED
-from ..promql import MAX_OF_REPLICAS, MIN_OF_REPLICAS, REPLICA, last
+from ..promql import MAX_OF_REPLICAS, REPLICA, last, where_published
 from ..recording import FRESHEST, RATIO, SHORT_PERIOD
 from ..rules import Alert, Group
 from ..texts import (
@@ -32,6 +27,7 @@ from ..texts import (
     DECIMAL,
     OF_SCOPE,
     ORGANISATION,
+    OWNER,
     PERCENT,
     PERIOD_LEFT,
     REQUESTS_OF_LIMIT,
@@ -52,10 +48,6 @@ def _fires(name: str) -> str:
     return (
         f'and ignoring (alertname, alertstate, severity, {REPLICA}) ALERTS{{alertname="{name}",alertstate="firing"}}'
     )
-
-
-def _pace(window: str) -> str:
-    return last(PACE, f'window="{window}"')
 
 
 def _reached(estimate: str) -> str:
@@ -117,48 +109,18 @@ _PROJECTED = Alert(
         _SO_FAR,
         PERIOD_LEFT,
         STALE_FIGURES,
-        "Slow down what can wait, or have the limit raised before that day.",
+        f"Slow down what can wait, or ask {OWNER} to raise the limit before that day.",
     ),
 )
 
 _RECENT = f"max({_of_scope('recent')})"
-_REST = f"({last(LIMIT)} - {last(REQUESTS)} > 0)"
-_SOON = f"clamp_max({last(PERIOD_END)} - time(), {RUNS_OUT_WITHIN_SECONDS})"
-
 _RUNS_OUT_SOON = Alert(
     name="ApiUsageRunsOutSoon",
-    comment="""
-        The value is in how many seconds. Two windows: the pace of the last minutes, which is the slower one's of two
-        stretches of 5 minutes (or of two polls where these are rarer), so that nothing that came once is a pace; and
-        that of the last hour. Of the hour a part is enough: 10 minutes after a runaway began, its average has risen
-        to a sixth, and to wait for the whole would page 50 minutes later. The forecast may say that such a pace has
-        ended soon before, as that of a nightly batch does. A page stands without the hour, which is not known after
-        an outage of polls, and while the figures are stale: nobody knows then that it got better.
-    """,
+    comment="The value is in how many seconds. As exporter/forecast/burning.py decides at each poll.",
     expr=f"""
-        {MIN_OF_REPLICAS} (
-          (
-            60 * {_REST}
-              / ignoring (window) {_pace("recent")}
-              <= {_SOON}
-            and (
-              60 * {_REST}
-                / ignoring (window) {_pace("1h")}
-                <= {RUNS_OUT_HOUR_TIMES:g} * {_SOON}
-              or
-              {last(REQUESTS)}
-              {_fires("ApiUsageRunsOutSoon")}
-            )
-            unless
-            {last(FORECAST_PROBABILITY)} < {RUNS_OUT_LIKELY_PROBABILITY:g}
-            unless ignoring (estimate)
-            {_reached("earliest")} > time() + {RUNS_OUT_WITHIN_SECONDS}
-            or
-            clamp_min(sum without (estimate) ({_reached("earliest")}) - time(), 0)
-            and ignoring (scope) {last(STALE)} == 1
-            {_fires("ApiUsageRunsOutSoon")}
-          )
-          and {FRESHEST}
+        clamp_min(
+          {MAX_OF_REPLICAS} ({where_published(RUNS_OUT_TIME)} and {FRESHEST})
+            - time(), 0
         )
         unless {SHORT_PERIOD}
     """,
@@ -186,17 +148,10 @@ _RUNS_OUT_SOON = Alert(
         _SO_FAR,
         PERIOD_LEFT,
         STALE_FIGURES,
-        "Find out what makes the requests (a loop, a retry storm, a new job) and stop or slow it now; else ask the",
-        "owner of the plan to raise the limit.",
+        "Find out what makes the requests (a loop, a retry storm, a new job) and stop or slow it now; else ask",
+        f"{OWNER} to raise the limit.",
     ),
 )
-
-
-def _shares(window: str) -> str:
-    """The pace, as times of the one that would use just the limit."""
-    return f"""{_pace(window)}
-              * ignoring (window) ({last(PERIOD_END)} - {last(PERIOD_START)})
-              / 60 / ({last(LIMIT)} > 0)"""
 
 
 _TIMES = '{{ $value | printf "%.1f" }}'
@@ -204,24 +159,10 @@ _TIMES = '{{ $value | printf "%.1f" }}'
 _BURNING_FAST = Alert(
     name="ApiUsageBurningFast",
     comment="""
-        The value is how many times a day's share of the limit the last 24 hours used. Only where the rest would not
-        last at that pace, and not once the last minutes are down to their share.
+        The value is how many times a day's share of the limit the last 24 hours used. As exporter/forecast/burning.py
+        decides at each poll.
     """,
-    expr=f"""
-        {MAX_OF_REPLICAS} (
-          (
-            {_shares("1d")}
-              >= {BURNING_FAST_TIMES:g}
-            and ignoring (window)
-            60 * {_REST} / ignoring (window) {_pace("1d")} < {last(PERIOD_END)} - time()
-            unless
-            {_shares("recent")}
-              < 1
-          )
-          and {FRESHEST}
-        )
-        unless {SHORT_PERIOD}
-    """,
+    expr=f"{MAX_OF_REPLICAS} ({where_published(BURN_RATE)} and {FRESHEST}) unless {SHORT_PERIOD}",
     for_="15m",
     severity="warning",
     about="scope",
@@ -239,16 +180,19 @@ _BURNING_FAST = Alert(
             f"{_of_scope('1d')} unless ignoring (window) {_of_scope('1h')}",
             "The vendor updates its figures too seldom to say what the last hour used.",
         ),
-        "Find out what makes the requests, and whether it is meant to go on.",
+        f"Find out what makes the requests, and ask {OWNER} whether it is meant to go on.",
     ),
 )
 
-GROUP = Group(
-    name="api-usage-forecast",
-    comment="""
-        Whether the allowance lasts. None of these is a band of the ladder or holds back another: each may end alone.
-    """,
-    alerts=(_RUNS_OUT_SOON, _BURNING_FAST, _PROJECTED),
-    # Forecasts and paces change with polls.
+BURNING_GROUP = Group(
+    name="api-usage-burning",
+    comment="Whether the allowance is used up sooner than anybody planned. Each may end alone.",
+    alerts=(_RUNS_OUT_SOON, _BURNING_FAST),
     interval="1m",
+)
+FORECAST_GROUP = Group(
+    name="api-usage-forecast",
+    comment="Whether the allowance lasts. Forecasts change with polls.",
+    alerts=(_PROJECTED,),
+    interval="3m",
 )

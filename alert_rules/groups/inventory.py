@@ -10,21 +10,21 @@ from exporter.metrics import (
     SHARD_INFO,
 )
 
-from ..promql import MAX_OF_REPLICAS, REPLICA, last
+from ..promql import MAX_OF_REPLICAS, REPLICA, TARGET, last
+from ..recording import FRESHEST
 from ..rules import Alert, Group
-from ..texts import AGE, API, COUNT, OF_SCOPE, ORGANISATION, PERIOD_LEFT, SCOPE, clause, inline, lines
+from ..texts import AGE, API, COUNT, OF_SCOPE, ORGANISATION, OWNER, PERIOD_LEFT, SCOPE, clause, inline, lines
 
-# A target of Prometheus, and a job; whoever has no such labels as cluster and namespace matches all the same.
-_TARGET = "job, instance, cluster, namespace"
 _JOB = "job, cluster, namespace"
 _SHARD_LABELS = "shard, exported_shard, shards"
 _HERE = SHARD_INFO.name
 # A shard is missing, not down, while others of its number are up.
 _OTHERS = f'unless on (shards, cluster, namespace) {_HERE}{{shards!="1"}}'
-_DOWN = f"{last(SHARD_INFO, window='7d')} and on ({_TARGET}) up == 0"
+_DOWN = f"{last(SHARD_INFO, window='7d')} and on ({TARGET}) up == 0"
 
 GROUP = Group(
     name="api-usage-inventory",
+    interval="1m",
     comment="""
         What ought to be there and is not: its absence would read as if all were well. Whatever stops, an alert here
         fires before the usage alerts that stood on it end, 10 minutes after the last scrape.
@@ -38,10 +38,9 @@ GROUP = Group(
             """,
             expr=f"""
                 {MAX_OF_REPLICAS} (
-                  {last(SCOPE_MISSING)}
-                    and
-                  topk without ({REPLICA}) (1, {last(READ_TIME)})
-                ) == 1
+                  {last(SCOPE_MISSING)} == 1
+                    and {FRESHEST}
+                )
             """,
             for_="5m",
             severity="warning",
@@ -57,7 +56,7 @@ GROUP = Group(
                 clause(f"max({last(LIMIT, '$scope')})", f"of {COUNT}", "requests"),
                 ". Alerts on it stand on that until it is reported again or the period ends.",
                 PERIOD_LEFT,
-                "See on the vendor's own page whether it still counts, and ask the owner of the plan whether it was",
+                f"See on the vendor's own page whether it still counts, and ask {OWNER} whether it was",
                 "given up: then name it in retired_scopes of the config.",
             ),
         ),

@@ -12,6 +12,7 @@ from ..texts import (
     OF_ORGANISATION,
     OF_SCOPE,
     ORGANISATION,
+    OWNER,
     SCOPE,
     UNIT_OF_SCOPE,
     VALUE_COUNT,
@@ -46,7 +47,7 @@ _ADD_ON = Alert(
         "in the last; its limit is",
         inline(f"{ALLOWED}{{$scope}}", f"{COUNT}."),
         f"To stay below its warning takes {VALUE_COUNT} more. It is the only scope of this plan that",
-        "needs more: an add-on for it is likely to be enough.",
+        f"needs more: an add-on for it is likely to be enough. Ask {OWNER} for one.",
     ),
 )
 _UPGRADE = Alert(
@@ -68,7 +69,7 @@ _UPGRADE = Alert(
         f"{{{{ $scope.Value | {GROUPED} }}}} for {{{{ $scope.Labels.scope }}}}",
         "{{- end -}}",
         f". With several scopes of {API} short of it, a larger plan is likely to cost less than an add-on for",
-        "each.",
+        f"each: ask {OWNER} for one.",
     ),
 )
 

@@ -6,16 +6,30 @@ from exporter.thresholds import RATE_LIMIT_HIGH_RATIO
 from ..promql import MAX_OF_REPLICAS, last
 from ..recording import RATE, RATE_RATIO
 from ..rules import Alert, Group
-from ..texts import API, COUNT, DECIMAL, OF_SCOPE, ORGANISATION, SCOPE, VALUE_COUNT, VALUE_PERCENT, inline, lines
+from ..texts import (
+    API,
+    COUNT,
+    DECIMAL,
+    OF_SCOPE,
+    ORGANISATION,
+    OWNER,
+    SCOPE,
+    VALUE_COUNT,
+    VALUE_PERCENT,
+    inline,
+    lines,
+)
 
 _HIGHEST_RATE_LIMIT = f"max({last(RATE_LIMIT, '$scope')})"
 _BACK_OFF = lines(
     "Have clients wait and retry with exponential backoff, cache answers, and spread requests evenly",
-    "over the minute.",
+    "over the minute. If that does not do,",
+    f"ask {OWNER} for a higher rate limit.",
 )
 
 GROUP = Group(
     name="api-rate-limit",
+    interval="1m",
     alerts=(
         Alert(
             name="ApiRateLimitHigh",

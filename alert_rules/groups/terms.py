@@ -4,7 +4,7 @@ from exporter.metrics import LIMIT, LIMIT_CHANGED
 
 from ..promql import DAY_SECONDS, MAX_OF_REPLICAS, last
 from ..rules import Alert, Group
-from ..texts import API, COUNT, OF_SCOPE, ORGANISATION, PREVIOUS, SCOPE, TIME, UNIT_OF_SCOPE, clause, lines
+from ..texts import API, COUNT, OF_SCOPE, ORGANISATION, OWNER, PREVIOUS, SCOPE, TIME, UNIT_OF_SCOPE, clause, lines
 
 _LOWERED = 'term="limit",direction="lowered"'
 # In single quotes, since double ones end the template's text around it.
@@ -12,6 +12,7 @@ _LOWERED_OF_SCOPE = "$scope,term='limit',direction='lowered'"
 
 GROUP = Group(
     name="api-usage-terms",
+    interval="1m",
     alerts=(
         Alert(
             name="ApiUsageLimitLowered",
@@ -34,7 +35,7 @@ GROUP = Group(
                 clause(f"max({last(LIMIT, '$scope')})", f"to {COUNT}\n{UNIT_OF_SCOPE}"),
                 clause(f"max({last(LIMIT_CHANGED, _LOWERED_OF_SCOPE)})", f", seen on {TIME}"),
                 ".",
-                "Ask the owner of the plan whether that was meant: a trial, a discount or a payment may have ended.",
+                f"Ask {OWNER} whether that was meant: a trial, a discount or a payment may have ended.",
                 "If it stays, see whether the usage still fits.",
             ),
         ),

@@ -3,12 +3,13 @@
 from exporter.thresholds import Bands
 
 from ..moments import LIKELY_REACHED, REACHED_DEFINED
-from ..recording import BAND, RATIO, USED
+from ..recording import BAND, NEAR, RATIO, USED
 from ..rules import Alert, Group
 from ..texts import (
     API,
     OF_SCOPE,
     ORGANISATION,
+    OWNER,
     PERIOD_LEFT,
     SCOPE,
     SO_MUCH_USED,
@@ -28,10 +29,10 @@ def group(bands: Bands) -> Group:
         name="ApiUsageLimitReached",
         comment="A limit of 0 has no ratio, and any request is over it.",
         expr=f"""
-            {RATIO} and {BAND} >= 3
+            {NEAR} and {BAND} >= 3
             or
             {USED} and {BAND} >= 3
-              unless {RATIO}
+              unless {NEAR}
         """,
         for_="1m",
         severity="critical",
@@ -48,13 +49,13 @@ def group(bands: Bands) -> Group:
             PERIOD_LEFT,
             STALE_FIGURES,
             f"The vendor now refuses requests, or bills them extra: expect errors wherever {SCOPE} is used.",
-            "Have the limit raised, or switch off what needs it, until the period ends.",
+            f"Ask {OWNER} to raise the limit, or to switch off what needs it until the period ends.",
         ),
     )
     critical_used = Alert(
         name="ApiUsageCritical",
         comment=f"Exactly {critical.percent:g} % is still amber, as on the vendors' usage pages.",
-        expr=f"{RATIO} and {BAND} >= 2",
+        expr=f"{NEAR} and {BAND} >= 2",
         for_="2m",
         severity="critical",
         about="scope",
@@ -67,12 +68,12 @@ def group(bands: Bands) -> Group:
             STALE_FIGURES,
             LIKELY_REACHED,
             "At the limit the vendor refuses requests, or bills them extra. Stop what can wait (batch jobs,",
-            "crawlers, prefetching), cache answers, and ask the owner of the plan to raise the limit now.",
+            f"crawlers, prefetching), cache answers, and ask {OWNER} to raise the limit now.",
         ),
     )
     high = Alert(
         name="ApiUsageHigh",
-        expr=f"{RATIO} and {BAND} >= 1",
+        expr=f"{NEAR} and {BAND} >= 1",
         for_="5m",
         severity="warning",
         about="scope",
@@ -82,12 +83,13 @@ def group(bands: Bands) -> Group:
             SO_MUCH_USED,
             PERIOD_LEFT,
             STALE_FIGURES,
-            "Find out whether usage grows faster than it should, and who makes the requests; then plan in time for",
-            "fewer requests or a higher limit.",
+            f"Ask {OWNER} whether usage grows faster than it should, and who makes the requests; then plan in time",
+            "for fewer requests or a higher limit.",
         ),
     )
     return Group(
         name="api-usage",
+        interval="1m",
         comment="""
             One ladder. All of it reads the same recorded ratio, so that a new billing period, or a higher limit,
             resolves every band in the same evaluation: the end of a warning that a critical alert still inhibits is

@@ -12,12 +12,13 @@ from prometheus_client.utils import floatToGoString
 
 from exporter import metrics
 from exporter.errors import REASONS
-from exporter.forecast import Forecast, days_near_limit
+from exporter.forecast import Burning, Forecast, days_near_limit
 from exporter.metrics import Metric
 from exporter.model import FetchedScope, ScopeUsage
 from exporter.state.ledger import latest
 from exporter.state.store import OrganisationState
 from exporter.state.trust import Suspicion
+from exporter.thresholds import PAGING_MIN_PERIOD_SECONDS
 
 
 def family_header(metric: Metric, *, openmetrics: bool) -> bytes:
@@ -50,6 +51,7 @@ def _samples(state: OrganisationState, now: datetime) -> Iterator[Sample]:
         yield from _scope_samples(state, scope, labels)
         of_scope = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
         yield from _outlook_samples(scope.usage, state.outlook(scope, now), of_scope)
+        yield from _burning_samples(state.burning(scope, now), of_scope)
         before = state.requests_before(scope.usage)
         if before is not None:
             yield metrics.PREVIOUS_PERIOD, of_scope, before
@@ -106,6 +108,8 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
     if usage.period is not None:
         yield metrics.PERIOD_START, labels, usage.period.start.timestamp()
         yield metrics.PERIOD_END, labels, usage.period.end.timestamp()
+        if (usage.period.end - usage.period.start).total_seconds() < PAGING_MIN_PERIOD_SECONDS:
+            yield metrics.PERIOD_SHORT, labels, 1
     for day in usage.last_days(state.target.api.daily_history_days):
         yield metrics.DAILY, f'{labels},{metrics.DATE}="{day.date.isoformat()}"', day.requests
     info = {
@@ -122,6 +126,13 @@ def _presence_samples(scope: FetchedScope, labels: str, *, is_missing: bool) -> 
     labels = f"{labels},{_labels({metrics.SCOPE: scope.usage.name})}"
     yield metrics.READ_TIME, labels, scope.fetched_at.timestamp()
     yield metrics.SCOPE_MISSING, labels, is_missing
+
+
+def _burning_samples(found: Burning, labels: str) -> Iterator[Sample]:
+    if found.runs_out_at is not None:
+        yield metrics.RUNS_OUT_TIME, labels, found.runs_out_at.timestamp()
+    if found.burn_rate is not None:
+        yield metrics.BURN_RATE, labels, found.burn_rate
 
 
 def _outlook_samples(usage: ScopeUsage, made: Forecast, labels: str) -> Iterator[Sample]:

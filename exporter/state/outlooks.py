@@ -5,7 +5,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from exporter.forecast import NO_PACES, Basis, Forecast, Known, Unknown, forecast, limit_state
+from exporter.forecast import (
+    NO_PACES,
+    NOT_BURNING,
+    Basis,
+    Burning,
+    Forecast,
+    Known,
+    Unknown,
+    burning,
+    forecast,
+    limit_state,
+)
 from exporter.model import FetchedScope
 from exporter.state.trust import Watched
 
@@ -32,6 +43,20 @@ def known(scope: FetchedScope, watched: Watched | None, zone: tzinfo) -> Known:
     )
 
 
+def burnings(
+    scopes: Iterable[FetchedScope], made: Mapping[str, Forecast], before: Mapping[str, Burning]
+) -> Mapping[str, Burning]:
+    """What burns too fast of these scopes, by name; others are absent. made, before: their forecasts, and what was
+    found at the poll before."""
+    found = {
+        scope.usage.name: burning(
+            scope.usage, made[scope.usage.name], scope.fetched_at, before.get(scope.usage.name, NOT_BURNING)
+        )
+        for scope in scopes
+    }
+    return MappingProxyType({name: one for name, one in found.items() if one != NOT_BURNING})
+
+
 def not_made(scope: FetchedScope) -> Forecast:
     """What is said before a start has read back what was stored."""
     return Forecast(limit_state(scope.usage.requests, scope.usage.limit), Basis(), unknown=Unknown.NOT_MADE)
@@ -47,3 +72,11 @@ def as_of(made: Forecast, scope: FetchedScope, now: datetime, stale_after: timed
     if period is not None and now >= period.end and made.unknown is None:
         made = Forecast(made.limit_state, made.basis, made.paces, unknown=Unknown.PERIOD_ENDED)
     return made if now - scope.fetched_at < stale_after else replace(made, paces=NO_PACES)
+
+
+def still_burning(found: Burning, scope: FetchedScope, now: datetime, stale_after: timedelta) -> Burning:
+    """What still holds while its scope is not read any more: nobody knows its pace then, nor that a page is over."""
+    period = scope.usage.period
+    if period is not None and now >= period.end:
+        return NOT_BURNING
+    return found if now - scope.fetched_at < stale_after else replace(found, burn_rate=None)

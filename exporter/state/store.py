@@ -13,11 +13,11 @@ from types import MappingProxyType
 from exporter.clock import Clock
 from exporter.config.load import Target
 from exporter.errors import REASONS, FailureReason, PollError, ResponseError
-from exporter.forecast import Forecast, shortfall
+from exporter.forecast import NOT_BURNING, Burning, Forecast, shortfall
 from exporter.model import BillingPeriod, DailySource, FetchedScope, ScopeUsage, UsageSnapshot
 from exporter.state.database import Database
 from exporter.state.ledger import MOST_KEPT, Change, changes
-from exporter.state.outlooks import as_of, not_made, outlooks
+from exporter.state.outlooks import as_of, burnings, not_made, outlooks, still_burning
 from exporter.state.points import Point
 from exporter.state.refusals import Refusals, in_last_hour, with_count
 from exporter.state.saved import Absence, Account, Failure, Saved
@@ -44,7 +44,7 @@ class OrganisationState:
     scopes: the last that each scope was found to be; a scope that a poll could not read stays with its old time.
     watched: what is known of each scope's count, by name, and whether the newest is suspect.
     outlooks: whether each scope's allowance lasts, by name, as of when it was read; without those of a start until
-        its points are read back.
+        its points are read back. burnings: what burns too fast, of the same scopes at the same times.
     ledger: what the vendor changed, by scope, newest last. terms: digest of how limits and plans were read last.
     absences: of the known scopes that the last good answer lacked although their period goes on, by name.
     listing: digest of how that answer's scopes were listed.
@@ -58,6 +58,7 @@ class OrganisationState:
     scopes: tuple[FetchedScope, ...] = ()
     watched: Mapping[str, Watched] = field(default_factory=lambda: MappingProxyType({}))
     outlooks: Mapping[str, Forecast] = field(default_factory=lambda: MappingProxyType({}))
+    burnings: Mapping[str, Burning] = field(default_factory=lambda: MappingProxyType({}))
     ledger: Mapping[str, tuple[Change, ...]] = field(default_factory=lambda: MappingProxyType({}))
     terms: str = ""
     absences: Mapping[str, Absence] = field(default_factory=lambda: MappingProxyType({}))
@@ -94,16 +95,18 @@ class OrganisationState:
         absences = self._absences_unread(found) if snapshot.misfits else self._absences_after(found, at)
         others = self._scopes_beside(fresh, None if snapshot.misfits else absences)
         watched = {**self._watched_beside(watched, at), **watched}
-        known = {
-            scope.usage.name: self.outlooks[scope.usage.name] for scope in others if scope.usage.name in self.outlooks
-        }
+        names = {scope.usage.name for scope in others}
+        known = {name: made for name, made in self.outlooks.items() if name in names}
+        burnt = {name: found for name, found in self.burnings.items() if name in names}
+        made = outlooks(fresh, watched, self.target.time_zone)
         return replace(
             self,
             scopes=fresh + others,
             absences=MappingProxyType(absences),
             listing=self.listing if snapshot.misfits else self.target.listing_digest,
             watched=MappingProxyType(watched),
-            outlooks=MappingProxyType({**known, **outlooks(fresh, watched, self.target.time_zone)}),
+            outlooks=MappingProxyType({**known, **made}),
+            burnings=MappingProxyType({**burnt, **burnings(fresh, made, self.burnings)}),
             ledger=MappingProxyType(self._ledger_after(before, trusted, watched, at)),
             terms=self.target.terms_digest,
             refusals=MappingProxyType(self._refusals_after(trusted, at)),
@@ -226,16 +229,23 @@ class OrganisationState:
             name: replace(known, points=known.points.with_earlier(points.get(name, ())))
             for name, known in self.watched.items()
         }
+        made = outlooks(self.scopes, watched, self.target.time_zone)
         return replace(
             self,
             watched=MappingProxyType(watched),
-            outlooks=outlooks(self.scopes, watched, self.target.time_zone),
+            outlooks=made,
+            burnings=burnings(self.scopes, made, self.burnings),
         )
 
     def outlook(self, scope: FetchedScope, now: datetime) -> Forecast:
         """Whether its allowance lasts, as far as that is known at `now`."""
         made = self.outlooks.get(scope.usage.name) or not_made(scope)
         return as_of(made, scope, now, self._stale_after())
+
+    def burning(self, scope: FetchedScope, now: datetime) -> Burning:
+        """Whether it burns too fast, as far as that is known at `now`."""
+        found = self.burnings.get(scope.usage.name, NOT_BURNING)
+        return still_burning(found, scope, now, self._stale_after())
 
     def requests_before(self, usage: ScopeUsage) -> float | None:
         """Requests of the billing period before the scope's present one; None where its end was not watched."""

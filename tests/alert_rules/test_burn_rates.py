@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.model import BillingPeriod
 from tests.alert_rules.traces import Burst, Trace, nightly, office, published, steady
 from tests.support.factories import load
 from tests.support.promtool import groups, run_rules_test
@@ -14,6 +15,7 @@ from tests.support.promtool import groups, run_rules_test
 RUNS_OUT, BURNING = "ApiUsageRunsOutSoon", "ApiUsageBurningFast"
 # A day's share of the limit of 100,000 a month is 3,333, or 2.3 a minute; of most traces 20,000 are left on the 17th.
 BASE = 2.0
+YEAR = BillingPeriod(datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 11, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,15 @@ CASES = (
         Trace("four times its share for a day", steady(BASE), 60_000, bursts=(Burst(-1200, 10_000, 7.5),)),
         {BURNING: Fires(0, 200)},
     ),
+    # A year's plan that lasts for 40 days: said on the fourth.
+    Case(
+        Trace("a year used in 40 days", steady(100_000 / 40 / 1440), 92_500, begins=at(4), period=YEAR),
+        {BURNING: Fires(0, 20)},
+    ),
+    Case(
+        Trace("a year used in 40 days, in office hours", office(100_000 / 29 / 480), 91_000, begins=at(4, 12), period=YEAR),
+        {BURNING: Fires(0, 20)},
+    ),
 )  # fmt: skip
 
 
@@ -135,7 +146,8 @@ def test_what_burns_too_fast_pages_and_nothing_else_does(long: bool, tmp_path: P
     alerts = [
         group
         for group in groups()
-        if group["name"] in ("api-usage-recording", "api-usage-recording-slow", "api-usage-forecast")
+        if group["name"]
+        in ("api-usage-recording", "api-usage-recording-slow", "api-usage-burning", "api-usage-forecast")
     ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": alerts}), encoding="utf-8")
     run_rules_test(tmp_path, series, samples=samples, files=[tmp_path / "rules.yaml"])

@@ -87,7 +87,8 @@ def test_promql_decides_as_the_backtest(tmp_path: Path) -> None:
     rules = [
         group
         for group in groups()
-        if group["name"] in ("api-usage-recording", "api-usage-recording-slow", "api-usage-forecast")
+        if group["name"]
+        in ("api-usage-recording", "api-usage-recording-slow", "api-usage-burning", "api-usage-forecast")
     ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rules}), encoding="utf-8")
     run_rules_test(tmp_path, series, samples=samples, files=[tmp_path / "rules.yaml"])

@@ -177,5 +177,6 @@ def _samples(state: OrganisationState, now: datetime, labels: str, zero: datetim
 
 
 def _values(values: list[str]) -> str:
+    """What a scrape lacks ends at once, by a marker of Prometheus' own."""
     runs = ((value, len(list(run))) for value, run in groupby(values))
-    return " ".join(f"{value}x{count - 1}" if value != "_" else f"_x{count}" for value, count in runs)
+    return " ".join(f"{value}x{count - 1}" if value != "_" else f"stale _x{count - 1}" for value, count in runs)

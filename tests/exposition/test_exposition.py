@@ -136,6 +136,20 @@ def test_unlimited_and_unreported_are_absent_and_a_limit_of_0_is_not(exporter: E
         assert exporter.value(metric) is None
 
 
+# A day, one of 23 hours as clocks are set forward, and each as told by its last second.
+@pytest.mark.parametrize(
+    ("hours", "seconds", "short"),
+    [(1, 0, 1), (12, 0, 1), (22, -1, 1), (22, 0, None), (23, -1, None), (24, -1, None), (24, 0, None)],
+)
+def test_a_period_that_is_too_short_to_page_for_is_marked(
+    exporter: Exporter, hours: int, seconds: int, short: int | None
+) -> None:
+    start = datetime(2026, 11, 22, tzinfo=UTC)
+    period = BillingPeriod(start, start + timedelta(hours=hours, seconds=seconds))
+    exporter.poll(ScopeUsage("A", 1, 10, period=period))
+    assert exporter.value(metrics.PERIOD_SHORT, scope="A") == short
+
+
 def test_before_the_first_poll_counters_stand_at_0_and_what_is_unknown_is_absent(exporter: Exporter) -> None:
     assert exporter.value(metrics.UP) is None
     assert exporter.value(metrics.LAST_SUCCESS) is None
@@ -320,15 +334,21 @@ def test_both_formats_parse_to_the_same_samples(exporter: Exporter) -> None:
 def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_labels(
     exporter: Exporter, tmp_path: Path
 ) -> None:
+    fast = scope("Fast", 0, limit=120_000, period=NOVEMBER)
+    for _ in range(25 * 4):  # a day and an hour
+        exporter.clock.advance(minutes=15)
+        fast = replace(fast, requests=fast.requests + 1000)
+        exporter.poll(fast)
     now = exporter.clock.now()
     hour = BillingPeriod(now - timedelta(minutes=50), now + timedelta(minutes=10))
-    exporter.poll(MAPS, scope("Hourly", 10, limit=7, period=hour))
+    exporter.poll(MAPS, scope("Hourly", 10, limit=7, period=hour), fast)
     for requests in (755, 760):
         exporter.clock.advance(minutes=15)
         hourly = scope(
             "Hourly", requests - 754, limit=7, period=BillingPeriod(hour.end, hour.end + timedelta(hours=1))
         )
-        exporter.poll(replace(MAPS, requests=requests, limit=800), hourly)
+        fast = replace(fast, requests=fast.requests + 1000)
+        exporter.poll(replace(MAPS, requests=requests, limit=800), hourly, fast)
     database = Database(tmp_path / "data")
     database.save(("a", "o", "i", "u"), Saved(None, ()))
     database.close()
