@@ -52,8 +52,12 @@ def rendered_examples() -> dict[str, str]:
 
 def _links(alert: Alert, grafana: str, runbooks: str) -> dict[str, str]:
     """The annotations that every alert has alike."""
+    place = "".join(
+        f'{{{{ with index $labels "{label}" }}}}&var-{label}={{{{ . | urlquery }}}}{{{{ end }}}}'
+        for label in ("cluster", "namespace")
+    )
     usage = (
-        f"{USAGE_DASHBOARD}?var-api={{{{ $labels.api | urlquery }}}}"
+        f"{USAGE_DASHBOARD}?var-api={{{{ $labels.api | urlquery }}}}{place}"
         "&var-organisation={{ $labels.organisation | urlquery }}&var-scope="
     )
     dashboard = {

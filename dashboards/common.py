@@ -4,7 +4,7 @@ from exporter.metrics import API, POLL_INTERVAL
 from exporter.thresholds import Bands
 
 from .panels import Json, Variable, label_variable, thresholds, words, words_from
-from .promql import select
+from .promql import CLUSTER, NAMESPACE, Selection, one_of_variable, select
 from .queries import Mark
 from .theme import MUTED, PERCENT, RED, band_steps
 
@@ -39,6 +39,20 @@ def dashed(dash: int = 8, gap: int = 6, *, width: int = 1) -> Json:
     return {"custom__lineStyle": {"fill": "dash", "dash": [dash, gap]}, "custom__lineWidth": width}
 
 
+# Numbers of one cluster and namespace at a time: those of two would pass for replicas of each other.
+PLACE_CHOSEN = {CLUSTER: one_of_variable(CLUSTER), NAMESPACE: one_of_variable(NAMESPACE)}
+
+
+def place_variables() -> list[Variable]:
+    """Cluster and namespace; without a choice where targets have no such labels."""
+    in_cluster = {CLUSTER: PLACE_CHOSEN[CLUSTER]}
+    return [_known(CLUSTER, {}, "Cluster"), _known(NAMESPACE, in_cluster, "Namespace")]
+
+
 def api_variable(*, many: bool = False) -> Variable:
-    apis = f"group by ({API}) (last_over_time({select(POLL_INTERVAL, window=KNOWN_FOR)}))"
-    return label_variable(API, apis, name=API, title="API", many=many)
+    return _known(API, PLACE_CHOSEN, "API", many=many)
+
+
+def _known(label: str, where: Selection, title: str, *, many: bool = False) -> Variable:
+    query = f"group by ({label}) (last_over_time({select(POLL_INTERVAL, where, window=KNOWN_FOR)}))"
+    return label_variable(label, query, name=label, title=title, many=many)

@@ -7,7 +7,7 @@ from exporter.metrics import API, ORGANISATION, POLL_INTERVAL, SCOPE, STALE, UP
 from exporter.thresholds import Bands
 
 from . import queries
-from .common import NO_DATA, api_variable, percentage
+from .common import NO_DATA, PLACE_CHOSEN, api_variable, percentage, place_variables
 from .panels import (
     Json,
     Stat,
@@ -29,10 +29,11 @@ from .promql import ALERTS, aggregate, any_of_variable, equal, matching, select
 from .queries import Mark
 from .theme import AMBER, COUNT, FROM_NOW, MUTED, NORMAL, PLAIN, RED, step
 
-WHERE = {API: any_of_variable(API)}
+WHERE = {**PLACE_CHOSEN, API: any_of_variable(API)}
 OUR_ALERTS = "ApiUsage.*|ApiRate.*|ApiRequests.*"
 
-_VARIABLES = "var-datasource=${datasource}&var-api=${__data.fields.API:percentencode}"
+_PLACE = "var-cluster=${cluster:percentencode}&var-namespace=${namespace:percentencode}"
+_VARIABLES = f"var-datasource=${{datasource}}&{_PLACE}&var-api=${{__data.fields.API:percentencode}}"
 _ORGANISATION = "var-organisation=${__data.fields.Organisation:percentencode}"
 _SCOPE = "var-scope=${__data.fields.Scope:percentencode}"
 
@@ -45,6 +46,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
         since="now-30d",
         variables=[
             data_source_variable(),
+            *place_variables(),
             api_variable(many=True),
         ],
         runbooks=runbooks,

@@ -14,7 +14,11 @@ ORGANISATION_KEYS = (API, ORGANISATION)
 SCOPE_KEYS = (API, ORGANISATION, SCOPE)
 DAY_KEYS = (*SCOPE_KEYS, DATE)
 
+CLUSTER, NAMESPACE = "cluster", "namespace"
 _TARGET = ("job", "instance")
+# What one Prometheus that scrapes several of them tells them apart by; whoever has no such label matches "".
+_PLACE = (CLUSTER, NAMESPACE)
+TARGET_KEYS = (*_TARGET, *_PLACE)
 
 # What comes from Prometheus itself and from the Python process.
 TARGET_UP = Metric(name="up", kind="gauge", labels=_TARGET, help="1 if the last scrape worked.")
@@ -82,7 +86,7 @@ def select(metric: Metric, where: Selection | None = None, *, suffix: str = "", 
     """
     if metric not in _KNOWN or suffix not in _SUFFIXES or (suffix and metric.kind != "histogram"):
         raise UnknownNameError(f"there is no metric {metric.name}{suffix}")
-    labels = (*metric.labels, *_TARGET, *_SUFFIXES[suffix])
+    labels = (*metric.labels, *TARGET_KEYS, *_SUFFIXES[suffix])
     for label in where or {}:
         if label not in labels and label not in SCOPE_KEYS:
             raise UnknownNameError(f"{metric.name} has no label {label}; it has {', '.join(labels)}")

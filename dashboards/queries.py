@@ -14,6 +14,7 @@ from exporter.metrics import (
     FORECAST_LIMIT_REACHED,
     FORECAST_PROBABILITY,
     FORECAST_REQUESTS,
+    LAST_RENDER_TIME,
     LAST_SUCCESS,
     LIMIT,
     LIMIT_CHANGED,
@@ -32,12 +33,13 @@ from exporter.metrics import (
     WINDOW,
     Metric,
 )
-from exporter.thresholds import RATIO_DECIMALS
+from exporter.thresholds import CLOCK_AHEAD_SECONDS, RATIO_DECIMALS
 
 from .promql import (
     DAY_KEYS,
     ORGANISATION_KEYS,
     SCOPE_KEYS,
+    TARGET_KEYS,
     Selection,
     aggregate,
     equal,
@@ -77,9 +79,17 @@ def by_scope(where: Selection, query: str) -> str:
     A replica that cannot poll keeps its last values for as long as their period lasts: the largest of all would hide
     a raised limit or a correction. Of replicas that do not publish when they read, that with the highest usage.
     """
-    read = first_of(select(READ_TIME, where), f"1e-15 * {select(REQUESTS, where)}")
+    read = first_of(_read_by_our_clock(where), select(READ_TIME, where), f"1e-15 * {select(REQUESTS, where)}")
     last = f"topk by ({', '.join(SCOPE_KEYS)}) (1, {read})"
     return aggregate("max", SCOPE_KEYS, f"({query}) and ignoring ({WINDOW}) {last}")
+
+
+def _read_by_our_clock(where: Selection) -> str:
+    """When replicas whose clock is ahead read a scope, by the clock of Prometheus."""
+    target = ", ".join(TARGET_KEYS)
+    rendered = select(LAST_RENDER_TIME, where)
+    ahead = aggregate("max", TARGET_KEYS, f"{rendered} - timestamp({rendered}) > {CLOCK_AHEAD_SECONDS}")
+    return f"{select(READ_TIME, where)} - on ({target}) group_left () {ahead}"
 
 
 def _most(query: str) -> str:

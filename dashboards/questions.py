@@ -9,6 +9,8 @@ from typing import Any
 
 Json = dict[str, Any]
 FILES = sorted((Path(__file__).parent / "json").glob("*.json"))
+# What Grafana fills in where targets have no label cluster or namespace.
+NO_PLACE = {"cluster": [""], "namespace": [""]}
 BOARDS: dict[str, Json] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
 
 
@@ -47,7 +49,7 @@ def questions(
     """Every query of a dashboard's panels, about each of the organisations."""
     found = []
     for about in organisations:
-        chosen = {"api": [api], "organisation": [about], "scope": [scope], "instance": [".+"]}
+        chosen = {"api": [api], "organisation": [about], "scope": [scope], "instance": [".+"]} | NO_PLACE
         for panel in BOARDS[uid]["panels"]:
             for target in panel.get("targets", []):
                 key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"

@@ -9,7 +9,17 @@ from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVA
 from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_RATIO, Bands
 
 from . import queries
-from .common import BOUNDLESS, KNOWN_FOR, NO_DATA, PALETTE, api_variable, dashed, percentage
+from .common import (
+    BOUNDLESS,
+    KNOWN_FOR,
+    NO_DATA,
+    PALETTE,
+    PLACE_CHOSEN,
+    api_variable,
+    dashed,
+    percentage,
+    place_variables,
+)
 from .panels import (
     BarChart,
     BarGauge,
@@ -57,7 +67,7 @@ from .theme import (
     step,
 )
 
-ORGANISATION_CHOSEN = {API: one_of_variable(API), ORGANISATION: one_of_variable(ORGANISATION)}
+ORGANISATION_CHOSEN = {**PLACE_CHOSEN, API: one_of_variable(API), ORGANISATION: one_of_variable(ORGANISATION)}
 SCOPES_CHOSEN = {**ORGANISATION_CHOSEN, SCOPE: any_of_variable(SCOPE)}
 
 # In the grid's rows: a title and a value.
@@ -99,10 +109,11 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
 
 
 def _variables() -> list[Variable]:
-    organisations = select(POLL_INTERVAL, {API: one_of_variable(API)}, window=KNOWN_FOR)
+    organisations = select(POLL_INTERVAL, {**PLACE_CHOSEN, API: one_of_variable(API)}, window=KNOWN_FOR)
     scopes = select(REQUESTS, ORGANISATION_CHOSEN, window=KNOWN_FOR)
     return [
         data_source_variable(),
+        *place_variables(),
         api_variable(),
         label_variable(
             ORGANISATION,

@@ -444,7 +444,11 @@ def test_the_ladder_is_one_group_with_the_highest_band_first() -> None:
 
 # What every alert needs
 
-URL = f"{GRAFANA_URL}/d/{USAGE_DASHBOARD}?var-api={{{{ $labels.api | urlquery }}}}"
+PLACE = "".join(
+    f'{{{{ with index $labels "{label}" }}}}&var-{label}={{{{ . | urlquery }}}}{{{{ end }}}}'
+    for label in ("cluster", "namespace")
+)
+URL = f"{GRAFANA_URL}/d/{USAGE_DASHBOARD}?var-api={{{{ $labels.api | urlquery }}}}{PLACE}"
 OF_ORGANISATION = f"{URL}&var-organisation={{{{ $labels.organisation | urlquery }}}}&var-scope="
 DASHBOARDS = (
     f"{OF_ORGANISATION}{{{{ $labels.scope | urlquery }}}}",

@@ -16,9 +16,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import build, queries
 from dashboards.panels import arranged, text
-from dashboards.promql import FOREIGN, UnknownNameError, any_of_variable, equal, select
+from dashboards.promql import FOREIGN, TARGET_KEYS, UnknownNameError, any_of_variable, equal, select
 from dashboards.queries import Mark
-from dashboards.questions import BOARDS, FILES, Json, Question, filled, questions, variable_queries
+from dashboards.questions import BOARDS, FILES, NO_PLACE, Json, Question, filled, questions, variable_queries
 from exporter import metrics
 from exporter.demo.accounts import ACCOUNTS
 from exporter.links import RUNBOOKS_URL
@@ -232,10 +232,10 @@ KEYWORDS = [
 
 @each_board
 def test_every_metric_and_label_is_in_the_catalogue(board: Json) -> None:
-    known = {metric.name: {*metric.labels, "job", "instance"} for metric in (*CATALOGUE, *FOREIGN)}
+    known = {metric.name: {*metric.labels, *TARGET_KEYS} for metric in (*CATALOGUE, *FOREIGN)}
     for metric in CATALOGUE:
         if metric.kind == "histogram":
-            known[f"{metric.name}_bucket"] = {*metric.labels, "job", "instance", "le"}
+            known[f"{metric.name}_bucket"] = {*metric.labels, *TARGET_KEYS, "le"}
     labels = set().union(*known.values())
     for expr in [*_exprs(board), *dict(variable_queries(board)).values()]:
         bare = re.sub(r"`[^`]*`|\[[^\]]*\]", "", expr)
@@ -310,7 +310,7 @@ def same(question: Question, one: float, other: float) -> bool:
 
 @each_board
 def test_variables_offer_every_name_as_it_is(demo: WatchedDemo, board: Json) -> None:
-    chosen = {"api": ["demo"], "organisation": [HOSTILE.name]}
+    chosen = {**NO_PLACE, "api": ["demo"], "organisation": [HOSTILE.name]}
     for variable in board["templating"]["list"]:
         if variable["type"] != "query":
             continue
@@ -321,6 +321,8 @@ def test_variables_offer_every_name_as_it_is(demo: WatchedDemo, board: Json) -> 
             assert options == sorted(NAMES)
         elif variable["name"] == "scope":
             assert options == sorted(scope.name for scope in HOSTILE.scopes)
+        elif variable["name"] in NO_PLACE:
+            assert options == []
         else:
             assert len(options) == 1
 

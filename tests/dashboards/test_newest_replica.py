@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dashboards import queries
-from dashboards.promql import Selection
+from dashboards.promql import Selection, equal
 from exporter import metrics
 from exporter.metrics import Metric
 from tests.support.promtool import run_rules_test, selector
@@ -74,3 +74,28 @@ def test_the_age_of_a_scope_is_its_own(tmp_path: Path) -> None:
     series = replica("a", 60, 1, 2)
     series[selector(metrics.LAST_SUCCESS.name, job="usage", instance="a", api="maps", organisation="Acme")] = "300x5"
     run_rules_test(tmp_path, series, samples={(queries.data_age(EVERYWHERE), "5m"): {NAME: 240}})
+
+
+def test_a_replica_whose_clock_is_ahead_reads_no_later_for_it(tmp_path: Path) -> None:
+    series = {**replica("ahead", 3900, 95, 100), **replica("right", 240, 95, 1000)}
+    series[selector(metrics.LAST_RENDER_TIME.name, job="usage", instance="ahead")] = "3600+60x5"
+    series[selector(metrics.LAST_RENDER_TIME.name, job="usage", instance="right")] = "0+60x5"
+    # 3900 by a clock that is an hour ahead is 300; it reads no more, and the other one does.
+    series[selector(metrics.READ_TIME.name, job="usage", instance="right", **SCOPE)] = "0+62x5"
+    run_rules_test(tmp_path, series, samples={(queries.used_percent(EVERYWHERE), "5m"): {NAME: 9.5}})
+
+
+def test_numbers_are_of_the_cluster_and_namespace_that_are_chosen(tmp_path: Path) -> None:
+    def moved(series: dict[str, str], place: str) -> dict[str, str]:
+        return {name.replace('job="usage"', f'job="usage",{place}'): values for name, values in series.items()}
+
+    prod = moved(replica("a", 100, 12, 100), 'cluster="eu",namespace="prod"')
+    staging = moved(replica("a", 200, 95, 100), 'cluster="eu",namespace="staging"')
+    elsewhere = replica("a", 300, 50, 100)
+    chosen = {"cluster": equal("eu"), "namespace": equal("prod")}
+    nowhere = {"cluster": equal(""), "namespace": equal("")}
+    samples = {
+        (queries.used_percent(chosen), "5m"): {NAME: 12.0},
+        (queries.used_percent(nowhere), "5m"): {NAME: 50.0},
+    }
+    run_rules_test(tmp_path, {**prod, **staging, **elsewhere}, samples=samples)

@@ -201,8 +201,8 @@ def test_nothing_is_too_large_for_kubectl_apply(overlay: list[Json]) -> None:
     """Which keeps each resource as an annotation of itself, unless it is told --server-side."""
     for resource in overlay:
         size = len(json.dumps(resource).encode())
-        assert size < LARGEST_ANNOTATIONS / 2, resource["metadata"]["name"]
-        assert size < LARGEST_CONFIG_MAP / 2
+        assert size < 0.75 * LARGEST_ANNOTATIONS, resource["metadata"]["name"]
+        assert size < 0.75 * LARGEST_CONFIG_MAP
 
 
 def test_pods_are_as_restricted_as_pod_security_asks(overlay: list[Json]) -> None:
