@@ -130,6 +130,11 @@ JmesPath = Annotated[str, AfterValidator(_check_jmespath)]
 _REMOVED = ("root", "key", "minus", "scale")
 
 
+def _in_brackets(value: list[Any]) -> str:
+    """What YAML read as a list, as it stands in the file."""
+    return f"[{', '.join(_in_brackets(item) if isinstance(item, list) else str(item) for item in value)}]"
+
+
 class Expression(ShortForm):
     """Where a value stands in the answer: JMESPath with our functions, and what no expression says."""
 
@@ -150,6 +155,10 @@ class Expression(ShortForm):
     @model_validator(mode="before")
     @classmethod
     def _of_today(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            raise ValueError(  # noqa: TRY004 - pydantic takes no TypeError
+                f'is a list; an expression that begins with [ stands in quotes: "{_in_brackets(value)}"'
+            )
         removed = [name for name in _REMOVED if name in value] if isinstance(value, dict) else []
         if removed:
             are = "is a function" if len(removed) == 1 else "are functions"

@@ -71,6 +71,10 @@ def troubles_of(target: Target, outcome: Outcome) -> Iterator[Trouble]:
         yield Trouble(*target.key, redact(misfit.message), _as_json(redact_value(misfit.part)))
     if isinstance(outcome, PollError) and not misfits:
         yield Trouble(*target.key, redact(str(outcome)), "")
+    if isinstance(outcome, UsageSnapshot) and not outcome.scopes:
+        # Scopes that the config itself left out look as if the vendor had none.
+        for remark in outcome.remarks:
+            yield Trouble(*target.key, redact(remark), "")
 
 
 def _as_json(part: Any) -> str:

@@ -231,6 +231,10 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             {"mapping": {"scopes": "s", "name": {"optional": True}, "requests": "r", "limit": "l"}},
             "apis[0].mapping.name: needs path, header or both",
         ),
+        (
+            {"mapping": {"scopes": [["data", "x"], 0], "requests": "r", "limit": "l"}},
+            'apis[0].mapping.scopes: is a list; an expression that begins with [ stands in quotes: "[[data, x], 0]"',
+        ),
     ],
 )
 def test_fields_that_are_refused(tmp_path: Path, api: dict[str, Any], problem: str) -> None:

@@ -441,6 +441,19 @@ def test_a_direct_poll_needs_no_exporter(tmp_path: Path, vendor: Vendor) -> None
     assert [request.path for request in vendor.requests] == ["/acme"] * 4
 
 
+def test_scopes_that_a_filter_left_out_are_not_passed_off_as_none(tmp_path: Path, vendor: Vendor) -> None:
+    file = tmp_path / "config.yaml"
+    mapping = {"scopes": "scopes", "name": "name", "filter": "used > `5`", "requests": "used", "limit": "max"}
+    api = {"name": "demo", "url": f"{vendor.url}/", "organisations": [{"id": "a"}], "mapping": mapping}
+    file.write_text(json.dumps({"apis": [api]}), encoding="utf-8")
+    vendor.answer = answering({"name": "A", "used": 1, "max": 9}, {"name": "B", "used": 2, "max": 9})
+    result = run("--once", "--config.file", str(file))
+    assert result.exit_code == 1
+    assert "a (demo): filter: expression 'used > `5`' left out all 2 scopes" in result.output
+    vendor.answer = answering()
+    assert run("--once", "--config.file", str(file)).exit_code == 0
+
+
 def test_a_saved_answer_is_read_without_asking(tmp_path: Path, vendor: Vendor) -> None:
     answer = tmp_path / "answer.json"
     answer.write_text('{"scopes": [{"name": "Maps", "used": 800, "max": 1000}]}', encoding="utf-8")
