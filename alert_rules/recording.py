@@ -125,8 +125,8 @@ def band(bands: Bands) -> Recorded:
     warning, critical = bands.thresholds
     own_warning, own_critical = own_thresholds(bands)
     steps = (
-        _step(1, warning.operator, f"({own_warning} or {warning.ratio:g} + 0 * {_NEAR})"),
-        _step(2, critical.operator, f"({own_critical} or {critical.ratio:g} + 0 * {_NEAR})"),
+        _step(1, warning.operator, f"({own_warning} or {_everywhere(warning.ratio)})"),
+        _step(2, critical.operator, f"({own_critical} or {_everywhere(critical.ratio)})"),
         _step(3, ">=", f"{LIMIT_REACHED_RATIO:g}"),
     )
     return Recorded(
@@ -151,8 +151,13 @@ def band(bands: Bands) -> Recorded:
 
 def _step(number: int, operator: str, begins: str) -> str:
     """1 where the ratio is in the band of this number, else 0."""
-    was_in = f"({_BAND} >= bool {number} or 0 * {_NEAR})"
+    was_in = f"({_BAND} >= bool {number} or {_everywhere(0)})"
     return f"({_NEAR} {operator} bool {begins} * (1 - {HYSTERESIS_RATIO:g} * {was_in}))"
+
+
+def _everywhere(value: float) -> str:
+    """The same for each of the scopes that can be in a band."""
+    return f"clamp({_NEAR}, {value:g}, {value:g})"
 
 
 def _joined(steps: tuple[str, ...]) -> str:

@@ -31,7 +31,7 @@ def group(bands: Bands) -> Group:
         expr=f"""
             {NEAR} and {BAND} >= 3
             or
-            {USED} and {BAND} >= 3
+            {USED} and {BAND}
               unless {NEAR}
         """,
         for_="1m",

@@ -33,7 +33,7 @@ from tests.support.alerting import amtool
 from tests.support.factories import answer, load
 from tests.support.http import Vendor
 from tests.support.programs import ROOT
-from tests.support.promtool import RULE_FILES, RULES, groups, promtool, rules, run_rules_test, selector
+from tests.support.promtool import RULE_FILES, RULES, groups, in_kubernetes, promtool, rules, run_rules_test, selector
 from tests.support.watched import Watched
 
 UNIT_TESTS = sorted((RULES / "tests").glob("*.yaml"))
@@ -71,8 +71,10 @@ def test_the_rules_load_in_vmalert(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.stem)
-def test_the_rules_do_what_their_unit_tests_say(file: Path) -> None:
-    promtool("test", "rules", str(file))
+def test_the_rules_do_what_their_unit_tests_say(file: Path, tmp_path: Path) -> None:
+    test = tmp_path / file.name
+    test.write_text(in_kubernetes(file.read_text("utf-8")).replace("../", f"{RULES}/"), encoding="utf-8")
+    promtool("test", "rules", str(test))
 
 
 # Boundaries
@@ -87,6 +89,27 @@ def test_each_band_begins_where_the_thresholds_say_and_after_its_for(percent: st
         "ApiUsageLimitReached": ratio >= thresholds.LIMIT_REACHED_RATIO,
     }
     check_ladder(percent, "100", reached, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("alert", "boundary", "over"),
+    [("ApiUsageHigh", 0.75, 0.76), ("ApiUsageCritical", 0.9, 0.91), ("ApiUsageLimitReached", 1.0, 1.01)],
+)
+def test_an_alert_ends_a_hundredth_below_where_it_began(
+    alert: str, boundary: float, over: float, tmp_path: Path
+) -> None:
+    """What has fallen to just above that stays, and what comes there for the first time does not fire."""
+    end = boundary * (1 - thresholds.HYSTERESIS_RATIO)
+    stays, leaves = round(end + 0.0002, 4), round(end - 0.0002, 4)
+    samples: dict[tuple[str, str], dict[str, float]] = {
+        (f'count(ALERTS{{alertname="{alert}",alertstate="firing",scope="Falls"}})', "40m"): {"{}": 1},
+        (f'ALERTS{{alertname="{alert}",scope="Falls"}}', "41m"): {},
+        (f'ALERTS{{alertname="{alert}",scope="Comes"}}', "60m"): {},
+    }
+    used = {"Falls": f"{over}x20 {stays}x19 {leaves}x20", "Comes": f"{stays}x60"}
+    given = {series(metrics.REQUESTS, scope=name): values for name, values in used.items()}
+    limits = {series(metrics.LIMIT, scope=name): "1x60" for name in used}
+    run_rules_test(tmp_path, {**given, **limits}, samples=samples)
 
 
 # As floats 0.27 / 0.3 is over 0.9, and the others are beside their ratios too.
@@ -242,8 +265,8 @@ def numbers(promql: str) -> list[float]:
 # Of each band: its number, where it begins, and how far below that it ends; a limit of 0; and of no band.
 BAND_NUMBERS = sorted(
     [
-        *(number for band in (1, 2, 3) for number in (0, 1, band, thresholds.HYSTERESIS_RATIO)),
-        *(WARNING.ratio, 0, CRITICAL.ratio, 0, thresholds.LIMIT_REACHED_RATIO),
+        *(number for band in (1, 2, 3) for number in (0, 0, 1, band, thresholds.HYSTERESIS_RATIO)),
+        *(WARNING.ratio, WARNING.ratio, CRITICAL.ratio, CRITICAL.ratio, thresholds.LIMIT_REACHED_RATIO),
         *(0, 0, 0, 0, 3),
     ]
 )
@@ -308,7 +331,7 @@ def test_the_boundary_falls_on_the_side_that_the_thresholds_say(
     alert: str, step: int, threshold: thresholds.Threshold
 ) -> None:
     own = f"scope:api_usage_threshold:ratio_{threshold.band.value}"
-    usual = f"{threshold.ratio:g} + 0 * scope:api_usage_requests_per_limit:ratio_near"
+    usual = f"clamp(scope:api_usage_requests_per_limit:ratio_near, {threshold.ratio:g}, {threshold.ratio:g})"
     begins = f"scope:api_usage_requests_per_limit:ratio_near {threshold.operator} bool ({own} or {usual}) * "
     assert begins in RECORDED["scope:api_usage_requests_per_limit:band"]["expr"]
     assert ALERTS[alert]["expr"].endswith(f"and scope:api_usage_requests_per_limit:band >= {step}\n")

@@ -57,7 +57,7 @@ def test_the_bundle_is_written_with_the_site_s_thresholds(tmp_path: Path, monkey
     ran = CliRunner().invoke(main, arguments)
     assert ran.exit_code == 0, ran.output
     (written,) = tmp_path.iterdir()
-    assert " or 0.8 + 0 * " in (written / "alert_rules/recording.yaml").read_text(encoding="utf-8")
+    assert ":ratio_near, 0.8, 0.8)" in (written / "alert_rules/recording.yaml").read_text(encoding="utf-8")
     promtool("check", "rules", *map(str, (written / "alert_rules").glob("*.yaml")))
 
 

@@ -1,5 +1,6 @@
 """promtool's unit tests, from YAML files and from tables in Python."""
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,12 @@ def run_rules_test(
     file = folder / "rules_test.yaml"
     file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     promtool("test", "rules", str(file))
+
+
+def in_kubernetes(test: str) -> str:
+    """A unit test's text with all the labels by which replicas are told apart, in place of `instance` alone."""
+    test = re.sub(r'instance="(\w+)"(?!,pod=)', r'instance="\1",pod="\1-0",container="\1-c",endpoint="\1-e"', test)
+    return re.sub(r"instance: (\w+)", r"instance: \1, pod: \1-0, container: \1-c, endpoint: \1-e", test)
 
 
 def promtool(*arguments: str) -> None:
