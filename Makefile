@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-grafana screenshots soak bench lint format lock audit generate clean system-tools
+.PHONY: help demo test mutate test-grafana screenshots soak bench lint format lock audit generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -15,6 +15,9 @@ demo: $(READY) ## Run everything against a simulated vendor API (DEMO_FLAGS=--he
 
 test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… for pytest's flags).
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST_FLAGS)
+
+mutate: $(READY) system-tools ## Change one thing in the rules at a time, and see whether the tests notice (an hour).
+	$(BIN)/python -m tests.mutation
 
 test-grafana: $(READY) system-tools ## Look at the dashboards in a real Grafana: make test-grafana GRAFANA_HOME=/usr/share/grafana
 	@test -d "$(GRAFANA_HOME)" || { echo "Say where Grafana is: make test-grafana GRAFANA_HOME=/usr/share/grafana"; exit 1; }

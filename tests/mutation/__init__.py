@@ -1,0 +1,1 @@
+"""What the tests of rules and queries would notice: `make mutate`."""
