@@ -274,7 +274,7 @@ STILL_IN_WARNING = 1 - thresholds.HYSTERESIS_RATIO
 EXPECTED_NUMBERS: dict[str, list[float]] = {
     "ApiUsageHigh": [1],
     "ApiUsageCritical": [2],
-    "ApiUsageLimitReached": [3, 3],
+    "ApiUsageLimitReached": [3],
     "ApiUsageRunsOutSoon": [0],
     "ApiUsageBurningFast": [],
     "ApiUsageProjectedOverLimit": [

@@ -114,7 +114,7 @@ def test_no_text_names_the_default_thresholds_any_more(written: Path) -> None:
 def test_rules_hold_exactly_the_numbers_asked_for(boundaries: set[int]) -> None:
     warning, critical = (boundary / 10_000 for boundary in sorted(boundaries))
     recording = rule_files(Site(bands=Bands(warning, critical)))["alert_rules/recording.yaml"]
-    begins = r"scope:api_usage_requests_per_limit:ratio_near (>=?) bool (?:\(scope:\S+ or )?(\S+) [*+] "
+    begins = r"scope:api_usage_requests_per_limit:ratio_near (>=?) bool (?:\(scope:\S+ or clamp\(\S+, \S+, )?([^\s)]+)\)* \* "
     found = re.findall(begins, recording)
     assert [(operator, float(number)) for operator, number in found] == [(">=", warning), (">", critical), (">=", 1)]
 
