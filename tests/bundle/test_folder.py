@@ -160,7 +160,7 @@ def test_a_run_that_is_interrupted_is_taken_up_by_the_next(folder: Path) -> None
     command = [sys.executable, "-c", _INTERRUPTED, "bundle", f"--output={folder}", "--warning=0.6"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert b" or 0.6 + 0 * " in (folder / RECORDING).read_bytes()
+    assert b"ratio_near, 0.6, 0.6)" in (folder / RECORDING).read_bytes()
     assert not list(folder.rglob("*.tmp"))
     ran_again = run(folder, "--warning=0.7")
     assert ran_again.exit_code == 0, ran_again.output
@@ -193,7 +193,7 @@ def test_only_some_parts_are_written_and_removed(tmp_path: Path) -> None:
     assert "dashboards" not in ran.output
     assert former.exists()
     assert (tmp_path / DASHBOARD).read_bytes() == before
-    assert b" or 0.6 + 0 * " in (tmp_path / RECORDING).read_bytes()
+    assert b"ratio_near, 0.6, 0.6)" in (tmp_path / RECORDING).read_bytes()
     run(tmp_path, "--only=dashboards")
     assert not former.exists()
     assert (tmp_path / DASHBOARD).read_bytes() != before
@@ -399,13 +399,13 @@ def test_a_run_that_fails_half_way_is_taken_up_by_the_next(folder: Path) -> None
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(f"Error: cannot write {folder}/dashboards/json/")
     assert ran.stderr.endswith(".json: File too large\n")
-    assert b" or 0.6 + 0 * " in (folder / RECORDING).read_bytes()
+    assert b"ratio_near, 0.6, 0.6)" in (folder / RECORDING).read_bytes()
     assert not list(folder.rglob("*.tmp"))
 
     # With other values as well: what was written before the failure counts as written, not as edited.
     ran_again = run(folder, "--warning=0.7")
     assert ran_again.exit_code == 0, ran_again.output
-    assert b" or 0.7 + 0 * " in (folder / RECORDING).read_bytes()
+    assert b"ratio_near, 0.7, 0.7)" in (folder / RECORDING).read_bytes()
     assert not list(folder.rglob("*.orig"))
 
 

@@ -273,7 +273,7 @@ def test_an_overlay_in_a_bundle_has_the_site_s_thresholds(tmp_path: Path) -> Non
     (rule,) = of_kind(resources, "PrometheusRule")
     band = "scope:api_usage_requests_per_limit:band"
     (ladder,) = [one for group in rule["spec"]["groups"] for one in group["rules"] if one.get("record") == band]
-    assert " or 0.8 + 0 * " in ladder["expr"]
+    assert "ratio_near, 0.8, 0.8)" in ladder["expr"]
 
 
 # --- the pod as it runs
