@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutate test-grafana screenshots soak bench lint format lock audit generate clean system-tools
+.PHONY: help demo demo-ports test mutate test-grafana screenshots soak bench lint format lock audit generate clean system-tools
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: $(READY) ## Run everything against a simulated vendor API (DEMO_FLAGS=--help for its flags).
-	@exec $(BIN)/python -m exporter.demo $(DEMO_FLAGS)
+demo: demo-ports $(READY) ## Run everything against a simulated vendor API (DEMO_FLAGS=--help for its flags).
+	@DEMO_BY_MAKE=1 exec $(BIN)/python -m exporter.demo $(DEMO_FLAGS)
+
+# Before a minute of setting up, not after it; with flags of one's own, the demo says it itself.
+demo-ports:
+	@test -n "$(DEMO_FLAGS)" || DEMO_BY_MAKE=1 $(PYTHON) -m exporter.demo.ports
 
 test: $(READY) system-tools lint ## Run every check and test (PYTEST_FLAGS=… for pytest's flags).
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST_FLAGS)

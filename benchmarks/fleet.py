@@ -22,7 +22,8 @@ import yaml
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from benchmarks.load import tool
-from exporter.local.processes import Processes, eventually, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, eventually
 
 SCOPES = 5  # of an organisation, as a usage page has a handful of cards
 DAYS = 30  # all that the exporter publishes

@@ -4,7 +4,8 @@ import gzip
 from pathlib import Path
 
 from benchmarks.load import tool
-from exporter.local.processes import Processes, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes
 
 
 def serve(processes: Processes, folder: Path, text: bytes) -> str:

@@ -21,7 +21,8 @@ from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median, number
 from benchmarks.load import Latency, wrk
 from exporter.address import Address
-from exporter.local.processes import Processes, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes
 from exporter.web.listening import listen
 from exporter.web.server import serve
 from exporter.web.wsgi import wsgi

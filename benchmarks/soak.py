@@ -27,7 +27,8 @@ import trustme
 import yaml
 
 from benchmarks import soak_vendor
-from exporter.local.processes import Processes, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes
 
 DURATION = float(os.environ.get("DURATION", "180"))
 ORGANISATIONS = 1000

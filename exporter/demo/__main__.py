@@ -18,17 +18,16 @@ from exporter.demo.alone import serve_receiver, serve_vendor
 from exporter.demo.backfill import STEP, BackfillError, backfill, published_by
 from exporter.demo.faults import Faults
 from exporter.demo.meter import Meter
+from exporter.demo.ports import DEFAULTS, PROGRAMS, free_ports
 from exporter.demo.receiver import Inbox
 from exporter.demo.receiver import create_app as create_receiver
 from exporter.demo.traffic import Traffic
 from exporter.demo.vendor import create_app
 from exporter.errors import StartError
 from exporter.local.files import localised
-from exporter.local.processes import Processes, free_port, program
+from exporter.local.processes import Processes, program
 
 _HOST = "127.0.0.1"
-_PROMETHEUS = ("prometheus",)
-_ALERTMANAGER = ("alertmanager", "prometheus-alertmanager")
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,13 @@ class Ports:
 @click.group(
     invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
 )
-@click.option("--exporter.port", "exporter", default=10190, help="Port of the exporter.")
-@click.option("--vendor.port", "vendor", default=10191, help="Port of the simulated vendor API.")
-@click.option("--prometheus.port", "prometheus", default=9090, help="Port of Prometheus.")
-@click.option("--alertmanager.port", "alertmanager", default=9093, help="Port of Alertmanager.")
-@click.option("--receiver.port", "receiver", default=10192, help="Port of the page that shows what was paged.")
+@click.option("--exporter.port", "exporter", default=DEFAULTS["exporter"], help="Port of the exporter.")
+@click.option("--vendor.port", "vendor", default=DEFAULTS["vendor"], help="Port of the simulated vendor API.")
+@click.option("--prometheus.port", "prometheus", default=DEFAULTS["prometheus"], help="Port of Prometheus.")
+@click.option("--alertmanager.port", "alertmanager", default=DEFAULTS["alertmanager"], help="Port of Alertmanager.")
+@click.option(
+    "--receiver.port", "receiver", default=DEFAULTS["receiver"], help="Port of the page that shows what was paged."
+)
 @click.pass_context
 def main(
     context: click.Context, *, exporter: int, vendor: int, prometheus: int, alertmanager: int, receiver: int
@@ -66,13 +67,14 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
-        ports = Ports(
-            vendor=free_port(vendor, "--vendor.port"),
-            exporter=free_port(exporter, "--exporter.port"),
-            prometheus=free_port(prometheus, "--prometheus.port") if program(*_PROMETHEUS) else 0,
-            alertmanager=free_port(alertmanager, "--alertmanager.port") if program(*_ALERTMANAGER) else 0,
-            receiver=free_port(receiver, "--receiver.port"),
-        )
+        wanted = {
+            "vendor": vendor,
+            "exporter": exporter,
+            "prometheus": prometheus,
+            "alertmanager": alertmanager,
+            "receiver": receiver,
+        }
+        ports = Ports(**free_ports(wanted))
         with tempfile.TemporaryDirectory(prefix="api-usage-demo-") as folder:
             _run(ports, Path(folder), stop)
     except StartError as error:
@@ -133,7 +135,7 @@ def _start_exporter(processes: Processes, ports: Ports, folder: Path, *, shows_a
 
 
 def _start_alertmanager(processes: Processes, ports: Ports, folder: Path) -> str | None:
-    path = program(*_ALERTMANAGER)
+    path = program(*PROGRAMS["alertmanager"])
     if path is None:
         _report_missing("alertmanager", "apt-get install prometheus-alertmanager")
         return None
@@ -169,7 +171,7 @@ def _backfill(meter: Meter, ports: Ports, folder: Path) -> None:
 
 
 def _start_prometheus(processes: Processes, ports: Ports, folder: Path, meter: Meter) -> str | None:
-    path = program(*_PROMETHEUS)
+    path = program(*PROGRAMS["prometheus"])
     if path is None:
         _report_missing("prometheus", "apt-get install prometheus")
         return None

@@ -1,9 +1,7 @@
 """Child processes that end with who started them, whatever happens; what to find and to wait for."""
 
-import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -94,17 +92,6 @@ def required(*names: str) -> str:
     if path is None:
         raise StartError(f"{names[0]} is not installed; `make test` installs it, or says how to get it")
     return path
-
-
-def free_port(port: int, flag: str) -> int:
-    """The port, or any free one for 0. Raises StartError where it is taken."""
-    try:
-        with socket.create_server(("127.0.0.1", port)) as probe:
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        raise StartError(
-            f"port {port}: {os.strerror(error.errno or 0)}; choose another with {flag}=PORT (0: any free)"
-        ) from None
 
 
 def eventually(probe: Callable[[], T], seconds: float = 20.0) -> T:

@@ -5,7 +5,8 @@ from typing import Any
 
 import requests
 
-from exporter.local.processes import Processes, free_port, required
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, required
 
 
 def start_prometheus(processes: Processes, config: Path, storage: Path, *flags: str) -> str:

@@ -15,7 +15,8 @@ from werkzeug.wrappers import Request, Response
 
 from exporter.bundle.files import Site, site_files
 from exporter.cli import main
-from exporter.local.processes import Processes, eventually, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, eventually
 from exporter.local.prometheus import start_prometheus
 from tests.support.grafana import start_grafana
 from tests.support.http import Vendor, serve

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import requests
 
+from exporter.demo.ports import DEFAULTS
 from exporter.local.processes import eventually, required
 from exporter.local.prometheus import query
 from tests.support.programs import ROOT
@@ -120,4 +121,24 @@ def test_a_port_in_use_is_one_line() -> None:
     assert (
         refused.stderr
         == f"demo: port {port}: Address already in use; choose another with --exporter.port=PORT (0: any free)\n"
+    )
+
+
+def test_make_looks_at_the_ports_before_it_sets_anything_up() -> None:
+    """Without any package, and with the flag as it is written for make."""
+    port = DEFAULTS["receiver"]
+    with socket.create_server(("127.0.0.1", port)):
+        refused = subprocess.run(
+            [sys.executable, "-S", "-m", "exporter.demo.ports"],
+            cwd=ROOT,
+            env={"PATH": "", "DEMO_BY_MAKE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"demo: port {port}: Address already in use; choose another with "
+        "make demo DEMO_FLAGS=--receiver.port=PORT (0: any free)\n"
     )

@@ -13,7 +13,8 @@ import pytest
 import requests
 from werkzeug.wrappers import Response
 
-from exporter.local.processes import Processes, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import ROOT

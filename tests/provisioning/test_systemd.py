@@ -13,7 +13,8 @@ import requests
 from werkzeug.wrappers import Response
 
 from exporter.cli import main
-from exporter.local.processes import eventually, free_port, required
+from exporter.local.ports import free_port
+from exporter.local.processes import eventually, required
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 from tests.support.programs import ROOT

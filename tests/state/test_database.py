@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from exporter.errors import FailureReason, StartError
-from exporter.local.processes import eventually, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import eventually
 from exporter.model import BillingPeriod, DailySource, DailyUsage, FetchedScope, ScopeUsage
 from exporter.state.database import FILE, Database, SaveFailure
 from exporter.state.ledger import Change, Term

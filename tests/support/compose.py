@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-from exporter.local.processes import Processes, free_port, required
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, required
 from tests.support.programs import ROOT
 
 DEMO = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", (ROOT / ".env").read_text("utf-8")))

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Locator, Request, Response, sync_playwr
 
 from exporter.bundle.files import PROVISIONING, project_folder
 from exporter.local.files import localised
-from exporter.local.processes import Processes, free_port, required
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, required
 
 DASHBOARDS = project_folder("dashboards") / "json"
 

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from exporter.local.processes import Processes, free_port, required
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, required
 
 ROOT = Path(__file__).parents[2]
 ALERTMANAGER_CONFIG = ROOT / "provisioning/alertmanager/alertmanager.yml"

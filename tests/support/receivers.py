@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from werkzeug.wrappers import Request, Response
 
-from exporter.local.processes import free_port
+from exporter.local.ports import free_port
 from tests.support.http import serve
 from tests.support.programs import ALERTMANAGER_CONFIG
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from exporter.cli import main
 from exporter.config.load import load_config
 from exporter.errors import AuthError
-from exporter.local.processes import free_port
+from exporter.local.ports import free_port
 from exporter.view.cards import Advice, AdviceKind
 from exporter.view.digest import as_text, digests
 from exporter.view.usage_json import usage_document

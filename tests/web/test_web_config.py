@@ -21,7 +21,8 @@ import yaml
 from werkzeug.wrappers import Response
 
 from exporter.errors import ConfigError
-from exporter.local.processes import Processes, eventually, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, eventually
 from exporter.local.prometheus import query, start_prometheus
 from exporter.web.basic_auth import BasicAuth, Verdict
 from exporter.web.live_config import LiveWebConfig

@@ -19,7 +19,8 @@ import requests
 from werkzeug.wrappers import Response
 
 from exporter.address import Address
-from exporter.local.processes import eventually, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import eventually
 from tests.support.factories import answer, write_config
 from tests.support.http import Vendor
 

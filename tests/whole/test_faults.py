@@ -26,7 +26,8 @@ import requests
 import trustme
 import yaml
 
-from exporter.local.processes import Processes, eventually, free_port
+from exporter.local.ports import free_port
+from exporter.local.processes import Processes, eventually
 from exporter.local.prometheus import start_prometheus
 from tests.support.factories import answer
 from tests.support.raw import Behaviour, dripping, raw_server, sending
