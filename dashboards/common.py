@@ -1,6 +1,6 @@
 """What several dashboards show alike: texts, field options, the choice of an api."""
 
-from exporter.metrics import API, POLL_INTERVAL
+from exporter.metrics import API, POLL_INTERVAL, Metric
 from exporter.thresholds import Bands
 
 from .panels import Json, Variable, label_variable, thresholds, words, words_from
@@ -46,13 +46,16 @@ PLACE_CHOSEN = {CLUSTER: one_of_variable(CLUSTER), NAMESPACE: one_of_variable(NA
 def place_variables() -> list[Variable]:
     """Cluster and namespace; without a choice where targets have no such labels."""
     in_cluster = {CLUSTER: PLACE_CHOSEN[CLUSTER]}
-    return [_known(CLUSTER, {}, "Cluster"), _known(NAMESPACE, in_cluster, "Namespace")]
+    return [known_variable(CLUSTER, {}, "Cluster"), known_variable(NAMESPACE, in_cluster, "Namespace")]
 
 
 def api_variable(*, many: bool = False) -> Variable:
-    return _known(API, PLACE_CHOSEN, "API", many=many)
+    return known_variable(API, PLACE_CHOSEN, "API", many=many)
 
 
-def _known(label: str, where: Selection, title: str, *, many: bool = False) -> Variable:
-    query = f"group by ({label}) (last_over_time({select(POLL_INTERVAL, where, window=KNOWN_FOR)}))"
-    return label_variable(label, query, name=label, title=title, many=many)
+def known_variable(
+    label: str, where: Selection, title: str, *, of: Metric = POLL_INTERVAL, many: bool = False
+) -> Variable:
+    """The values that a label of a metric has now, or had within KNOWN_FOR."""
+    query = f"group by ({label}) (last_over_time({select(of, where, window=KNOWN_FOR)}))"
+    return label_variable(label, query, title=title, many=many)

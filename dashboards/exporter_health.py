@@ -25,7 +25,7 @@ from exporter.metrics import (
 )
 from exporter.thresholds import Bands
 
-from .common import KNOWN_FOR, NO_DATA, PALETTE, dashed
+from .common import KNOWN_FOR, NO_DATA, PALETTE, dashed, known_variable
 from .panels import (
     Lines,
     Section,
@@ -36,7 +36,6 @@ from .panels import (
     fixed,
     for_query,
     instant,
-    label_variable,
     over_time,
     section,
     thresholds,
@@ -54,7 +53,6 @@ RATE = "$__rate_interval"
 
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
     del bands
-    instances = f"group by ({INSTANCE}) (last_over_time({select(BUILD_INFO, window=KNOWN_FOR)}))"
     return board(
         title="API usage exporter",
         uid=EXPORTER_DASHBOARD,
@@ -62,7 +60,7 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
         since="now-1h",
         variables=[
             data_source_variable(),
-            label_variable(INSTANCE, instances, name=INSTANCE, title="Instance", many=True),
+            known_variable(INSTANCE, {}, "Instance", of=BUILD_INFO, many=True),
         ],
         runbooks=runbooks,
         panels=[*_state(), *_polls(), *_cost()],

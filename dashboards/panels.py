@@ -351,13 +351,13 @@ def data_source_variable() -> Variable:
     return Variable(name="datasource", label="Data source", type="datasource", query="prometheus", refresh=1)
 
 
-def label_variable(label: str, query: str, *, name: str, title: str, many: bool = False) -> Variable:
+def label_variable(label: str, query: str, *, title: str, many: bool = False) -> Variable:
     """The values of a label that the query, which has no other label, answers with now.
 
     By query_result, as label_values re-quotes a filter in newer Grafanas.
     """
     return Variable(
-        name=name,
+        name=label,
         label=title,
         dataSource=DATA_SOURCE,
         query={"query": f"query_result({query})", "refId": "Variable"},

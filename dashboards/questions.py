@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .promql import CLUSTER, NAMESPACE
+
 Json = dict[str, Any]
 FILES = sorted((Path(__file__).parent / "json").glob("*.json"))
 # What Grafana fills in where targets have no label cluster or namespace.
-NO_PLACE = {"cluster": [""], "namespace": [""]}
+NO_PLACE = {CLUSTER: [""], NAMESPACE: [""]}
 BOARDS: dict[str, Json] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
 
 

@@ -5,18 +5,18 @@ from string import ascii_uppercase
 from grafanalib.core import Dashboard
 
 from exporter.links import USAGE_DASHBOARD
-from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, POLL_INTERVAL, REASON, REQUESTS, SCOPE, UP
+from exporter.metrics import API, DATE, ORGANISATION, POLL_FAILING, REASON, REQUESTS, SCOPE, UP
 from exporter.thresholds import HISTORY_DAYS, NEAR_LIMIT_RATIO, Bands
 
 from . import queries
 from .common import (
     BOUNDLESS,
-    KNOWN_FOR,
     NO_DATA,
     PALETTE,
     PLACE_CHOSEN,
     api_variable,
     dashed,
+    known_variable,
     percentage,
     place_variables,
 )
@@ -36,7 +36,6 @@ from .panels import (
     for_field,
     for_query,
     instant,
-    label_variable,
     merged,
     moments,
     over_time,
@@ -109,19 +108,13 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
 
 
 def _variables() -> list[Variable]:
-    organisations = select(POLL_INTERVAL, {**PLACE_CHOSEN, API: one_of_variable(API)}, window=KNOWN_FOR)
-    scopes = select(REQUESTS, ORGANISATION_CHOSEN, window=KNOWN_FOR)
+    of_api = {**PLACE_CHOSEN, API: one_of_variable(API)}
     return [
         data_source_variable(),
         *place_variables(),
         api_variable(),
-        label_variable(
-            ORGANISATION,
-            f"group by ({ORGANISATION}) (last_over_time({organisations}))",
-            name=ORGANISATION,
-            title="Organisation",
-        ),
-        label_variable(SCOPE, f"group by ({SCOPE}) (last_over_time({scopes}))", name=SCOPE, title="Scope", many=True),
+        known_variable(ORGANISATION, of_api, "Organisation"),
+        known_variable(SCOPE, ORGANISATION_CHOSEN, "Scope", of=REQUESTS, many=True),
     ]
 
 
