@@ -27,7 +27,7 @@ from .rules import Recorded, RecordedGroup
 CLOCK_AHEAD = Recorded(
     record="instance:api_usage_exporter_clock:seconds_ahead",
     expr=f"{LAST_RENDER_TIME.name} - timestamp({LAST_RENDER_TIME.name}) > {CLOCK_AHEAD_SECONDS}",
-    comment="By how much an exporter's clock is ahead of Prometheus', where that is more than polls are apart.",
+    comment="By how much an exporter's clock is ahead of Prometheus', where that is more than a rendering is old.",
 )
 FRESHEST = Recorded(
     record="instance_scope:api_usage_read:timestamp_seconds_freshest",

@@ -267,10 +267,9 @@ def _usual_interval() -> float:
     return parse_duration(config["global"]["evaluation_interval"])
 
 
-def _intervals(rules: Path) -> dict[str, float]:
+def _intervals(rules: Path, usual: float) -> dict[str, float]:
     """Seconds between evaluations, by group."""
     documents = [yaml.safe_load(file.read_text("utf-8")) for file in rules.glob("*.yaml")]
-    usual = _usual_interval()
     return {
         group["name"]: parse_duration(group["interval"]) if "interval" in group else usual
         for document in documents
@@ -278,29 +277,25 @@ def _intervals(rules: Path) -> dict[str, float]:
     }
 
 
-def _on_average(seconds: dict[str, float], rules: Path) -> float:
-    """What they cost in the time from one usual evaluation to the next, in seconds."""
-    usual, intervals = _usual_interval(), _intervals(rules)
-    return sum(spent * usual / intervals[name] for name, spent in seconds.items())
-
-
 def _report(former: dict[str, float], few: dict[str, float], many: dict[str, float]) -> Report:
+    usual = _usual_interval()
+    intervals = _intervals(project_folder(RULES), usual)
+
     def per_thousand(seconds: float, scopes: int) -> float:
         return seconds / scopes * 1e6
 
-    present, usual = project_folder(RULES), _usual_interval()
-
     def average(
-        what: str, seconds: dict[str, float], scopes: int, rules: Path, at_most: float | None = None
+        what: str, seconds: dict[str, float], scopes: int, every: dict[str, float], at_most: float | None = None
     ) -> Figure:
+        """What groups cost in the time from one usual evaluation to the next."""
+        spent = sum(each * usual / every[group] for group, each in seconds.items())
         name = f"{what}, {scopes:,} scopes, in {usual:g} seconds on average: for each 1,000"
-        return Figure(name, per_thousand(_on_average(seconds, rules), scopes), "ms", at_most=at_most)
+        return Figure(name, per_thousand(spent, scopes), "ms", at_most=at_most)
 
-    intervals = _intervals(present)
     figures = (
-        average("former rules", former, FORMER_SCOPES, FORMER),
-        average("these rules", few, FORMER_SCOPES, present),
-        average("these rules", many, SCOPES, present, at_most=150),
+        average("former rules", former, FORMER_SCOPES, _intervals(FORMER, usual)),
+        average("these rules", few, FORMER_SCOPES, intervals),
+        average("these rules", many, SCOPES, intervals, at_most=150),
         Figure(
             f"these rules, {SCOPES:,} scopes, all groups once: for each 1,000",
             per_thousand(sum(many.values()), SCOPES),

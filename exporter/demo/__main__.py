@@ -53,9 +53,7 @@ class Ports:
     "--receiver.port", "receiver", default=DEFAULTS["receiver"], help="Port of the page that shows what was paged."
 )
 @click.pass_context
-def main(
-    context: click.Context, *, exporter: int, vendor: int, prometheus: int, alertmanager: int, receiver: int
-) -> None:
+def main(context: click.Context, /, **wanted: int) -> None:
     """Run the exporter against a simulated vendor API with traffic, until Ctrl-C.
 
     Prometheus and Alertmanager run too, where they are installed. 0 as a port means any free one. The commands run
@@ -67,13 +65,6 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
-        wanted = {
-            "vendor": vendor,
-            "exporter": exporter,
-            "prometheus": prometheus,
-            "alertmanager": alertmanager,
-            "receiver": receiver,
-        }
         ports = Ports(**free_ports(wanted))
         with tempfile.TemporaryDirectory(prefix="api-usage-demo-") as folder:
             _run(ports, Path(folder), stop)

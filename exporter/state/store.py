@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.config.load import Target
@@ -26,6 +27,7 @@ from exporter.thresholds import HISTORY_DAYS
 from exporter.turns import COMPUTING
 
 Key = tuple[str, str]
+T = TypeVar("T")
 
 # Without a period nothing says when usage starts anew; a day outlasts most outages of a vendor.
 _DROP_WITHOUT_PERIOD = timedelta(hours=24)
@@ -96,8 +98,6 @@ class OrganisationState:
         others = self._scopes_beside(fresh, None if snapshot.misfits else absences)
         watched = {**self._watched_beside(watched, at), **watched}
         names = {scope.usage.name for scope in others}
-        known = {name: made for name, made in self.outlooks.items() if name in names}
-        burnt = {name: found for name, found in self.burnings.items() if name in names}
         made = outlooks(fresh, watched, self.target.time_zone)
         return replace(
             self,
@@ -105,8 +105,8 @@ class OrganisationState:
             absences=MappingProxyType(absences),
             listing=self.listing if snapshot.misfits else self.target.listing_digest,
             watched=MappingProxyType(watched),
-            outlooks=MappingProxyType({**known, **made}),
-            burnings=MappingProxyType({**burnt, **burnings(fresh, made, self.burnings)}),
+            outlooks=MappingProxyType({**_of_names(self.outlooks, names), **made}),
+            burnings=MappingProxyType({**_of_names(self.burnings, names), **burnings(fresh, made, self.burnings)}),
             ledger=MappingProxyType(self._ledger_after(before, trusted, watched, at)),
             terms=self.target.terms_digest,
             refusals=MappingProxyType(self._refusals_after(trusted, at)),
@@ -318,6 +318,10 @@ class OrganisationState:
             return scope.fetched_at + _DROP_WITHOUT_PERIOD
         # Fresh data is not dropped: between a period's end and the next poll there is a moment for each rollover.
         return max(scope.usage.period.end, scope.fetched_at + self._stale_after())
+
+
+def _of_names(known: Mapping[str, T], names: Container[str]) -> dict[str, T]:
+    return {name: value for name, value in known.items() if name in names}
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from exporter.local.processes import required
-from tests.support.promtool import RULE_FILES, RULES, groups, rules
+from tests.support.promtool import RULES, rules, rules_tests
 
 KEPT = Path(__file__).with_name("notifications")
 ALERTS = rules("alert")
@@ -76,13 +76,8 @@ def seconds(duration: str | int) -> float:
 @cache
 def notifications() -> dict[str, Notification]:
     """By alert. promtool prints what it got where it expected nothing."""
-    document = {
-        "rule_files": [str(file) for file in RULE_FILES],
-        "group_eval_order": [group["name"] for group in groups()],
-        "tests": list(firing_tests()),
-    }
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-        yaml.safe_dump(document, file, allow_unicode=True)
+        file.write(rules_tests(list(firing_tests())))
         file.flush()
         command = [required("promtool"), "test", "rules", file.name]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import promql_parser
 
+from exporter.config.fields import parse_duration
+
 _TOKEN = re.compile(
     r"""
     (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
@@ -45,7 +47,7 @@ _WORDS = {
 }
 _GROUPING = ("on", "ignoring", "by", "without")
 _MOST_COUNTED = 10
-_DURATION = re.compile(r"(\d+)([smhd])")
+_DURATION = re.compile(r"\d+[smhd]")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def mutants(expr: str) -> Iterator[Mutant]:
             if meaning is None or meaning in before:
                 continue
             before.add(meaning)
-            yield Mutant(f"{_context(expr, start)}{expr[start:end]} -> {new or 'nothing'}", changed)
+            yield Mutant(f"{_context(expr, start)}{expr[start:end]} -> {new}", changed)
 
 
 def _meaning(expr: str) -> str | None:
@@ -95,7 +97,7 @@ def _changes(tokens: list[re.Match[str]], index: int) -> Iterator[_Change]:
             yield from ((*token.span(), new) for new in _other_numbers(float(text)))
         case "window":
             yield from ((*token.span(), new) for new in _other_windows(text))
-        case "word" if text in _WORDS and not _is_name(tokens, index):
+        case "word" if text in _WORDS and not _in_braces(tokens, index):
             yield from ((*token.span(), new) for new in _WORDS[text])
         case "word" if text in _GROUPING:
             yield from _without_a_label(tokens, index)
@@ -120,8 +122,7 @@ def _other_windows(window: str) -> Iterator[str]:
     """Half as long."""
     first = _DURATION.search(window)
     if first is not None:
-        seconds = int(first[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[first[2]]
-        yield f"{window[: first.start()]}{seconds // 2}s{window[first.end() :]}"
+        yield f"{window[: first.start()]}{parse_duration(first[0]) // 2:.0f}s{window[first.end() :]}"
 
 
 def _without_a_label(tokens: list[re.Match[str]], index: int) -> Iterator[_Change]:
@@ -132,11 +133,6 @@ def _without_a_label(tokens: list[re.Match[str]], index: int) -> Iterator[_Chang
     for left_out in labels:
         rest = ", ".join(label for label in labels if label != left_out)
         yield tokens[start].start(), tokens[end].end(), f"({rest})"
-
-
-def _is_name(tokens: list[re.Match[str]], index: int) -> bool:
-    """Whether a word is a metric's or a label's name after all."""
-    return _in_braces(tokens, index)
 
 
 def _in_braces(tokens: list[re.Match[str]], index: int) -> bool:

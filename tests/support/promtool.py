@@ -53,22 +53,28 @@ def run_rules_test(
         }
         for (query, at), expected in (samples or {}).items()
     ]
+    test = {
+        "interval": interval,
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": queries,
+        "alert_rule_test": list(alerts),
+    }
+    file = folder / "rules_test.yaml"
+    file.write_text(rules_tests([test], files=files, interval=interval), encoding="utf-8")
+    promtool("test", "rules", str(file))
+
+
+def rules_tests(
+    tests: Sequence[Mapping[str, Any]], *, files: Sequence[Path] = RULE_FILES, interval: str = "1m"
+) -> str:
+    """A file of unit tests, as promtool takes it."""
     document = {
         "rule_files": [str(file) for file in files],
         "evaluation_interval": interval,
         "group_eval_order": [group["name"] for group in groups(*files)],
-        "tests": [
-            {
-                "interval": interval,
-                "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                "promql_expr_test": queries,
-                "alert_rule_test": list(alerts),
-            }
-        ],
+        "tests": list(tests),
     }
-    file = folder / "rules_test.yaml"
-    file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-    promtool("test", "rules", str(file))
+    return yaml.safe_dump(document, allow_unicode=True)
 
 
 def in_kubernetes(test: str) -> str:
