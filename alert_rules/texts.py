@@ -14,6 +14,7 @@ from exporter.metrics import (
     SCOPE_INFO,
     STALE_AFTER,
     UNIT,
+    Metric,
 )
 
 from .promql import last
@@ -114,9 +115,14 @@ def _lines(promql: str, text: str, otherwise: str, end: str) -> str:
     return f"{{{{- with {printed(promql)} | query {close}\n{text}\n{alternative}{end}"
 
 
+def newest(metric: Metric) -> str:
+    """What the replica says of the scope that read it last."""
+    return f"max({last(metric, '$scope')} and {FRESHEST}{{$scope}})"
+
+
 # Parts that need OF_SCOPE.
 UNIT_OF_SCOPE = inline(last(SCOPE_INFO, "$scope"), f'{{{{ . | first | label "{UNIT}" }}}}', "requests")
-PERIOD_ENDS_AT = f"max({last(PERIOD_END, '$scope')})"
+PERIOD_ENDS_AT = newest(PERIOD_END)
 _REMAINDER = inline(f"clamp_min({PERIOD_ENDS_AT} - time(), 0)", REMAINDER)
 PERIOD_LEFT = sentence(PERIOD_ENDS_AT, f"The billing period ends on {TIME}:\n{_REMAINDER} left.")
 
@@ -129,10 +135,10 @@ SO_MUCH_USED, SO_MUCH_USED_OVER = (
 of {SCOPE} at {API}: {percent} of what the billing period allows."""
     for percent in (VALUE_PERCENT, VALUE_PERCENT_OVER)
 )
-_SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} and {last(READ_TIME, '$scope')})"
+SCOPE_AGE = f"time() - max({FRESHEST}{{$scope}} and {last(READ_TIME, '$scope')})"
 
 STALE_FIGURES = sentence(
-    f"{_SCOPE_AGE} >= max({last(STALE_AFTER, '$organisation')})",
+    f"{SCOPE_AGE} >= max({last(STALE_AFTER, '$organisation')})",
     f"These figures are {AGE} old, as the vendor does not answer: it may be more by now.",
 )
 

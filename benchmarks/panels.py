@@ -14,7 +14,7 @@ from benchmarks import fleet, history
 from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median
 from benchmarks.history import DAY, HOUR, SCRAPE_INTERVAL, Series, Window
-from dashboards.questions import BOARDS, Question, filled, questions, variable_queries
+from dashboards.questions import BOARDS, Question, questions, variable_questions
 from exporter.bundle.files import RULES, project_folder
 from exporter.config.fields import parse_duration
 from exporter.local.processes import Processes, eventually
@@ -94,14 +94,11 @@ def _prometheus_config(folder: Path, address: str) -> Path:
 
 def _ask_all(prometheus: str, at: float) -> Iterator[Asked]:
     """Every panel's query and every variable's, as Grafana asks them with the dashboard's own time range."""
-    for uid, board in BOARDS.items():
+    for uid in BOARDS:
         for question in questions(uid, [LOOKED_AT], api="bench", rate_interval="1m"):
             yield _ask(prometheus, question, at)
-        for name, text in variable_queries(board):
-            expr = filled(
-                text.removeprefix("query_result(").removesuffix(")"), {"api": ["bench"], "organisation": [LOOKED_AT]}
-            )
-            yield _ask(prometheus, Question(f"{uid}/variable {name}", "", expr, instant=True), at)
+        for question in variable_questions(uid, LOOKED_AT, {"api": ["bench"], "organisation": [LOOKED_AT]}):
+            yield _ask(prometheus, question, at)
 
 
 def _ask(prometheus: str, question: Question, at: float) -> Asked:

@@ -41,7 +41,18 @@ from .panels import (
     thresholds,
     words,
 )
-from .promql import CPU, MEMORY, SCRAPE_DURATION, SCRAPE_SAMPLES, TARGET_UP, aggregate, any_of_variable, select
+from .promql import (
+    CPU,
+    MEMORY,
+    SCRAPE_DURATION,
+    SCRAPE_SAMPLES,
+    TARGET_KEYS,
+    TARGET_UP,
+    aggregate,
+    any_of_variable,
+    select,
+)
+from .queries import count_of
 from .theme import AMBER, COUNT, FROM_NOW, GOOD, MUTED, NORMAL, PER_MINUTE, PERCENT, PLAIN, RED, step
 
 # Points closer than this say no more about polls, and cost as many times more where there are thousands of series.
@@ -49,6 +60,7 @@ A_MINUTE = "1m"
 INSTANCE = "instance"
 WHERE = {INSTANCE: any_of_variable(INSTANCE)}
 RATE = "$__rate_interval"
+TARGET = ", ".join(TARGET_KEYS)
 
 
 def dashboard(bands: Bands, runbooks: str) -> Dashboard:
@@ -80,7 +92,6 @@ def _stat(title: str, description: str, expr: str, size: int = 28, **defaults: o
 
 
 def _state() -> list[View]:
-    anything = f"0 * count({select(POLL_INTERVAL, WHERE)})"
     late = f"time() - {select(LAST_SUCCESS, WHERE)} > {select(STALE_AFTER, WHERE)}"
     return [
         _stat(
@@ -93,13 +104,13 @@ def _state() -> list[View]:
         _stat(
             "Organisations polled",
             "Organisations that the exporter asks vendors about.",
-            f"count(count by ({API}, {ORGANISATION}) ({select(POLL_INTERVAL, WHERE)}))",
+            f"count(group by ({API}, {ORGANISATION}) ({select(POLL_INTERVAL, WHERE)}))",
             unit="none",
         ),
         _stat(
             "Stale organisations",
             "Organisations whose data is older than stale_after in the config.",
-            f"count(count by ({API}, {ORGANISATION}) ({late})) or {anything}",
+            count_of(f"group by ({API}, {ORGANISATION}) ({late})", WHERE, POLL_INTERVAL),
             unit="none",
             **thresholds([step(None, MUTED), step(1, AMBER)]),
         ),
@@ -234,14 +245,14 @@ def _age() -> str:
     # At the time of the scrape: the scrape interval is not the exporter's delay. It is the same for all series of a
     # scrape, and timestamp() of each would take seconds for a thousand organisations.
     scraped = f"timestamp({select(BUILD_INFO, WHERE)})"
-    oldest = aggregate("min", (API, "job", INSTANCE), select(LAST_SUCCESS, WHERE))
-    return f"{scraped} - on (job, {INSTANCE}) group_right () {oldest}"
+    oldest = aggregate("min", (API, *TARGET_KEYS), select(LAST_SUCCESS, WHERE))
+    return f"{scraped} - on ({TARGET}) group_right () {oldest}"
 
 
 def _own(metric: Metric, *, window: str = "") -> str:
     """A series of Prometheus' or Python's, of those targets that are exporters, whatever their job is called."""
     build = select(BUILD_INFO, WHERE, window=window)
-    return f"{select(metric, WHERE)} and on (job, {INSTANCE}) {f'last_over_time({build})' if window else build}"
+    return f"{select(metric, WHERE)} and on ({TARGET}) {f'last_over_time({build})' if window else build}"
 
 
 def _cost() -> list[View | Section]:
@@ -273,8 +284,7 @@ def _cost() -> list[View | Section]:
             height=7,
             targets=[
                 over_time(
-                    f"100 * rate({select(CPU, WHERE, window=RATE)}) and on (job, {INSTANCE}) "
-                    f"{select(BUILD_INFO, WHERE)}",
+                    f"100 * rate({select(CPU, WHERE, window=RATE)}) and on ({TARGET}) {select(BUILD_INFO, WHERE)}",
                     by_instance,
                 )
             ],

@@ -55,33 +55,41 @@ def dashboard(bands: Bands, runbooks: str) -> Dashboard:
 
 
 def _counts(bands: Bands) -> list[View]:
-    used = queries.used_percent(WHERE)
     low, high = (threshold.percent for threshold in bands.thresholds)
     failing = f"{aggregate('max', (API, ORGANISATION), select(UP, WHERE))} == 0"
     stale = f"{aggregate('min', (API, ORGANISATION), select(STALE, WHERE))} == 1"
     return [
-        _count(f"Over {high:g} %", f"Scopes over {high:g} % of their limit.", f"{used} > {high:g}", RED),
+        _count(
+            f"Over {high:g} %",
+            f"Scopes over {high:g} % of their limit.",
+            queries.scopes_used(WHERE, f"> {high:g}"),
+            RED,
+        ),
         _count(
             f"{low:g} to {high:g} %",
             f"Scopes at {low:g} % of their limit or more, up to and including {high:g} %.",
-            f"{used} >= {low:g} <= {high:g}",
+            queries.scopes_used(WHERE, f">= {low:g} <= {high:g}"),
             AMBER,
         ),
-        _count(f"Under {low:g} %", f"Scopes under {low:g} % of their limit.", f"{used} >= 0 < {low:g}", NORMAL),
-        _count("Unlimited", "Scopes without a limit.", f"{used} == {Mark.UNLIMITED}", PLAIN),
+        _count(
+            f"Under {low:g} %",
+            f"Scopes under {low:g} % of their limit.",
+            queries.scopes_used(WHERE, f"< {low:g}"),
+            NORMAL,
+        ),
+        _count("Unlimited", "Scopes without a limit.", queries.scopes_unlimited(WHERE), PLAIN),
         _count("Failing", "Organisations whose last poll failed.", failing, RED),
         _count("Stale", "Organisations whose data is older than allowed.", stale, AMBER),
     ]
 
 
 def _count(title: str, description: str, query: str, colour: str) -> Stat:
-    anything = f"0 * count({select(POLL_INTERVAL, WHERE)})"
     return Stat(
         title=title,
         description=description,
         width=4,
         height=4,
-        targets=[instant(f"count({query}) or {anything}")],
+        targets=[instant(queries.count_of(query, WHERE, POLL_INTERVAL))],
         defaults={"unit": COUNT, "noValue": NO_DATA, **thresholds([step(None, MUTED), step(1, colour)])},
         options={"text": {"valueSize": 36}},
     )

@@ -95,6 +95,11 @@ def select(metric: Metric, where: Selection | None = None, *, suffix: str = "", 
     return f"{metric.name}{suffix}{braces}{f'[{window}]' if window else ''}"
 
 
+def several(keys: tuple[str, ...], where: Selection) -> tuple[str, ...]:
+    """Those labels of which a selection has more than one value."""
+    return tuple(key for key in keys if key not in where or where[key].operator != "=")
+
+
 def aggregate(operator: str, keys: tuple[str, ...], query: str) -> str:
     """`max by (api, organisation) (…)`: what is derived per target first, the replica is aggregated away last."""
     return f"{operator} by ({', '.join(keys)}) ({query})"
@@ -106,6 +111,6 @@ def first_of(*queries: str) -> str:
 
 
 def mark(query: str, value: float) -> str:
-    """`value` wherever the query has a series: a mark for the panel to show as a word."""
-    # Not 0 * query + value, which is NaN where the query is infinite.
-    return f"clamp({query}, {value:g}, {value:g})"
+    """`value` wherever the query has a series, which has to be finite: a mark for the panel to show as a word."""
+    nothing = f"({query}) * 0"
+    return f"{nothing} {'-' if value < 0 else '+'} {abs(value):g}" if value else nothing

@@ -46,6 +46,7 @@ from .promql import (
     first_of,
     mark,
     select,
+    several,
 )
 
 # Over this window requests are averaged to a rate, as in the alert on it.
@@ -73,21 +74,28 @@ class Mark:
     TIME_LIMIT_ZERO = 4
 
 
-def by_scope(where: Selection, query: str) -> str:
-    """Of what is known per target, what the replica that read the scope last says.
+def _newest(where: Selection, query: str, *, besides: str = "") -> str:
+    """Of what is known per target, what the replica that read the scope last says: a series for each scope.
 
     A replica that cannot poll keeps its last values for as long as their period lasts: the largest of all would hide
     a raised limit or a correction. Of replicas that do not publish when they read, that with the highest usage.
+    besides: a label that the query has and a scope has not.
     """
     read = first_of(_read_by_our_clock(where), select(READ_TIME, where), f"1e-15 * {select(REQUESTS, where)}")
-    last = f"topk by ({', '.join(SCOPE_KEYS)}) (1, {read})"
-    return aggregate("max", SCOPE_KEYS, f"({query}) and ignoring ({WINDOW}) {last}")
+    last = f"topk by ({', '.join(several(SCOPE_KEYS, where))}) (1, {read})"
+    matching = f"ignoring ({besides}) " if besides else ""
+    return f"({query}) and {matching}{last}"
+
+
+def by_scope(where: Selection, query: str, *, besides: str = "") -> str:
+    """The same, without the replica's labels."""
+    return aggregate("max", SCOPE_KEYS, _newest(where, query, besides=besides))
 
 
 def _read_by_our_clock(where: Selection) -> str:
     """When replicas whose clock is ahead read a scope, by the clock of Prometheus."""
     target = ", ".join(TARGET_KEYS)
-    rendered = select(LAST_RENDER_TIME, where)
+    rendered = select(LAST_RENDER_TIME)
     ahead = aggregate("max", TARGET_KEYS, f"{rendered} - timestamp({rendered}) > {CLOCK_AHEAD_SECONDS}")
     return f"{select(READ_TIME, where)} - on ({target}) group_left () {ahead}"
 
@@ -108,7 +116,7 @@ def requests(where: Selection) -> str:
 
 
 def limit(where: Selection) -> str:
-    return by_scope(where, first_of(select(LIMIT, where), _unlimited(where, Mark.UNLIMITED)))
+    return by_scope(where, first_of(select(LIMIT, where), mark(select(REQUESTS, where), Mark.UNLIMITED)))
 
 
 def limit_share(where: Selection, ratio: float) -> str:
@@ -117,21 +125,27 @@ def limit_share(where: Selection, ratio: float) -> str:
 
 
 def rate_limit(where: Selection) -> str:
-    without = f"{select(REQUESTS, where)} unless {select(RATE_LIMIT, where)}"
-    return by_scope(where, first_of(select(RATE_LIMIT, where), mark(without, Mark.NONE)))
+    return by_scope(where, first_of(select(RATE_LIMIT, where), mark(select(REQUESTS, where), Mark.NONE)))
 
 
 def used_percent(where: Selection) -> str:
     """Percent of the limit, or a mark: UNLIMITED, LIMIT_ZERO, INFINITE."""
-    percent = f"{_percent(select(REQUESTS, where), select(LIMIT, where))} >= 0"
-    return by_scope(
-        where,
-        first_of(
-            percent,
-            _unlimited(where, Mark.UNLIMITED),
-            _limit_zero(where),
-        ),
-    )
+    percent = f"{_percent_of_limit(where)} >= 0"
+    return by_scope(where, first_of(percent, _limit_zero(where), mark(select(REQUESTS, where), Mark.UNLIMITED)))
+
+
+def scopes_used(where: Selection, condition: str) -> str:
+    """A series for each scope that has used so much of its limit, in percent: such as `> 90`."""
+    return f"({_newest(where, _percent_of_limit(where))}) {condition}"
+
+
+def scopes_unlimited(where: Selection) -> str:
+    """A series for each scope without a limit."""
+    return _newest(where, f"{select(REQUESTS, where)} unless {select(LIMIT, where)}")
+
+
+def _percent_of_limit(where: Selection) -> str:
+    return _percent(select(REQUESTS, where), select(LIMIT, where))
 
 
 def _percent(part: str, whole: str) -> str:
@@ -143,12 +157,12 @@ def _percent(part: str, whole: str) -> str:
     return f"round(1e{RATIO_DECIMALS} * {ratio}) / 1e{RATIO_DECIMALS - 2}"
 
 
-def _unlimited(where: Selection, value: float) -> str:
-    return mark(f"{select(REQUESTS, where)} unless {select(LIMIT, where)}", value)
+def _unlimited(where: Selection) -> str:
+    return mark(f"{select(REQUESTS, where)} unless {select(LIMIT, where)}", Mark.UNLIMITED)
 
 
 def _limit_zero(where: Selection) -> str:
-    return mark(f"{select(LIMIT, where)} == 0", Mark.LIMIT_ZERO)
+    return f"({select(LIMIT, where)} == 0) - {-Mark.LIMIT_ZERO}"
 
 
 def period_ends_at(where: Selection) -> str:
@@ -164,24 +178,18 @@ def _estimate(metric: Metric, where: Selection, estimate: str) -> str:
     return f"max without ({ESTIMATE}) ({select(metric, {**where, ESTIMATE: equal(estimate)})})"
 
 
-def _not_known(where: Selection, *known: Metric) -> str:
-    """Scopes without any of these metrics."""
-    without = " or ".join(f"max without ({ESTIMATE}) ({select(metric, where)})" for metric in known)
-    return mark(f"{select(REQUESTS, where)} unless ({without})", Mark.NOT_KNOWN)
-
-
 def forecast(where: Selection, estimate: str) -> str:
     """Requests at the period's end; NOT_KNOWN."""
-    return by_scope(
-        where, first_of(_estimate(FORECAST_REQUESTS, where, estimate), _not_known(where, FORECAST_REQUESTS))
-    )
+    known = _estimate(FORECAST_REQUESTS, where, estimate)
+    return by_scope(where, first_of(known, mark(select(REQUESTS, where), Mark.NOT_KNOWN)))
 
 
 def forecast_within(where: Selection) -> str:
     """The likely requests at the period's end, where these are no more than the limit; NOT_KNOWN."""
     middle = _estimate(FORECAST_REQUESTS, where, "middle")
     fits, boundless = f"{middle} <= {select(LIMIT, where)}", f"{middle} unless {select(LIMIT, where)}"
-    return by_scope(where, first_of(fits, boundless, _not_known(where, FORECAST_REQUESTS)))
+    not_known = mark(f"{select(REQUESTS, where)} unless {middle}", Mark.NOT_KNOWN)
+    return by_scope(where, first_of(fits, boundless, not_known))
 
 
 def forecast_over(where: Selection) -> str:
@@ -195,9 +203,9 @@ def over_limit_percent(where: Selection) -> str:
         where,
         first_of(
             f"100 * {select(FORECAST_PROBABILITY, where)}",
-            _unlimited(where, Mark.UNLIMITED),
             _limit_zero(where),
-            _not_known(where, FORECAST_PROBABILITY),
+            mark(select(LIMIT, where), Mark.NOT_KNOWN),
+            mark(select(REQUESTS, where), Mark.UNLIMITED),
         ),
     )
 
@@ -209,18 +217,18 @@ def reached_at(where: Selection, estimate: str) -> str:
         where,
         first_of(
             mark(f"{used} >= ({most} > 0)", Mark.REACHED),
-            _unlimited(where, Mark.TIME_UNLIMITED),
-            mark(f"{most} == 0", Mark.TIME_LIMIT_ZERO),
+            f"({most} == 0) + {Mark.TIME_LIMIT_ZERO}",
             f"1000 * {_estimate(FORECAST_LIMIT_REACHED, where, estimate)}",
             mark(select(FORECAST_PROBABILITY, where), Mark.NOT_IN_PERIOD),
-            mark(used, Mark.TIME_NOT_KNOWN),
+            mark(most, Mark.TIME_NOT_KNOWN),
+            mark(used, Mark.TIME_UNLIMITED),
         ),
     )
 
 
 def pace(where: Selection, window: str) -> str:
     """Requests a minute over the window: recent, 1h, 1d, 7d."""
-    return by_scope(where, select(PACE, {**where, WINDOW: equal(window)}))
+    return by_scope(where, select(PACE, {**where, WINDOW: equal(window)}), besides=WINDOW)
 
 
 def even_pace(where: Selection) -> str:
@@ -250,7 +258,7 @@ def rate_limit_percent(where: Selection) -> str:
 
 
 def daily_total(where: Selection) -> str:
-    return aggregate("sum", (DATE,), daily_by_scope(where))
+    return aggregate("sum", (DATE,), aggregate("max", several(DAY_KEYS, where), select(DAILY, where)))
 
 
 def daily_by_scope(where: Selection) -> str:
@@ -263,7 +271,7 @@ def _even_day(where: Selection) -> str:
 
 
 def even_day(where: Selection) -> str:
-    return by_scope(where, first_of(_even_day(where), _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return by_scope(where, first_of(_even_day(where), _unlimited(where), _limit_zero(where)))
 
 
 def average_day(where: Selection) -> str:
@@ -273,29 +281,33 @@ def average_day(where: Selection) -> str:
 def days_near(where: Selection) -> str:
     """Of the last 30 days, how many used NEAR_LIMIT_RATIO or more of an even share of the limit."""
     known = select(DAYS_NEAR_LIMIT, where)
-    return by_scope(where, first_of(known, _unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
+    return by_scope(where, first_of(known, _unlimited(where), _limit_zero(where)))
 
 
 def scopes_short(where: Selection) -> str:
     """How many scopes of an organisation need more than their limits."""
-    counted = aggregate("count", ORGANISATION_KEYS, by_scope(where, select(LIMIT_SHORTFALL, where)))
-    return first_of(counted, mark(aggregate("count", ORGANISATION_KEYS, select(REQUESTS, where)), 0))
+    return first_of(_short(where), mark(aggregate("count", ORGANISATION_KEYS, select(REQUESTS, where)), 0))
+
+
+def _short(where: Selection) -> str:
+    return aggregate("count", ORGANISATION_KEYS, _newest(where, select(LIMIT_SHORTFALL, where)))
 
 
 def advice(where: Selection, whole_organisation: Selection) -> str:
     """By scope: 0 where its plan fits, else 1 for an add-on, 2 for part of a plan upgrade; UNLIMITED."""
     short = mark(by_scope(where, select(LIMIT_SHORTFALL, where)), 1)
-    keys = ", ".join(ORGANISATION_KEYS)
-    several = f"clamp_max({scopes_short(whole_organisation)}, 2)"
-    without = by_scope(where, first_of(_unlimited(where, Mark.UNLIMITED), _limit_zero(where)))
-    fits = mark(by_scope(where, select(LIMIT, where)), 0)
-    return first_of(f"{short} * on ({keys}) group_left () {several}", without, fits)
+    keys = ", ".join(several(ORGANISATION_KEYS, where))
+    how_many = f"clamp_max({_short(whole_organisation)}, 2)"
+    fits = mark(select(LIMIT, where), 0)
+    others = first_of(_limit_zero(where), fits, mark(select(REQUESTS, where), Mark.UNLIMITED))
+    return first_of(f"({short}) * on ({keys}) group_left () {how_many}", by_scope(where, others))
 
 
 def stale_since(where: Selection) -> str:
     """By organisation: 0 where its data is fresh in any replica, else when it was last read, in milliseconds."""
-    stale = f"1000 * {select(LAST_SUCCESS, where)} and {select(STALE, where)} == 1"
-    return aggregate("min", ORGANISATION_KEYS, first_of(mark(f"{select(STALE, where)} == 0", 0), stale))
+    fresh = f"{select(STALE, where)} == 0"
+    last = f"1000 * {select(LAST_SUCCESS, where)}"
+    return aggregate("min", ORGANISATION_KEYS, first_of(fresh, last))
 
 
 def last_success_at(where: Selection) -> str:
@@ -305,17 +317,17 @@ def last_success_at(where: Selection) -> str:
 
 def data_age(where: Selection) -> str:
     """By scope: whole seconds since it was read, or its organisation where that is not published."""
-    last = f"{mark(select(REQUESTS, where), 0)} + ignoring ({SCOPE}) group_left () {select(LAST_SUCCESS, where)}"
+    last = f"{select(REQUESTS, where)} * 0 + ignoring ({SCOPE}) group_left () {select(LAST_SUCCESS, where)}"
     return f"floor(time() - {by_scope(where, first_of(select(READ_TIME, where), last))})"
 
 
 def without_scopes(where: Selection) -> str:
     """Organisations that are polled and have no scope to show, each with the mark NO_DATA."""
-    keys = ", ".join(ORGANISATION_KEYS)
+    keys = ", ".join(several(ORGANISATION_KEYS, where))
     polled = aggregate("max", ORGANISATION_KEYS, select(POLL_INTERVAL, where))
     return mark(f"{polled} unless on ({keys}) {select(REQUESTS, where)}", Mark.NO_DATA)
 
 
-def count_of(query: str, where: Selection) -> str:
-    """How many series the query has; 0 if none, but nothing if there is no data at all."""
-    return first_of(f"count({query})", f"0 * count({select(REQUESTS, where)})")
+def count_of(query: str, where: Selection, of: Metric = REQUESTS) -> str:
+    """How many series the query has; 0 if none, but nothing where there is nothing of a metric."""
+    return first_of(f"count({query})", mark(f"count({select(of, where)})", 0))

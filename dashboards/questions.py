@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Question:
     least_step: str | None = None
 
 
-def filled(expr: str, variables: dict[str, list[str]], rate_interval: str = "15s") -> str:
+def filled(expr: str, variables: Mapping[str, list[str]], rate_interval: str = "15s") -> str:
     """As Grafana fills in variables; `All` is `.+`, the allValue."""
 
     def value(match: re.Match[str]) -> str:
@@ -49,15 +49,33 @@ def questions(
     uid: str, organisations: list[str], scope: str = ".+", *, api: str = "demo", rate_interval: str = "15s"
 ) -> list[Question]:
     """Every query of a dashboard's panels, about each of the organisations."""
-    found = []
-    for about in organisations:
-        chosen = {"api": [api], "organisation": [about], "scope": [scope], "instance": [".+"]} | NO_PLACE
-        for panel in BOARDS[uid]["panels"]:
-            for target in panel.get("targets", []):
-                key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
-                expr = filled(target["expr"], chosen, rate_interval)
-                found.append(Question(key, about, expr, target.get("instant", False), target.get("interval")))
-    return found
+    return [
+        question
+        for about in organisations
+        for question in questions_about(
+            uid, about, {"api": [api], "organisation": [about], "scope": [scope]}, rate_interval
+        )
+    ]
+
+
+def questions_about(
+    uid: str, about: str, chosen: Mapping[str, list[str]], rate_interval: str = "15s"
+) -> Iterator[Question]:
+    """Every query of a dashboard's panels. chosen: values of its variables; all instances, and no place, without."""
+    variables = {"instance": [".+"], **NO_PLACE, **chosen}
+    for panel in BOARDS[uid]["panels"]:
+        for target in panel.get("targets", []):
+            key = f"{uid}/{panel['id']} {panel['title']}/{target['refId']}"
+            expr = filled(target["expr"], variables, rate_interval)
+            yield Question(key, about, expr, target.get("instant", False), target.get("interval"))
+
+
+def variable_questions(uid: str, about: str, chosen: Mapping[str, list[str]]) -> Iterator[Question]:
+    """What the variables of a dashboard are chosen from."""
+    variables = {**NO_PLACE, **chosen}
+    for name, query in variable_queries(BOARDS[uid]):
+        expr = filled(query, variables).removeprefix("query_result(").removesuffix(")")
+        yield Question(f"{uid}/variable {name}", about, expr, instant=True)
 
 
 def variable_queries(board: Json) -> Iterator[tuple[str, str]]:

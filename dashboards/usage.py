@@ -123,16 +123,15 @@ def _variables() -> list[Variable]:
 
 def _summary(bands: Bands) -> list[View]:
     where = ORGANISATION_CHOSEN
-    used = queries.used_percent(where)
     low, high = (threshold.percent for threshold in bands.thresholds)
 
-    def count(title: str, description: str, condition: str, colour: str) -> Stat:
+    def count(title: str, description: str, scopes: str, colour: str) -> Stat:
         return Stat(
             title=title,
             description=description,
             width=4,
             height=3,
-            targets=[instant(queries.count_of(f"{used} {condition}", where))],
+            targets=[instant(queries.count_of(scopes, where))],
             defaults={
                 "unit": COUNT,
                 "noValue": NO_DATA,
@@ -145,22 +144,22 @@ def _summary(bands: Bands) -> list[View]:
         count(
             f"Scopes over {high:g} %",
             f"Scopes that have used more than {high:g} % of their limit.",
-            f"> {high:g}",
+            queries.scopes_used(where, f"> {high:g}"),
             RED,
         ),
         count(
             f"Scopes at {low:g} to {high:g} %",
             f"Scopes that have used {low:g} % of their limit or more, up to and including {high:g} %.",
-            f">= {low:g} <= {high:g}",
+            queries.scopes_used(where, f">= {low:g} <= {high:g}"),
             AMBER,
         ),
         count(
             f"Scopes under {low:g} %",
             f"Scopes that have used less than {low:g} % of their limit.",
-            f">= 0 < {low:g}",
+            queries.scopes_used(where, f"< {low:g}"),
             NORMAL,
         ),
-        count("Unlimited scopes", "Scopes without a limit in their plan.", f"== {Mark.UNLIMITED}", PLAIN),
+        count("Unlimited scopes", "Scopes without a limit in their plan.", queries.scopes_unlimited(where), PLAIN),
         _last_update(),
         _vendor_state(),
     ]

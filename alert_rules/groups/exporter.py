@@ -16,7 +16,7 @@ from exporter.metrics import (
 )
 from exporter.thresholds import RENDERED_MAX_AGE_SECONDS, SAVED_MAX_AGE_SECONDS
 
-from ..promql import MAX_OF_REPLICAS, MAX_OF_REPLICAS_AND_REASONS, MIN_OF_REPLICAS, last
+from ..promql import MAX_OF_REPLICAS, MAX_OF_REPLICAS_AND_REASONS, MIN_OF_REPLICAS, TARGET, last
 from ..rules import Alert, Group
 from ..texts import (
     AGE,
@@ -146,7 +146,7 @@ GROUP = Group(
             expr=f"""
                 {MAX_OF_REPLICAS} (
                   time() - {last(LAST_RENDER_TIME)} > {RENDERED_MAX_AGE_SECONDS}
-                    and on (job, instance) max_over_time(up[5m]) == 1
+                    and on ({TARGET}) max_over_time(up[5m]) == 1
                   or
                   {last(NOT_RENDERED)} > 0
                 )

@@ -2,18 +2,28 @@
 
 from exporter.metrics import (
     BUILD_INFO,
-    LIMIT,
-    READ_TIME,
-    REQUESTS,
     SCOPE_MISSING,
     SHARD_EXPECTED,
     SHARD_INFO,
 )
 
 from ..promql import MAX_OF_REPLICAS, REPLICA, TARGET, last
-from ..recording import FRESHEST
+from ..recording import ALLOWED, FRESHEST, USED
 from ..rules import Alert, Group
-from ..texts import AGE, API, COUNT, OF_SCOPE, ORGANISATION, OWNER, PERIOD_LEFT, SCOPE, clause, inline, lines
+from ..texts import (
+    AGE,
+    API,
+    COUNT,
+    OF_SCOPE,
+    ORGANISATION,
+    OWNER,
+    PERIOD_LEFT,
+    SCOPE,
+    SCOPE_AGE,
+    clause,
+    inline,
+    lines,
+)
 
 _JOB = "job, cluster, namespace"
 _SHARD_LABELS = "shard, exported_shard, shards"
@@ -50,10 +60,10 @@ GROUP = Group(
                 OF_SCOPE,
                 f"{API} answers for {ORGANISATION} without {SCOPE}, although its billing period goes on.",
                 "The last that was read of it",
-                clause(f"time() - max({last(READ_TIME, '$scope')})", f", {AGE} ago"),
+                clause(SCOPE_AGE, f", {AGE} ago"),
                 ", is",
-                inline(f"max({last(REQUESTS, '$scope')})", COUNT),
-                clause(f"max({last(LIMIT, '$scope')})", f"of {COUNT}", "requests"),
+                inline(f"{USED}{{$scope}}", COUNT),
+                clause(f"{ALLOWED}{{$scope}}", f"of {COUNT}", "requests"),
                 ". Alerts on it stand on that until it is reported again or the period ends.",
                 PERIOD_LEFT,
                 f"See on the vendor's own page whether it still counts, and ask {OWNER} whether it was",

@@ -3,7 +3,7 @@
 from exporter.metrics import FORECAST_REQUESTS, PREVIOUS_PERIOD
 
 from ..promql import last
-from ..recording import ALLOWED, SHORTFALL, USED
+from ..recording import ALLOWED, FRESHEST, SHORTFALL, USED
 from ..rules import Alert, Group
 from ..texts import (
     API,
@@ -18,11 +18,12 @@ from ..texts import (
     VALUE_COUNT,
     inline,
     lines,
+    newest,
     printed,
 )
 
 _LIKELY = last(FORECAST_REQUESTS, "$scope,estimate='middle'")
-_THIS_PERIOD = f"max({_LIKELY}) or max({USED}{{$scope}})"
+_THIS_PERIOD = f"max({_LIKELY} and ignoring (estimate) {FRESHEST}{{$scope}}) or max({USED}{{$scope}})"
 _SHORT_OF_LIMIT = printed(f"{SHORTFALL}{{$organisation}}")
 
 
@@ -43,7 +44,7 @@ _ADD_ON = Alert(
         inline(_THIS_PERIOD, COUNT),
         UNIT_OF_SCOPE,
         f"of {SCOPE} at {API} in this billing period, and used",
-        inline(f"max({last(PREVIOUS_PERIOD, '$scope')})", COUNT),
+        inline(newest(PREVIOUS_PERIOD), COUNT),
         "in the last; its limit is",
         inline(f"{ALLOWED}{{$scope}}", f"{COUNT}."),
         f"To stay below its warning takes {VALUE_COUNT} more. It is the only scope of this plan that",

@@ -18,9 +18,10 @@ from ..texts import (
     VALUE_PERCENT,
     inline,
     lines,
+    newest,
 )
 
-_HIGHEST_RATE_LIMIT = f"max({last(RATE_LIMIT, '$scope')})"
+_RATE_LIMIT = newest(RATE_LIMIT)
 _BACK_OFF = lines(
     "Have clients wait and retry with exponential backoff, cache answers, and spread requests evenly",
     "over the minute. If that does not do,",
@@ -43,7 +44,7 @@ GROUP = Group(
                 f"{ORGANISATION} made",
                 inline(f"{RATE}{{$scope}}", DECIMAL),
                 f"requests a minute of {SCOPE} at {API} over the last hour, {VALUE_PERCENT} of the",
-                inline(_HIGHEST_RATE_LIMIT, COUNT),
+                inline(_RATE_LIMIT, COUNT),
                 "that are allowed in a minute. This is an average: in its busier minutes the vendor may refuse",
                 "requests already.",
                 _BACK_OFF,
@@ -68,7 +69,7 @@ GROUP = Group(
                 OF_SCOPE,
                 f"{API} has refused {VALUE_COUNT} request{{{{ if ne $value 1.0 }}}}s{{{{ end }}}} of {ORGANISATION}",
                 f"for {SCOPE} in the last hour, as more came in a minute than",
-                inline(_HIGHEST_RATE_LIMIT, f"the {COUNT} that are", "is"),
+                inline(_RATE_LIMIT, f"the {COUNT} that are", "is"),
                 "allowed.",
                 _BACK_OFF,
             ),

@@ -1,8 +1,9 @@
 """What the vendor changed of the plan."""
 
-from exporter.metrics import LIMIT, LIMIT_CHANGED
+from exporter.metrics import LIMIT_CHANGED
 
 from ..promql import DAY_SECONDS, MAX_OF_REPLICAS, last
+from ..recording import ALLOWED
 from ..rules import Alert, Group
 from ..texts import API, COUNT, OF_SCOPE, ORGANISATION, OWNER, PREVIOUS, SCOPE, TIME, UNIT_OF_SCOPE, clause, lines
 
@@ -32,7 +33,7 @@ GROUP = Group(
             description=lines(
                 OF_SCOPE,
                 f"{API} lowered the limit of {ORGANISATION} for {SCOPE} from {PREVIOUS}",
-                clause(f"max({last(LIMIT, '$scope')})", f"to {COUNT}\n{UNIT_OF_SCOPE}"),
+                clause(f"{ALLOWED}{{$scope}}", f"to {COUNT}\n{UNIT_OF_SCOPE}"),
                 clause(f"max({last(LIMIT_CHANGED, _LOWERED_OF_SCOPE)})", f", seen on {TIME}"),
                 ".",
                 f"Ask {OWNER} whether that was meant: a trial, a discount or a payment may have ended.",

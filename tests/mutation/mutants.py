@@ -47,6 +47,8 @@ _WORDS = {
 }
 _GROUPING = ("on", "ignoring", "by", "without")
 _MOST_COUNTED = 10
+# It stands for very much or very little, or moves a point: a tenth more of it would say nothing.
+_POWER_OF_TEN = re.compile(r"1e([+-]?\d+)")
 _DURATION = re.compile(r"\d+[smhd]")
 
 
@@ -94,7 +96,7 @@ def _changes(tokens: list[re.Match[str]], index: int) -> Iterator[_Change]:
     text = token[0]
     match token.lastgroup:
         case "number":
-            yield from ((*token.span(), new) for new in _other_numbers(float(text)))
+            yield from ((*token.span(), new) for new in _other_numbers(text))
         case "window":
             yield from ((*token.span(), new) for new in _other_windows(text))
         case "word" if text in _WORDS and not _in_braces(tokens, index):
@@ -109,8 +111,12 @@ def _changes(tokens: list[re.Match[str]], index: int) -> Iterator[_Change]:
             yield *token.span(), _MATCHERS[text]
 
 
-def _other_numbers(number: float) -> tuple[str, ...]:
-    """A count one more and one less, all else a tenth more and less."""
+def _other_numbers(text: str) -> tuple[str, ...]:
+    """A count one more and one less, all else a tenth more and less; for a power of ten, its reciprocal."""
+    power = _POWER_OF_TEN.fullmatch(text)
+    if power is not None:
+        return (f"1e{-int(power[1])}",)
+    number = float(text)
     if number == 0:
         return ("1",)
     if number < _MOST_COUNTED and number == int(number):

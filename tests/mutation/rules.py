@@ -1,58 +1,23 @@
-"""Mutants of the rules, and whether promtool's unit tests and the tables beside them notice one."""
+"""Mutants of the rules, and whether the kept answers or promtool's unit tests notice one."""
 
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from exporter.config.fields import parse_duration
 from exporter.local.processes import required
+from tests.answers.kept import RULES as ANSWERS
+from tests.mutation.answers import AnswerTests
 from tests.mutation.mutants import mutants
-from tests.support.programs import ROOT
 from tests.support.promtool import RULE_FILES, RULES, in_kubernetes
 
-# What a copy of the project needs for its tests of rules.
-_COPIED = ("alert_rules", "dashboards", "exporter", "tests", "pyproject.toml", "provisioning", "README.md", "docs")
-# Tests beside the unit tests that evaluate the rules; those that only read them would notice any change.
-_OF_ALL = (
-    "tests/alert_rules/test_missed_scrapes.py::test_an_alert_stands_for_ten_minutes_without_a_scrape_and_no_longer",
-)
-_OF_LADDER = tuple(
-    f"tests/alert_rules/test_alert_rules.py::{name}"
-    for name in (
-        "test_each_band_begins_where_the_thresholds_say_and_after_its_for",
-        "test_boundaries_hold_within_the_error_of_floats",
-        "test_an_alert_ends_a_hundredth_below_where_it_began",
-        "test_a_quotient_is_the_ratio_that_a_site_writes",
-    )
-)
-_BURNING = ("tests/alert_rules/test_burn_rates.py",)
-_PROJECTED = ("tests/alert_rules/test_projected.py",)
-_OF_GROUP = {
-    "api-usage-recording": (*_OF_LADDER, *_BURNING, *_PROJECTED),
-    "api-usage": _OF_LADDER,
-    "api-usage-burning": _BURNING,
-    "api-usage-forecast": _PROJECTED,
-    "api-rate-limit": (
-        "tests/alert_rules/test_alert_rules.py::test_the_rate_alert_begins_at_its_ratio_and_after_its_for",
-    ),
-    "api-usage-inventory": (
-        "tests/alert_rules/test_alert_rules.py"
-        "::test_a_usage_alert_does_not_end_before_it_is_said_that_the_exporter_is_down",
-    ),
-    "api-usage-exporter": ("tests/alert_rules/test_alert_rules.py::test_one_refused_poll_alerts_nobody",),
-}
-_PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+_RECORDING = "recording.yaml"
 # Groups without which others mean nothing.
 _ALWAYS = ("api-usage-recording", "api-usage-recording-slow", "api-usage")
 _OTHER_SEVERITY = {"critical": "warning", "warning": "info", "info": "warning"}
@@ -118,37 +83,35 @@ class _UnitTest:
     file: Path
     rules: dict[str, Any]
 
-    @property
-    def groups(self) -> set[str]:
-        return {group["name"] for document in self.rules.values() for group in document["groups"]}
-
     def write(self, mutant: RuleMutant | None = None) -> None:
         for name, document in self.rules.items():
             changed = mutant.text(document) if mutant is not None and name == mutant.file else _text(document)
             (self.file.parent.parent / name).write_text(changed, encoding="utf-8")
 
+    def passes(self) -> bool:
+        command = (required("promtool"), "test", "rules", str(self.file))
+        try:
+            ran = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return False
+        return ran.returncode == 0
+
 
 class RuleTests:
-    """Copies of the tests, whose rules can be changed. One at a time runs in each."""
+    """Copies of the unit tests, whose rules can be changed. One at a time runs in each."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="mutate-"))
-        for name in _COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, self._folder / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
-            else:
-                shutil.copy(source, self._folder / name)
-        sources = sorted((RULES / "tests").glob("*.yaml"), key=_seconds_of)
-        self._units = [self._unit_test(source) for source in sources]
+    def __init__(self, answers: AnswerTests) -> None:
+        self._answers = answers
+        self._folder = TemporaryDirectory(prefix="mutate-")
+        self._units = [self._unit_test(source) for source in sorted((RULES / "tests").glob("*.yaml"))]
 
     def close(self) -> None:
-        shutil.rmtree(self._folder)
+        self._folder.cleanup()
 
     def _unit_test(self, source: Path) -> _UnitTest:
         """With the recorded series and the groups of which it names an alert: the others cost time and say nothing."""
         text = in_kubernetes(source.read_text("utf-8"))
-        folder = self._folder / "units" / source.stem
+        folder = Path(self._folder.name) / source.stem
         (folder / "tests").mkdir(parents=True)
         file = folder / "tests" / source.name
         file.write_text(text, encoding="utf-8")
@@ -166,52 +129,28 @@ class RuleTests:
         unit.write()
         return unit
 
-    def notice(self, mutant: RuleMutant) -> str | None:
-        """The first test that fails; None where all pass."""
-        return self._failing_unit(mutant) or self._failing_table(mutant)
-
     def passes(self) -> bool:
         """Whether nothing fails without a change: else every change would seem to be noticed."""
-        units = all(self._run(required("promtool"), "test", "rules", str(unit.file)) == 0 for unit in self._units)
-        return units and self._run(*_PYTEST, *_OF_ALL, *{test for tests in _OF_GROUP.values() for test in tests}) == 0
+        return all(unit.passes() for unit in self._units)
 
-    def _failing_unit(self, mutant: RuleMutant) -> str | None:
-        about = [unit for unit in self._units if mutant.rule in unit.file.read_text("utf-8")]
-        for unit in (*about, *(unit for unit in self._units if unit not in about)):
-            if mutant.group not in unit.groups:
-                continue
-            unit.write(mutant)
-            try:
-                if self._run(required("promtool"), "test", "rules", str(unit.file)):
-                    return unit.file.name
-            finally:
-                unit.write()
-        return None
+    def notice(self, mutant: RuleMutant) -> bool:
+        # The answers cost next to nothing.
+        return self._other_answer(mutant) or self._failing_unit(mutant)
 
-    def _failing_table(self, mutant: RuleMutant) -> str | None:
-        file = self._folder / "alert_rules" / mutant.file
-        original = file.read_text("utf-8")
-        file.write_text(mutant.text(yaml.safe_load(original)), encoding="utf-8")
-        try:
-            tables = (*_OF_ALL, *_OF_GROUP.get(mutant.group, ()))
-            return "the tables" if self._run(*_PYTEST, *tables) else None
-        finally:
-            file.write_text(original, encoding="utf-8")
+    def _other_answer(self, mutant: RuleMutant) -> bool:
+        if mutant.field != "expr":
+            return False
+        asked = (replace(one, expr=mutant.value) for one in ANSWERS.asked() if one.key == mutant.rule)
+        return self._answers.notice(tuple(asked))
 
-    def _run(self, *command: str) -> int:
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            ran = subprocess.run(
-                command, cwd=self._folder, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False, env=environment
-            )
-        except subprocess.TimeoutExpired:
-            return 1
-        return ran.returncode
-
-
-@cache
-def _seconds_of(test: Path) -> float:
-    """How long a unit test takes: the quickest are asked first."""
-    began = time.monotonic()
-    subprocess.run([required("promtool"), "test", "rules", str(test)], capture_output=True, check=False)
-    return time.monotonic() - began
+    def _failing_unit(self, mutant: RuleMutant) -> bool:
+        for unit in self._units:
+            # An alert changes nothing but itself.
+            if mutant.file == _RECORDING or mutant.rule in unit.file.read_text("utf-8"):
+                unit.write(mutant)
+                try:
+                    if not unit.passes():
+                        return True
+                finally:
+                    unit.write()
+        return False

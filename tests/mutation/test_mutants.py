@@ -10,6 +10,7 @@ from tests.mutation.rules import rule_mutants
     ("expr", "expected"),
     [
         ("a >= 0.5", ["a > 0.5", "a <= 0.5", "a >= 0.55", "a >= 0.45"]),
+        ("1e-15 * a", ["1e15 * a", "1e-15 / a"]),
         ("a == 3", ["a != 3", "a == 4", "a == 2"]),
         ("a > bool 0", ["a >= bool 0", "a < bool 0", "a > bool 1"]),
         ("a and b", ["a unless b", "a or b"]),
