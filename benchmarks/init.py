@@ -145,7 +145,7 @@ def measure() -> Report:
     about = (
         f"The draft that `init` makes of a documented answer, without its preset: {len(presets)} answers of vendors "
         f"with a preset, and {len(others)} of others. The rules that pick numbers "
-        "were not made with those of others; what is said of doubtful ones was. A correction is one `--set`. "
+        "were not made with most of those of others (benchmarks/data/README.md). A correction is one `--set`. "
         "Right: the used number and the limit of each scope."
     )
     wrong = [each.case.name for each in every if not each.right]

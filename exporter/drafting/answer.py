@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from exporter.drafting.vocabulary import (
+    BY_UNIT,
     END,
     LIMIT,
     REMAINING,
@@ -85,11 +86,12 @@ class Value:
         if self.number is None and not self.says_unlimited:
             return {}
         own = roles(self.path[-1])
-        if len(self.path) > 1 and (not own or snake(self.path[-1]) in _BLANK):
+        unclear = max(own.values(), default=0.0) <= BY_UNIT
+        if len(self.path) > 1 and (unclear or snake(self.path[-1]) in _BLANK):
             inherited = roles(self.path[-2])
             if inherited and set(words(self.path[-1])) <= _BLANK | set(words(self.path[-2])):
                 return {role: 0.8 * sure for role, sure in inherited.items()}
-            if not own and inherited and subject(self.path[-1]):
+            if unclear and max(inherited.values(), default=0.0) > BY_UNIT and subject(self.path[-1]):
                 # usage: {searches: 3}, limits: {searches: 100}
                 return {role: 0.8 * sure for role, sure in inherited.items() if role is not Role.REJECTED}
         return own
@@ -168,10 +170,18 @@ def collections(part: Any, path: Path = (), deepest: int = 5) -> Iterator[Collec
     elif isinstance(part, Mapping):
         members = [(name, member) for name, member in part.items() if isinstance(name, str)]
         objects = [(name, member) for name, member in members if isinstance(member, Mapping)]
-        if len(objects) > 1 and len(objects) == len(members) and _alike([member for _, member in objects]):
+        scopes = (
+            len(objects) > 1 and len(objects) == len(members) and not all(_says_role(name) for name, _ in objects)
+        )
+        if scopes and _alike([member for _, member in objects]):
             yield Collection(path, tuple(member for _, member in objects), tuple(name for name, _ in objects))
         for name, member in members:
             yield from collections(member, (*path, name), deepest - 1)
+
+
+def _says_role(name: str) -> bool:
+    """usage: {…}, limits: {…} are no scopes."""
+    return max(roles(name).values(), default=0.0) > BY_UNIT
 
 
 def _alike(objects: list[Mapping[str, Any]]) -> bool:

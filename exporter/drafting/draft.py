@@ -87,7 +87,7 @@ def _put_collection(sheet: Sheet, place: Place, collection: Collection, given: _
     count = f"{len(collection.elements)} of them"
     sheet.mapping["scopes"] = place.where
     sheet.readings.append(Reading("", "scopes", place.where, count, "each has the same fields"))
-    name = _put_name(sheet, collection, given.chosen)
+    name = _put_name(sheet, collection, given.chosen, title(quota))
     sheet.put_numbers(name, quota, given.chosen)
     sheet.say_contradictions(quota, found)
     if quota.limit is not None:
@@ -119,13 +119,17 @@ def _optional_where_absent(mapping: dict[str, Any], collection: Collection) -> d
     return {**mapping, **checked_ones}
 
 
-def _put_name(sheet: Sheet, collection: Collection, chosen: Mapping[str, str]) -> str:
-    """The first scope's name."""
+def _put_name(sheet: Sheet, collection: Collection, chosen: Mapping[str, str], only: str) -> str:
+    """The first scope's name. only: that of one which has none."""
     if collection.keyed:
         names = collection.keys
         sheet.readings.append(Reading(names[0], "name", "the key", names[0]))
     else:
         path = tuple(chosen["name"].split(".")) if "name" in chosen else name_field(collection)
+        if path is None and len(collection.elements) == 1:
+            sheet.mapping["name"] = f"'{only}'"
+            sheet.readings.append(Reading(only, "name", "", only, "what the numbers count"))
+            return only
         if path is None:
             sheet.questions.append(Question("name", "Which field is a scope's name?", must=True))
             return ""

@@ -6,7 +6,7 @@ from itertools import product
 from math import isclose, sqrt
 
 from exporter.drafting.answer import Value
-from exporter.drafting.vocabulary import SECOND, UNITS, Role, snake, words
+from exporter.drafting.vocabulary import LIMITS, OF_TIME, SECOND, UNITS, Role, snake, words
 
 # What is less sure is not taken for a quota.
 _LEAST = 0.35
@@ -40,7 +40,8 @@ class Quota:
     @property
     def whole_unclear(self) -> bool:
         """Whether what is called available, beside what was used, is what is left or the limit."""
-        return self.limit is None and self.remaining is not None and Role.LIMIT in self.remaining.roles
+        whole = self.remaining if self.limit is None else self.limit if self.remaining is None else None
+        return self.used is not None and whole is not None and {Role.LIMIT, Role.REMAINING} <= whole.roles.keys()
 
     @property
     def per_second(self) -> bool:
@@ -48,7 +49,7 @@ class Quota:
 
     @property
     def unit(self) -> str:
-        found = [word for value in self.values for word in words(value.path[-1]) if word in UNITS]
+        found = [word for value in self.values for word in words(value.path[-1]) if word in UNITS | OF_TIME]
         return next((word for word in found if word.endswith("s")), f"{found[0]}s" if found else "requests")
 
 
@@ -64,7 +65,7 @@ def candidates(found: Sequence[Value]) -> list[Quota]:
         *_pairs(by_role[Role.USED], by_role[Role.LIMIT], Role.USED),
         *_pairs(by_role[Role.REMAINING], by_role[Role.LIMIT], Role.REMAINING),
     ]
-    whole = [_completed(quota, by_role) for quota in pairs]
+    whole = [_completed(_doubted(quota, by_role[Role.REMAINING]), by_role) for quota in pairs]
     whole += _without_limit(by_role)
     return sorted(_distinct(whole), key=lambda quota: -quota.sure)
 
@@ -115,7 +116,24 @@ def _fit(count: Value, limit: Value, role: Role) -> float:
     number = count.number or 0.0
     if role is Role.REMAINING:
         return 1.0 if number <= most else 0.1
-    return 1.0 if number <= most else 0.75 if number <= 2 * most else 0.5
+    return 1.0 if number <= most else 0.75 if number <= 2 * most or most == 0 else 0.5
+
+
+def _doubted(quota: Quota, remaining: Sequence[Value]) -> Quota:
+    """A limit by a name such as purchased, under which more is left than it has, is a part of one."""
+    used, limit = quota.used, quota.limit
+    if used is None or limit is None or limit.number is None or limit.says_unlimited or LIMITS & set(_name(limit)):
+        return quota
+    beside = [
+        value.number or 0
+        for value in remaining
+        if value not in quota.values and value.path[:-1] == limit.path[:-1] and value.subject & limit.subject
+    ]
+    return replace(quota, sure=0.5 * quota.sure) if any(number > limit.number for number in beside) else quota
+
+
+def _name(value: Value) -> tuple[str, ...]:
+    return words(value.path[-1])
 
 
 def _completed(quota: Quota, by_role: dict[Role, list[Value]]) -> Quota:

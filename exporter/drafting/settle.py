@@ -18,8 +18,8 @@ def settled(
     quota: Quota, others: Sequence[Quota], found: Sequence[Value], chosen: Mapping[str, str]
 ) -> tuple[Quota, tuple[Question, ...]]:
     """The quota as far as it was chosen, and what else it might be. others: all readings; found: all values."""
-    if chosen.get("limit") == SUM and quota.used is not None and quota.remaining is not None:
-        return replace(quota, limit=None), ()
+    if chosen.get("limit") == SUM and quota.used is not None and (quota.remaining or quota.whole_unclear):
+        return replace(quota, limit=None, remaining=quota.remaining or quota.limit), ()
     if "limit" not in chosen and quota.whole_unclear:
         return _available(quota)
     if any(name in chosen for name in _FIELDS):
@@ -30,7 +30,7 @@ def settled(
 
 def _available(quota: Quota) -> tuple[Quota, tuple[Question, ...]]:
     """What is called available beside what was used: of Hunter it is the limit, of others what is left."""
-    used, available = quota.used, quota.remaining
+    used, available = quota.used, quota.limit or quota.remaining
     assert used is not None  # noqa: S101 - whole_unclear
     assert available is not None  # noqa: S101
     path = jmespath_of(available.path)

@@ -6,6 +6,10 @@ from enum import StrEnum
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
 
+# How sure a role is where only what is counted says it.
+BY_UNIT = 0.6
+
+
 class Role(StrEnum):
     """What a number says of an allowance."""
 
@@ -34,6 +38,8 @@ LIMIT = _set(
     "maximo maximal plafond kontingent grenze hochstwert obergrenze cuota cota quote "
     "massimo inbegriffen limiet maximaal inbegrepen лимит квота 配额 限额 上限 総量 额度 한도 할당량"
 )
+# A limit, and nothing but.
+LIMITS = _set("limit limits quota quotas max maximum cap")
 REMAINING = _set(
     "remaining remain remains remained left rest available balance unused verbleibend "
     "verbleibende ubrig restlich guthaben restante restantes disponible disponibles "
@@ -47,9 +53,11 @@ OTHER = _set(
     "price cost amount version status code id ids page pages offset timestamp time "
     "date year month_number age size ttl port latency duration ms percent percentage "
     "pct ratio rate_percent average avg mean created updated elapsed days hours "
-    "minutes seconds concurrent concurrency concurrents parallel overage paygo "
+    "minutes seconds concurrent concurrency concurrents parallel overage "
     "extension slots seats"
 )
+# Of these there may be an allowance as well, where the name says so: used_seconds.
+OF_TIME = _set("hours minutes seconds")
 _PAST = frozenset({"last", "previous", "prior", "yesterday"})
 _MOST = frozenset({"max", "maximum"})
 # Alone, each of these is a limit: searches_per_month, plan_credits, monthly_requests.
@@ -149,7 +157,7 @@ def roles(name: str) -> dict[Role, float]:
         return {Role.RATE: 1.0}
     if set(found) & REJECTED:
         return {Role.REJECTED: 1.0}
-    if set(found) & OTHER:
+    if set(found) & OTHER and not _is_time_allowed(set(found)):
         return {}
     past = 0.6 if set(found) & _PAST else 1.0
     if found and found[0] in _MOST:
@@ -168,8 +176,12 @@ def roles(name: str) -> dict[Role, float]:
     if Role.REMAINING in scores and Role.LIMIT in scores and "available" not in found:
         scores[Role.LIMIT] *= 0.3
     if not scores and set(found) & UNITS:
-        scores[Role.LIMIT if _ALLOWED_PER.search(joined) else Role.USED] = 0.6
+        scores[Role.LIMIT if _ALLOWED_PER.search(joined) else Role.USED] = BY_UNIT
     return {role: past * sure for role, sure in scores.items()}
+
+
+def _is_time_allowed(found: set[str]) -> bool:
+    return found & OTHER <= OF_TIME and bool(found & (USED | LIMIT | REMAINING)) and not found & END
 
 
 def subject(name: str) -> frozenset[str]:

@@ -148,3 +148,32 @@ def test_a_limit_that_is_a_sum_is_said() -> None:
 def test_a_limit_beyond_all_bounds_is_none() -> None:
     found = drafted({"character_count": 7, "character_limit": 1000000000000})
     assert found.mapping["unlimited_when"] == [1000000000000]
+
+
+def test_an_allowance_of_time_is_one_where_the_name_says_so() -> None:
+    found = drafted(
+        {"included_seconds": 540_000, "used_seconds": 432_000, "remaining_seconds": 108_000, "age_seconds": 3}
+    )
+    assert (found.mapping["requests"], found.mapping["limit"]) == ("used_seconds", "included_seconds")
+    assert found.mapping["unit"] == "'seconds'"
+    with pytest.raises(NothingFoundError):
+        drafted({"seconds": 3, "reset_seconds": 40})
+
+
+def test_what_a_number_stands_in_says_more_than_its_unit() -> None:
+    found = drafted({"limits": {"search_queries": 5000}, "usage": {"search_queries": 1205}})
+    assert (found.mapping["requests"], found.mapping["limit"]) == ("usage.search_queries", "limits.search_queries")
+
+
+def test_the_only_element_of_a_list_needs_no_name() -> None:
+    found = drafted([{"credits": {"used": 3, "total": 10}}])
+    assert (found.complete, found.mapping["name"]) == (True, "'Credits'")
+
+
+def test_a_part_of_the_limit_is_not_taken_for_it() -> None:
+    found = drafted({"available_credits": 175, "used_credits": 25, "purchased_credits": 50})
+    (question,) = [each for each in found.questions if each.field == "limit"]
+    assert [option.choice for option in question.options] == ["available_credits", "sum"]
+    assert drafted({"available_credits": 175, "used_credits": 25, "purchased_credits": 50}, limit="sum").mapping[
+        "limit"
+    ] == ("add(used_credits, available_credits)")
