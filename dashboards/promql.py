@@ -46,7 +46,7 @@ class UnknownNameError(ValueError):
 
 @dataclass(frozen=True)
 class Matcher:
-    """How a label is compared: `=` or `=~`, and with what, as it stands between backquotes."""
+    """How a label is compared: `=`, `!=` or `=~`, and with what, as it stands between backquotes."""
 
     operator: str
     value: str
@@ -70,6 +70,10 @@ def any_of_variable(name: str) -> Matcher:
 
 def matching(pattern: str) -> Matcher:
     return Matcher("=~", pattern)
+
+
+def different(value: str) -> Matcher:
+    return Matcher("!=", value)
 
 
 def equal(value: str) -> Matcher:

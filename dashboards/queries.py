@@ -6,6 +6,7 @@ words: `Mark` is their one home.
 """
 
 from exporter.metrics import (
+    COUNTED_IN,
     DAILY,
     DATE,
     DAYS_NEAR_LIMIT,
@@ -28,6 +29,7 @@ from exporter.metrics import (
     READ_TIME,
     REQUESTS,
     SCOPE,
+    SCOPE_INFO,
     STALE,
     TERM,
     WINDOW,
@@ -42,6 +44,7 @@ from .promql import (
     TARGET_KEYS,
     Selection,
     aggregate,
+    different,
     equal,
     first_of,
     mark,
@@ -258,7 +261,11 @@ def rate_limit_percent(where: Selection) -> str:
 
 
 def daily_total(where: Selection) -> str:
-    return aggregate("sum", (DATE,), aggregate("max", several(DAY_KEYS, where), select(DAILY, where)))
+    """By date, over scopes; without what is counted in another scope."""
+    each = aggregate("max", several(DAY_KEYS, where), select(DAILY, where))
+    keys = ", ".join(several(SCOPE_KEYS, where))
+    twice = select(SCOPE_INFO, {**where, COUNTED_IN: different("")})
+    return aggregate("sum", (DATE,), f"{each} unless on ({keys}) {twice}")
 
 
 def daily_by_scope(where: Selection) -> str:

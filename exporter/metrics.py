@@ -17,6 +17,7 @@ SCOPE_ID = "scope_id"
 PLAN = "plan"
 UNIT = "unit"
 DAILY_SOURCE = "daily_source"
+COUNTED_IN = "counted_in"
 TERM = "term"
 DIRECTION = "direction"
 PREVIOUS = "previous"
@@ -102,8 +103,9 @@ DAILY = Metric(
 SCOPE_INFO = Metric(
     name="api_usage_scope_info",
     kind="gauge",
-    labels=(*OF_SCOPE, ORGANISATION_ID, SCOPE_ID, PLAN, UNIT, DAILY_SOURCE),
-    help="Always 1: the scope's identifiers, plan, unit, and whether the vendor or the exporter counts its days.",
+    labels=(*OF_SCOPE, ORGANISATION_ID, SCOPE_ID, PLAN, UNIT, DAILY_SOURCE, COUNTED_IN),
+    help="Always 1: the scope's identifiers, plan, unit, whether the vendor or the exporter counts its days, and the "
+    "scope that counts the same requests, if any.",
 )
 SUSPECT = Metric(
     name="api_usage_suspect",

@@ -121,6 +121,11 @@ class Override(Static):
 
     name: Name | None = Field(None, description="The name to show instead.")
     plan: Text | None = Field(None, description="The plan.")
+    counted_in: Name | None = Field(
+        None,
+        description="The scope, as it is shown, that counts the same requests over another time or a whole account: "
+        "totals over scopes leave this one out.",
+    )
     period_length: Length | None = Field(
         None, description="The period's length, where the mapping's does not hold for this scope."
     )
@@ -237,6 +242,10 @@ class Api(Request):
     def after_limit(self, scope: str, scope_id: str) -> Literal["refused", "billed"] | None:
         """What happens to requests over a scope's limit; None where the config does not say."""
         return self.override_of(scope, scope_id)[1].after_limit or self.static.after_limit
+
+    def counted_in(self, scope: str, scope_id: str) -> str | None:
+        """The scope that counts the same requests; None where each is counted once."""
+        return self.override_of(scope, scope_id)[1].counted_in
 
     @property
     def stale_after_seconds(self) -> float:

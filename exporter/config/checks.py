@@ -42,6 +42,7 @@ def cross_checks(config: ConfigFile, written: Callable[[FieldPath], bool]) -> li
             _headers(api),
             _joins(api),
             _secrets(api),
+            _counted_in_others(api),
         )
         problems += [(("apis", index, *path), message) for check in checks for path, message in check]
         unused = ((("apis", index, *path), message) for path, message in _meaningless_fields(api))
@@ -66,6 +67,19 @@ def _intervals(api: Api, least: float) -> Found:
         yield ("stale_after",), f"must be at least poll_interval ({format_duration(interval)})"
     if api.drop_after is not None and api.drop_after < stale:
         yield ("drop_after",), f"must be at least stale_after ({format_duration(stale)})"
+
+
+def _counted_in_others(api: Api) -> Found:
+    counted = {override.name or scope: override.counted_in for scope, override in api.overrides.items()}
+    for scope, override in api.overrides.items():
+        within = override.counted_in
+        if within is None:
+            continue
+        if within == (override.name or scope):
+            yield ("overrides", scope, "counted_in"), "is the scope itself; name the one whose count holds this one's"
+        elif counted.get(within) is not None:
+            message = f"names {within!r}, which is counted in {counted[within]!r}: name that"
+            yield ("overrides", scope, "counted_in"), message
 
 
 def _budget(api: Api) -> Found:

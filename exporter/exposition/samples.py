@@ -118,6 +118,7 @@ def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -
         metrics.PLAN: usage.plan,
         metrics.UNIT: usage.unit,
         metrics.DAILY_SOURCE: usage.daily_source,
+        metrics.COUNTED_IN: state.target.api.counted_in(usage.name, usage.id) or "",
     }
     yield metrics.SCOPE_INFO, f"{labels},{_labels(info)}", 1
 

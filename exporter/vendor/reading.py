@@ -96,6 +96,12 @@ class Element:
         return self.answers[request].body if part is None else part
 
 
+def _uncounted(api: Api, scopes: set[str]) -> Iterator[str]:
+    for name, override in sorted(api.overrides.items()):
+        if override.counted_in is not None and override.counted_in not in scopes:
+            yield f"overrides.{name}.counted_in: no scope is shown as {override.counted_in!r}"
+
+
 def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, now: datetime) -> UsageSnapshot:
     """Read the answers of a poll, by request. `now` places calendar periods and the window of 30 days.
 
@@ -121,6 +127,7 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
     if read and not misfits:
         unmatched = sorted(api.overrides.keys() - reader.overridden)
         reader.remarks.extend(f"overrides.{name}: no scope of the answer has that name or id" for name in unmatched)
+        reader.remarks.extend(_uncounted(api, {scope.name for scope, _ in read}))
     misfits += twice.values()
     scopes = tuple(scope for scope, _ in read if scope.name not in twice)
     if misfits and not scopes:

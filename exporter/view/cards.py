@@ -63,6 +63,7 @@ class Card:
         they are the newest. suspect_since: from when on.
     rejected_in_last_hour: requests refused over the rate limit; None where the vendor does not report them.
     after_limit: what happens to requests over the limit; None where the config does not say.
+    counted_in: the scope that counts the same requests, so that sums leave this one out; None where each counts once.
     changes: the vendor's last change of each term (limit, rate limit, plan, period), newest first.
     """
 
@@ -92,6 +93,7 @@ class Card:
     suspect_since: datetime | None = None
     rejected_in_last_hour: float | None = None
     after_limit: Literal["refused", "billed"] | None = None
+    counted_in: str | None = None
     changes: tuple[Change, ...] = ()
 
     @property
@@ -163,6 +165,7 @@ def scope_card(state: OrganisationState, scope: FetchedScope, now: datetime) -> 
         shortfall=state.shortfall(scope, now),
         rejected_in_last_hour=state.refused_in_last_hour(scope, now),
         after_limit=api.after_limit(usage.name, usage.id),
+        counted_in=api.counted_in(usage.name, usage.id),
         missing_since=state.missing_since(scope, now),
     )
 

@@ -140,14 +140,16 @@ class Chart:
 
 def series_of(cards: Sequence[Card]) -> tuple[Series, ...]:
     """Each scope, the most urgent first; then the totals, one a unit since requests and tokens have no sum, the
-    commonest first."""
-    units = sorted({card.unit for card in cards}, key=lambda unit: (-sum(card.unit == unit for card in cards), unit))
+    commonest first. What is counted in another scope that is here is in no total."""
+    shown = {card.scope for card in cards}
+    once = [card for card in cards if card.counted_in not in shown]
+    units = sorted({card.unit for card in once}, key=lambda unit: (-sum(card.unit == unit for card in once), unit))
     totals = (
         Series(
             value=f"total:{unit}",
             label="Total" if len(units) == 1 else f"Total of {unit}",
             unit=unit,
-            scopes=tuple(card for card in cards if card.unit == unit),
+            scopes=tuple(card for card in once if card.unit == unit),
         )
         for unit in units
     )

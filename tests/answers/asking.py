@@ -21,6 +21,13 @@ STEP, STEPS = 600, 3
 Answer = dict[str, float | list[float]]
 
 
+class _ALine(yaml.SafeDumper):
+    """Each series on a line of its own."""
+
+
+_ALine.add_representer(list, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
+
+
 @dataclass(frozen=True)
 class Asked:
     """key: of the panel or rule. about: of whom, or when. at: in Unix seconds; not instant: at the steps before, too."""
@@ -68,7 +75,7 @@ class Kept:
                 assert found is not None, asked
                 if found:
                     answers.setdefault(asked.key, {})[asked.about] = dict(sorted(found.items()))
-        text = yaml.safe_dump(answers, allow_unicode=True, sort_keys=False, width=10_000, default_flow_style=None)
+        text = yaml.dump(answers, Dumper=_ALine, allow_unicode=True, sort_keys=False, width=10_000)
         self.file.write_text(text, encoding="utf-8")
 
 

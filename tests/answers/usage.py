@@ -50,6 +50,7 @@ class Scope:
     pace: tuple[float, ...] = ()
     days: tuple[float, ...] = ()
     more: Mapping[Metric, float] = field(default_factory=dict)
+    counted_in: str = ""
 
     def series(self, by: Replica, organisation: str, api: str = API) -> Iterator[Series]:
         def of(metric: Metric, value: float | Values, **labels: str) -> Series:
@@ -72,6 +73,7 @@ class Scope:
             yield of(metrics.FORECAST_LIMIT_REACHED, NOON + hours * HOUR, estimate=estimate)
         for window, value in zip(("recent", "1h", "1d", "7d"), self.pace, strict=False):
             yield of(metrics.PACE, value, window=window)
+        yield of(metrics.SCOPE_INFO, 1, counted_in=self.counted_in)
         for day, value in enumerate(self.days):
             yield of(metrics.DAILY, value, date=f"2026-03-{17 - day:02}")
 
@@ -144,6 +146,7 @@ def _acme() -> Iterator[Series]:
     yield from Scope("Just fits", 850, 1000, forecast=(900, 1000, 1100), more={PROBABILITY: 0.5}).series(
         RIGHT, "Acme"
     )
+    yield from Scope("Counted in Falling", 5, 100, days=(5000, 6000), counted_in="Falling").series(RIGHT, "Acme")
     yield from Scope("Reached", 1000, 1000, more={PROBABILITY: 1}).series(RIGHT, "Acme")
     yield from Scope("Over", 1040, 1000, reached=(-5, -4, -3), more={PROBABILITY: 1}).series(RIGHT, "Acme")
     yield from Scope("Unused", 0, 1000, more={PROBABILITY: 0}).series(RIGHT, "Acme")

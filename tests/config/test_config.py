@@ -273,6 +273,26 @@ def test_api_names_must_differ(tmp_path: Path) -> None:
     assert line.endswith("apis[1].name: the name 'demo' is used by an earlier api; names must differ")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (
+            {"Hour": {"counted_in": "Hour"}},
+            "Hour.counted_in: is the scope itself; name the one whose count holds this",
+        ),
+        (
+            {"Hour": {"counted_in": "Day"}, "d": {"name": "Day", "counted_in": "Month"}},
+            "Hour.counted_in: names 'Day', which is counted in 'Month': name that",
+        ),
+    ],
+)
+def test_a_scope_is_counted_in_one_that_counts_itself(
+    tmp_path: Path, overrides: dict[str, Any], problem: str
+) -> None:
+    (line,) = refused(write_config(tmp_path / "config.yaml", {"url": URL, "overrides": overrides}))
+    assert f"apis[0].overrides.{problem}" in line
+
+
 def test_merge_keys_and_anchors_work(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(

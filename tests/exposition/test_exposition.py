@@ -125,7 +125,7 @@ def test_a_scope_s_samples(exporter: Exporter) -> None:
     assert value(metrics.PERIOD_END) == datetime(2026, 12, 1, tzinfo=UTC).timestamp()
     assert [value(metrics.DAILY, date=f"2026-11-{day:02}") for day in (1, 22)] == [8, 29]
     info = {"organisation_id": "acme", "scope_id": "maps", "plan": 'Pro "XL"', "unit": "requests"}
-    assert value(metrics.SCOPE_INFO, **info, daily_source="vendor") == 1
+    assert value(metrics.SCOPE_INFO, **info, daily_source="vendor", counted_in="") == 1
 
 
 def test_unlimited_and_unreported_are_absent_and_a_limit_of_0_is_not(exporter: Exporter) -> None:

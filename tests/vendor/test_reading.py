@@ -283,6 +283,8 @@ def test_an_override_is_found_by_name_or_id_and_an_unmatched_one_is_reported() -
         assert (snapshot.scopes[0].limit, snapshot.remarks) == (50, ())
     snapshot = read(data, mapping=mapping(id="id"), overrides={"maps": {"limit": 50}})
     assert snapshot.remarks == ("overrides.maps: no scope of the answer has that name or id",)
+    snapshot = read(data, mapping=mapping(id="id"), overrides={"Maps": {"counted_in": "Tiles"}})
+    assert snapshot.remarks == ("overrides.Maps.counted_in: no scope is shown as 'Tiles'",)
 
 
 def test_an_error_inside_an_answer_has_its_reason() -> None:

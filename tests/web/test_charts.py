@@ -144,3 +144,20 @@ def test_no_line_goes_beyond_a_hard_limit() -> None:
 )
 def test_without_a_limit_or_a_period_there_is_none(usage: ScopeUsage) -> None:
     assert until_limit(card(usage), ZONE) is None
+
+
+def test_what_is_counted_in_another_scope_is_in_no_total() -> None:
+    month, hour = (card(scope(name, daily=days(5))) for name in ("Searches", "Searches this hour"))
+    hour = replace(hour, counted_in="Searches")
+    assert [one.value for one in series_of([month, hour])] == [
+        "scope:Searches",
+        "scope:Searches this hour",
+        "total:requests",
+    ]
+    total = chart_of(series_of([month, hour])[-1], NOON, ZONE)
+    assert total is not None
+    assert total.total == 5
+    # Where the other is not shown, it stands for itself.
+    alone = chart_of(series_of([hour])[-1], NOON, ZONE)
+    assert alone is not None
+    assert alone.total == 5
