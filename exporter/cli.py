@@ -22,6 +22,7 @@ from exporter.address import Address
 from exporter.allocator import collect_rarely, limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
+from exporter.config.example import example
 from exporter.config.load import load_config
 from exporter.errors import ConfigError, ExporterError
 from exporter.flags import ADDRESS, DEFAULT_CONFIG_FILE, SHARD
@@ -53,6 +54,7 @@ ENVIRONMENT_PREFIX = "API_USAGE_EXPORTER"
 
 EXAMPLE = """\b
 Example:
+  api-usage-exporter --config.example > config.yaml
   api-usage-exporter --config.file=config.yaml --config.check
   api-usage-exporter --config.file=config.yaml --storage.path=/var/lib/api-usage-exporter
   curl http://localhost:10190/metrics
@@ -98,6 +100,12 @@ def _has_valid_host(url: str) -> bool:
         return False
 
 
+def _print_example(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(example(), nl=False)
+        context.exit()
+
+
 @click.group(
     invoke_without_command=True,
     context_settings={
@@ -122,6 +130,15 @@ def _has_valid_host(url: str) -> bool:
     is_flag=True,
     show_envvar=True,
     help="Check the config file, print every error with file, line and field, and exit: 0 if fine, 1 if not.",
+)
+@click.option(
+    "--config.example",
+    "config_example",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_example,
+    help="Print a config to start from, and exit: api-usage-exporter --config.example > config.yaml",
 )
 @click.option(
     "--web.listen-address",

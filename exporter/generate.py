@@ -13,6 +13,7 @@ from exporter.bundle.kubernetes import PROMETHEUS_RULE, prometheus_rule
 from exporter.cli import ENVIRONMENT_PREFIX
 from exporter.cli import main as cli
 from exporter.config.api import ConfigFile
+from exporter.config.example import SCHEMA_FILE, example
 from exporter.metrics import CATALOGUE
 from exporter.preset_pages import pages
 from exporter.view.usage_json import json_schema
@@ -24,8 +25,11 @@ def generated() -> dict[Path, str]:
     """Each generated file's path, from the project's root, and content."""
     rules = rendered_rules()
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}
+    schema_text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return {
-        Path("docs/config.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        Path("docs", SCHEMA_FILE): schema_text,
+        Path("exporter/config", SCHEMA_FILE): schema_text,
+        Path("config.example.yaml"): example(f"docs/{SCHEMA_FILE}"),
         Path("docs/usage.schema.json"): json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         Path("docs/config-fields.md"): _config_fields(schema),
         Path("docs/metrics.md"): _metrics(),

@@ -100,9 +100,13 @@ def test_the_installed_command_is_not_the_repository_s(command: Path, tmp_path: 
 
 
 def test_it_checks_a_config_by_its_presets(command: Path, tmp_path: Path) -> None:
-    config = f"--config.file={ROOT / 'config.example.yaml'}"
-    checked = run(command, config, "--config.check", cwd=tmp_path, MAPS_TOKEN="x", GEO_KEY="x")
-    assert checked.endswith("config.example.yaml: fine, 3 organisations to watch\n")
+    text = run(command, "--config.example", cwd=tmp_path)
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    checked = run(command, "--config.file=config.yaml", "--config.check", cwd=tmp_path)
+    assert checked.endswith("config.yaml: fine, 1 organisation to watch\n")
+    schema = Path(text.splitlines()[0].partition("$schema=")[2])
+    assert schema.is_relative_to(command.parents[1])
+    assert json.loads(schema.read_text("utf-8"))["$schema"]
 
 
 def test_it_serves_the_page_and_the_metrics(

@@ -15,10 +15,20 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SERIES = re.compile(r"(?<!:)\bapi_usage_[a-z_]*[a-z]\b")
 
 
-def test_the_example_config_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAPS_TOKEN", "x")
-    monkeypatch.setenv("GEO_KEY", "x")
-    assert len(load_config(ROOT / "config.example.yaml").targets) == 3
+def test_the_example_config_works_as_copied_and_with_all_that_is_commented_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    example = ROOT / "config.example.yaml"
+    (target,) = load_config(example).targets
+    assert target.auth is None
+    for secret in ("MAPS_TOKEN", "GEO_KEY", "GITHUB_TOKEN"):
+        monkeypatch.setenv(secret, "x")
+    whole = tmp_path / "config.yaml"
+    # Sentences begin with "# "; what is commented out does not.
+    whole.write_text(re.sub(r"^( *)#(?! \S)", r"\1", example.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
+    config = load_config(whole)
+    assert [target.key[0] for target in config.targets] == ["github", "maps", "maps", "geo"]
+    assert config.bands.warning == 0.8
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
