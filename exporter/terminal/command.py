@@ -15,11 +15,12 @@ from rich.console import Console, RenderableType
 
 from exporter.clock import SystemClock
 from exporter.config.api import Api
-from exporter.config.load import load_config
+from exporter.config.load import Target, load_config
 from exporter.errors import ConfigError, PollError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.model import MAIN_REQUEST, Answer
 from exporter.terminal.draw import cards_of, draw, is_drawn_on, notices_of, print_plain, safe, trouble_lines
+from exporter.terminal.explain import explain
 from exporter.terminal.lines import drawn, separated, worst
 from exporter.terminal.once import Trouble, answered, poll_once
 from exporter.terminal.running import Running, Unavailable, running_options
@@ -35,7 +36,7 @@ Examples:
   api-usage-exporter usage --url=https://exporter:10190 --ca-file=ca.pem --worst=10 --watch
   api-usage-exporter usage | awk -F'\\t' '$8 == "critical" {print $1, $3, $4}'
   api-usage-exporter usage --once --config.file=config.yaml
-  api-usage-exporter usage --once --config.file=config.yaml --answer=answer.json
+  api-usage-exporter usage --once --config.file=config.yaml --answer=answer.json --explain
   api-usage-exporter usage --exit-code >/dev/null || echo 'an allowance runs out'
 """
 
@@ -64,6 +65,12 @@ class ExitCode(IntEnum):
     metavar="FILE",
     help="With --once: read the vendor's answer from this JSON file and ask nobody; REQUEST=FILE for each where "
     "an api makes several requests.",
+)
+@click.option(
+    "--explain",
+    "explained",
+    is_flag=True,
+    help="With --once: say of every number by which expression it was read, or which field of the config says it.",
 )
 @click.option(
     "--organisation",
@@ -108,6 +115,7 @@ def usage(
     config_file: Path | None,
     once: bool,
     answers: tuple[str, ...],
+    explained: bool,
     organisations: tuple[str, ...],
     apis: tuple[str, ...],
     worst_count: int | None,
@@ -127,17 +135,21 @@ def usage(
         raise click.UsageError("--url asks a running exporter; it does not go with --once or --config.file")
     if answers and not direct:
         raise click.UsageError("--answer is read by a config; it goes with --once or --config.file")
+    if explained and not (direct and output == "table"):
+        raise click.UsageError("--explain goes with --once or --config.file, and shows tables")
     console = _Terminal()
     if watching and (direct or output != "table" or not is_drawn_on(console)):
         raise click.UsageError("--watch draws on a terminal what a running exporter answers")
     chosen = Chosen(apis, organisations)
     troubles: tuple[Trouble, ...] = ()
+    targets: list[Target] = []
     shape = _Shape(worst_count, as_cards)
     try:
         if watching:
             document = watch(lambda: asked(exporter, chosen), lambda one: shape.of(one, (), console), console)
         elif direct:
-            document, troubles = _polled(config_file or config_file_of_group(context), chosen, answers)
+            targets = _targets(config_file or config_file_of_group(context), chosen)
+            document, troubles = _polled(targets, answers)
         else:
             document = asked(exporter, chosen)
     except (ConfigError, Unavailable) as error:
@@ -145,6 +157,8 @@ def usage(
         sys.exit(ExitCode.UNKNOWN if with_exit_code else 1)
     if not watching:
         _show(shape.cut(document), troubles, output, shape, console)
+    if explained:
+        explain(targets, shape.cut(document), console)
     if with_exit_code:
         sys.exit(exit_code(document))
     sys.exit(1 if troubles else 0)
@@ -245,7 +259,8 @@ def exit_code(document: UsageDocument) -> ExitCode:
     return ExitCode.NORMAL if known and document.organisations else ExitCode.UNKNOWN
 
 
-def _polled(config_file: Path, chosen: Chosen, answers: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
+def _targets(config_file: Path, chosen: Chosen) -> list[Target]:
+    """Those of the config that are chosen. Raises ConfigError, and Unavailable for a name that is not in it."""
     config = load_config(config_file)
     organisations = [target.organisation for target in config.targets]
     chosen.check(
@@ -253,7 +268,7 @@ def _polled(config_file: Path, chosen: Chosen, answers: tuple[str, ...]) -> tupl
         {name for organisation in organisations for name in (organisation.display_name, organisation.id)},
         f"in {config_file}",
     )
-    wanted = [
+    return [
         target
         for target in config.targets
         if (not chosen.apis or target.api.name in chosen.apis)
@@ -262,14 +277,17 @@ def _polled(config_file: Path, chosen: Chosen, answers: tuple[str, ...]) -> tupl
             or {target.organisation.display_name, target.organisation.id} & set(chosen.organisations)
         )
     ]
+
+
+def _polled(targets: list[Target], answers: tuple[str, ...]) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     if not answers:
-        return poll_once(wanted, SystemClock())
-    if len(wanted) != 1:
+        return poll_once(targets, SystemClock())
+    if len(targets) != 1:
         raise Unavailable(
-            f"--answer is one organisation's at one api, and {config_file} has {len(wanted)} of them; "
+            f"--answer is one organisation's at one api, and the config has {len(targets)} of them; "
             "--organisation names one"
         )
-    return answered(wanted[0], _saved(answers, wanted[0].api), SystemClock())
+    return answered(targets[0], _saved(answers, targets[0].api), SystemClock())
 
 
 def _saved(given: tuple[str, ...], api: Api) -> dict[str, Answer]:

@@ -29,7 +29,7 @@ from exporter.web.http_metrics import WebConfigMetrics
 from exporter.web.live_config import LiveWebConfig
 from tests.support.asgi import serve_asgi
 from tests.support.asking import ask
-from tests.support.factories import answer, make_target
+from tests.support.factories import answer, make_target, write_config, write_config
 from tests.support.http import Vendor
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
@@ -588,3 +588,27 @@ def test_serving_stays_the_default(tmp_path: Path, vendor: Vendor) -> None:
     file = configured(tmp_path, vendor)
     result = CliRunner().invoke(main, ["--config.file", str(file), "--config.check"])
     assert result.output == f"{file}: fine, 2 organisations to watch\n"
+
+
+def test_explain_says_of_every_number_where_it_was_read(tmp_path: Path) -> None:
+    answer = tmp_path / "answer.json"
+    answer.write_text(json.dumps({"used": 3, "perSecond": 2}), "utf-8")
+    api = {
+        "url": "https://api.example.com/{organisation_id}/usage?key=secret",
+        "mapping": {"scope": "Calls", "requests": "used", "rate_limit": "perSecond", "rate_limit_window": "1s"},
+        "static": {"limit": 9, "period": "month"},
+    }
+    config = write_config(tmp_path / "config.yaml", api)
+    found = run("--once", "--config.file", str(config), "--answer", str(answer), "--explain")
+    assert found.exit_code == 0
+    lines = [" ".join(line.split()) for line in found.output.splitlines()]
+    for line in (
+        "Calls, acme (demo)",
+        "asked: GET https://api.example.com/acme/usage?key=<secret>",
+        "Requests 3 expression 'used'",
+        "Limit 9 static.limit of the config",
+        "Rate limit 120 per minute expression 'perSecond', for every 1s",
+    ):
+        assert line in lines
+    assert any(line.startswith("Billing period") and "static.period of the config" in line for line in lines)
+    assert "goes with --once" in run("--explain").output
