@@ -29,7 +29,7 @@ from exporter.web.http_metrics import WebConfigMetrics
 from exporter.web.live_config import LiveWebConfig
 from tests.support.asgi import serve_asgi
 from tests.support.asking import ask
-from tests.support.factories import answer, make_target, write_config, write_config
+from tests.support.factories import answer, make_target, write_config
 from tests.support.http import Vendor
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
