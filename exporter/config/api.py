@@ -3,7 +3,15 @@
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from exporter.config.alerts import AlertsSource
 from exporter.config.auth import Auth
@@ -229,6 +237,14 @@ class Api(Request):
     def _described(cls, value: Any) -> Any:
         if isinstance(value, dict) and "mapping" not in value and "preset" not in value:
             raise ValueError("needs a preset or a mapping")
+        return value
+
+    @field_validator("requests", mode="before")
+    @classmethod
+    def _are_requests(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            message = "holds further requests, by name; where the count stands goes under mapping, as requests"
+            raise ValueError(message)  # noqa: TRY004 - pydantic takes no TypeError for a problem
         return value
 
     def override_of(self, scope: str, scope_id: str) -> tuple[str, Override]:

@@ -85,6 +85,8 @@ def compile_jmespath(expression: str) -> Search:
         compiled: ParsedResult = jmespath.compile(expression)
     except jmespath.exceptions.JMESPathError as error:
         reason = str(error).splitlines()[0]
+        if expression.startswith("$"):
+            raise ValueError(f"is JSONPath; as JMESPath it is {re.sub(r'^[$][.]?', '', expression) or '@'}") from None
         raise ValueError(
             f'is not JMESPath: {reason} (names with a hyphen or a dot need quotes: "rate-limit")'
         ) from None

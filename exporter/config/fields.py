@@ -297,7 +297,8 @@ def _check_absolute(value: str) -> str:
     except ValueError:  # its text may repeat a part of a password
         raise ValueError("is not a URL: its host or port cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an absolute http:// or https:// URL")
+        before = "" if "://" in value or value.startswith("/") else "; write https:// before it"
+        raise ValueError(f"must be an absolute http:// or https:// URL{before}")
     if parts.username or parts.password:
         raise ValueError("must not hold a user name or password; use auth with type: basic")
     if templates.secret_names([re.sub(r"(//[^/?]*).*", r"\1", value)]):

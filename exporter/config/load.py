@@ -191,7 +191,8 @@ def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
     """The file, each api that names a preset on top of it, and what is wrong with the presets.
 
     An api whose preset cannot be used is put on top of the standard one, so that what is wrong beside the name shows
-    at once. What has another shape than apis have is left for the models.
+    at once; a mapping that would not go with that one's is taken as it is. What has another shape than apis have is
+    left for the models.
     """
     data = document.data
     if not isinstance(data, dict):
@@ -210,9 +211,11 @@ def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
         if not isinstance(name, str):
             apis.append(api)
             continue
+        unknown = False
         try:
             preset = preset_document(name, paths)
         except LookupError:
+            unknown = True
             message = f"unknown preset {name!r}{suggestion(name, preset_names(paths))}"
             problems.append(document.problem(("apis", index, "preset"), message))
             preset = preset_document("standard")
@@ -220,5 +223,12 @@ def _with_presets(document: Document) -> tuple[Document, list[Problem]]:
             problems += error.problems
             preset = preset_document("standard")
         below["apis", index] = (preset, ("api",))
-        apis.append(merged(preset.data["api"], api, Api))
+        base = preset.data["api"]
+        if unknown and {"scopes", "scope", "remaining"} & _fields(api.get("mapping")):
+            base = {name: value for name, value in base.items() if name != "mapping"}
+        apis.append(merged(base, api, Api))
     return document.with_data({**data, "apis": apis}, below), problems
+
+
+def _fields(value: Any) -> set[str]:
+    return set(value) if isinstance(value, dict) else set()

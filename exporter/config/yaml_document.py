@@ -48,7 +48,7 @@ class Document:
             loader = yaml.SafeLoader(text)
             node = loader.get_single_node()
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            mark = error.context_mark if error.problem == _NO_COLON else error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else None
             raise ConfigError((Problem(name, line, "", f"is not YAML: {_in_plain_words(error, text)}"),)) from None
         except (yaml.YAMLError, RecursionError) as error:
@@ -313,7 +313,9 @@ def _in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "model_type" | "dict_type" | "model_attributes_type":
             return "must be a mapping with fields"
         case "tuple_type" | "list_type":
-            return "must be a list"
+            return "must be a list: its members in brackets, or each behind a hyphen on a line of its own"
+        case "literal_error":
+            return f"must be {context['expected']}, not {error['input']!r}"
         case "string_pattern_mismatch":
             return "has characters that are not allowed here"
         case "union_tag_not_found":
@@ -361,6 +363,8 @@ def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> str:
     problem, mark = error.problem or error.context or "", error.problem_mark
     if mark is None:
         return problem
+    if problem == _NO_COLON and error.context_mark is not None:
+        return _without_colon(text.splitlines()[error.context_mark.line].strip())
     line = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
     before, rest = line[: mark.column], line[mark.column :]
     if rest.startswith("\t"):
@@ -377,6 +381,17 @@ def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> str:
     if problem == "mapping values are not allowed here":
         return f"{problem}: this line is indented deeper than the one above, or a text with ': ' in it needs quotes"
     return problem
+
+
+_NO_COLON = "could not find expected ':'"
+
+
+def _without_colon(line: str) -> str:
+    """What to write for a line that is no field: most often `name:value`."""
+    name, colon, value = line.partition(":")
+    if colon and value and " " not in name:
+        return f"a space belongs behind the colon of {line!r}: {name}: {value}"
+    return f"{line!r} is no field: a colon and a space belong behind its name"
 
 
 def _quoted(text: str) -> str:

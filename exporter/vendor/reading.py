@@ -21,6 +21,7 @@ from exporter.config.expressions import Expression, compile_jmespath
 from exporter.config.fields import MAX_NAME_LENGTH, check_name, is_control
 from exporter.config.functions import Context
 from exporter.config.mapping import DailyMapping, Join, PeriodMapping, UsageMapping
+from exporter.config.yaml_document import suggestion
 from exporter.errors import POLL_ERRORS, FailureReason, ResponseError
 from exporter.model import (
     LARGEST_COUNT,
@@ -96,6 +97,10 @@ class Element:
         return self.answers[request].body if part is None else part
 
 
+# So many of the scopes are named where one is looked for.
+_NAMED = 10
+
+
 def _uncounted(api: Api, scopes: set[str]) -> Iterator[str]:
     for name, override in sorted(api.overrides.items()):
         if override.counted_in is not None and override.counted_in not in scopes:
@@ -126,7 +131,11 @@ def map_answers(answers: Mapping[str, Answer], *, api: Api, organisation: str, n
     twice = _of_one_name(read)
     if read and not misfits:
         unmatched = sorted(api.overrides.keys() - reader.overridden)
-        reader.remarks.extend(f"overrides.{name}: no scope of the answer has that name or id" for name in unmatched)
+        known = [scope.name for scope, _ in read][:_NAMED]
+        reader.remarks.extend(
+            f"overrides.{name}: no scope of the answer has that name or id{suggestion(name, known)}"
+            for name in unmatched
+        )
         reader.remarks.extend(_uncounted(api, {scope.name for scope, _ in read}))
     misfits += twice.values()
     scopes = tuple(scope for scope, _ in read if scope.name not in twice)
@@ -146,7 +155,8 @@ def _scope_elements(reader: "_Reader", answers: Mapping[str, Answer], organisati
     # One more than are allowed, to see that there are too many.
     kept = list(islice((element for element in elements if _wanted(mapping, element)), api.max_scopes + 1))
     if elements and not kept and mapping.filter is not None:
-        dropped = f"filter: {mapping.filter} left out all {len(elements)} scopes"
+        every = "the only scope" if len(elements) == 1 else f"all {len(elements)} scopes"
+        dropped = f"filter: {mapping.filter} left out {every}"
         if all(_search(mapping.filter, element, "filter") is None for element in elements):
             raise _Unreadable(f"{dropped}, since it gave null for each; the key of a scope is key()")
         reader.remarks.append(dropped)
@@ -359,7 +369,9 @@ class _Reader:
             if self._is_unlimited(value):
                 return None
             if value is None and not expression.optional:
-                _wrong("limit", expression, value, "a number, or a value listed in unlimited_when")
+                _wrong("limit", expression, value, f"a number{_where_unlimited('null')}")
+            if isinstance(value, int | float) and value < 0:
+                _wrong("limit", expression, value, f"a number of 0 or more{_where_unlimited(f'{value:g}')}")
             if value is not None:
                 return self._count(expression, element, "limit")
         if static is None:
@@ -502,6 +514,10 @@ def _number(expression: Expression | None, element: Element, field: str) -> floa
     if number < 0:
         _wrong(field, expression, number, "a number of 0 or more")
     return number
+
+
+def _where_unlimited(value: str) -> str:
+    return f"; where that means no limit: unlimited_when: [{value}]"
 
 
 def _ranged(number: float, expression: Expression | None, field: str) -> float:

@@ -351,7 +351,10 @@ def test_preset_folders_that_are_no_list(tmp_path: Path) -> None:
     api = "{name: a, preset: standard, url: http://x/, organisations: [{id: x}]}"
     for folders in ("5", "presets"):
         refusals = refused_text(tmp_path, f"preset_folders: {folders}\napis: [{api}]")
-        assert refusals == ["config.yaml:1: preset_folders: must be a list"]
+        assert refusals == [
+            "config.yaml:1: preset_folders: must be a list: its members in brackets, or each behind a hyphen on a line of "
+            "its own"
+        ]
 
 
 @pytest.mark.parametrize("written", ["04712", "0471", "47:12", "0x1F", "4712"])

@@ -121,7 +121,7 @@ def test_what_the_standard_contract_leaves_out_is_unknown() -> None:
         ({"requests": [1]}, "requests: expression 'requests' gave [1], not a number"),
         ({"requests": 10**400}, "requests: expression 'requests' gave a number too large to be a count"),
         ({"requests": math.nan}, "requests: expression 'requests' gave a number too large to be a count"),
-        ({"limit": None}, "limit: expression 'limit' gave null, not a number, or a value listed in unlimited_when"),
+        ({"limit": None}, "limit: expression 'limit' gave null, not a number; where that means no limit: unlimited_when: [null]"),
         ({"limit": False}, "limit: expression 'limit' gave false, not a number"),
         ({"limit": "none"}, "limit: expression 'limit' gave \"none\", not a number; to_number(limit) reads a text as one"),
         ({"rate_limit_per_minute": "fast"}, "rate_limit: expression 'rate_limit_per_minute' gave \"fast\", not a number; to_number(rate_limit_per_minute) reads a text as one"),
@@ -282,7 +282,7 @@ def test_an_override_is_found_by_name_or_id_and_an_unmatched_one_is_reported() -
         snapshot = read(data, mapping=mapping(id="id"), overrides={called: {"limit": 50}})
         assert (snapshot.scopes[0].limit, snapshot.remarks) == (50, ())
     snapshot = read(data, mapping=mapping(id="id"), overrides={"maps": {"limit": 50}})
-    assert snapshot.remarks == ("overrides.maps: no scope of the answer has that name or id",)
+    assert snapshot.remarks == ("overrides.maps: no scope of the answer has that name or id; did you mean Maps?",)
     snapshot = read(data, mapping=mapping(id="id"), overrides={"Maps": {"counted_in": "Tiles"}})
     assert snapshot.remarks == ("overrides.Maps.counted_in: no scope is shown as 'Tiles'",)
 
@@ -357,7 +357,7 @@ def test_scopes_in_an_object_are_named_by_their_keys() -> None:
     wrong = misfit({"scopes": {"core": {}}}, mapping=keyed)
     assert (
         wrong
-        == "scope 'core': limit: expression 'limit' gave null, not a number, or a value listed in unlimited_when"
+        == "scope 'core': limit: expression 'limit' gave null, not a number; where that means no limit: unlimited_when: [null]"
     )
 
 
