@@ -67,6 +67,20 @@ class OAuth2Auth(Frozen):
     audience: Text | None = Field(None, description="The audience asked for, where the vendor wants one.")
 
 
+class GoogleAuth(Frozen):
+    """A Google service account, by its key: a signed assertion is exchanged for a token (RFC 7523), which is kept.
+
+    https://developers.google.com/identity/protocols/oauth2/service-account
+    """
+
+    type: Literal["google"]
+    key: Credential = Field(description="The service account's key file, whole: {file: key.json}.")
+    scope: Text = Field(
+        "https://www.googleapis.com/auth/cloud-platform.read-only",
+        description="The scopes asked for, separated by spaces.",
+    )
+
+
 class AwsAuth(Frozen):
     """AWS Signature Version 4, with credentials from where botocore finds them: environment, files, instance role.
 
@@ -80,6 +94,6 @@ class AwsAuth(Frozen):
 
 
 Auth = Annotated[
-    BearerAuth | HeaderAuth | BasicAuth | OAuth2Auth | AwsAuth,
+    BearerAuth | HeaderAuth | BasicAuth | OAuth2Auth | GoogleAuth | AwsAuth,
     Field(discriminator="type"),
 ]

@@ -2,18 +2,24 @@
 expire or are refused."""
 
 import io
+import json
 import threading
+import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc6749 import OAuth2Token
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
 
-from exporter.config.auth import AwsAuth, OAuth2Auth
+from exporter.config.auth import AwsAuth, GoogleAuth, OAuth2Auth
 from exporter.config.tls import Tls
 from exporter.errors import AuthError, PollError, PollTimeoutError, ServerError
 from exporter.redaction import is_secret_name, remember
@@ -27,6 +33,9 @@ Held = TypeVar("Held")
 _MAX_TOKEN_BYTES = 100_000
 # Credentials with less to live are renewed, so that they last for the request; authlib counts so as well.
 _LEAST_SECONDS = 60
+# An hour is the most that Google allows.
+_ASSERTION_SECONDS = 600
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _NO_ANSWER: tuple[type[Exception], ...] = (PollError, TooLarge, *FOREIGN_ERRORS)
 
 
@@ -79,12 +88,59 @@ class _Kept(ABC, Generic[Held]):
     def _lasts(self, held: Held) -> bool: ...
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """How a token is asked for. session: closed by whoever sends."""
+
+    session: OAuth2Session
+    url: str
+    fields: Mapping[str, str]
+
+
+def _by_secret(auth: OAuth2Auth) -> _Asking:
+    """RFC 6749, section 4.4."""
+    session = OAuth2Session(
+        auth.client_id,
+        auth.client_secret.reveal(),
+        token_endpoint_auth_method=auth.token_endpoint_auth_method,
+        scope=auth.scope,
+    )
+    more = {"audience": auth.audience} if auth.audience else {}
+    return _Asking(session, auth.token_url, {"grant_type": "client_credentials", **more})
+
+
+def _by_assertion(auth: GoogleAuth) -> _Asking:
+    """RFC 7523, section 2.1, with what a service account's key file says. Raises ValueError where it is none."""
+    try:
+        key = json.loads(auth.key.reveal())
+        remember(key["private_key"])
+        now = int(time.time())
+        assertion = jwt.encode(
+            {"alg": "RS256", "kid": str(key.get("private_key_id", ""))},
+            {
+                "iss": key["client_email"],
+                "scope": auth.scope,
+                "aud": key["token_uri"],
+                "iat": now,
+                "exp": now + _ASSERTION_SECONDS,
+            },
+            RSAKey.import_key(key["private_key"]),
+        )
+    except (KeyError, TypeError, ValueError, JoseError):
+        raise ValueError(
+            "the key is no service account's key file, as JSON with client_email, private_key and token_uri"
+        ) from None
+    remember(assertion)
+    session = OAuth2Session(token_endpoint_auth_method="none")  # noqa: S106 - the method's name
+    return _Asking(session, key["token_uri"], {"grant_type": _JWT_BEARER, "assertion": assertion})
+
+
 class Tokens(_Kept[OAuth2Token]):
-    """OAuth 2 access tokens (RFC 6749, section 4.4)."""
+    """OAuth 2 access tokens."""
 
     missed = "the token endpoint's answer was not complete"
 
-    def __init__(self, auth: OAuth2Auth, tls: Tls) -> None:
+    def __init__(self, auth: OAuth2Auth | GoogleAuth, tls: Tls) -> None:
         super().__init__()
         self._auth = auth
         self._tls = tls
@@ -93,20 +149,11 @@ class Tokens(_Kept[OAuth2Token]):
         return not held.is_expired(_LEAST_SECONDS)
 
     def _fetched(self, deadline: Deadline) -> OAuth2Token:
-        auth = self._auth
-        more = {"audience": auth.audience} if auth.audience else {}
-        asking = OAuth2Session(
-            auth.client_id,
-            auth.client_secret.reveal(),
-            token_endpoint_auth_method=auth.token_endpoint_auth_method,
-            scope=auth.scope,
-        )
-        asking.register_compliance_hook("access_token_response", _bounded)
+        asking = _by_assertion(self._auth) if isinstance(self._auth, GoogleAuth) else _by_secret(self._auth)
+        asking.session.register_compliance_hook("access_token_response", _bounded)
         try:
-            with opened(asking, self._tls, deadline) as session:
-                token = session.fetch_token(
-                    auth.token_url, grant_type="client_credentials", allow_redirects=False, stream=True, **more
-                )
+            with opened(asking.session, self._tls, deadline) as session:
+                token = session.fetch_token(asking.url, allow_redirects=False, stream=True, **asking.fields)
         except OAuthError as error:
             raise AuthError(f"the token endpoint refused: {error.error}") from None
         except requests.HTTPError as error:  # authlib raises it for 5xx only
@@ -241,17 +288,17 @@ class _Read(io.BytesIO):
         yield self.getvalue()
 
 
-_LIVING: "weakref.WeakValueDictionary[tuple[OAuth2Auth | AwsAuth, Tls], Tokens | AwsCredentials]" = (
+_LIVING: "weakref.WeakValueDictionary[tuple[OAuth2Auth | GoogleAuth | AwsAuth, Tls], Tokens | AwsCredentials]" = (
     weakref.WeakValueDictionary()
 )
 _living_lock = threading.Lock()
 
 
-def credentials_of(auth: OAuth2Auth | AwsAuth, tls: Tls) -> Tokens | AwsCredentials:
+def credentials_of(auth: OAuth2Auth | GoogleAuth | AwsAuth, tls: Tls) -> Tokens | AwsCredentials:
     """The same for all who sign in alike, as long as somebody holds it."""
     with _living_lock:
         known = _LIVING.get((auth, tls))
         if known is None:
-            known = Tokens(auth, tls) if isinstance(auth, OAuth2Auth) else AwsCredentials(auth, tls)
+            known = AwsCredentials(auth, tls) if isinstance(auth, AwsAuth) else Tokens(auth, tls)
             _LIVING[auth, tls] = known
         return known

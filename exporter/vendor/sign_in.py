@@ -5,7 +5,7 @@ from typing import Any
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from exporter.config.auth import Auth, AwsAuth, BasicAuth, BearerAuth, HeaderAuth, OAuth2Auth
+from exporter.config.auth import Auth, AwsAuth, BasicAuth, BearerAuth, GoogleAuth, HeaderAuth, OAuth2Auth
 from exporter.config.tls import Tls
 from exporter.errors import AuthError
 from exporter.redaction import remember, remember_header
@@ -18,7 +18,7 @@ class SignIn:
 
     def __init__(self, auth: Auth | None, tls: Tls) -> None:
         self._auth = auth
-        self._kept = credentials_of(auth, tls) if isinstance(auth, OAuth2Auth | AwsAuth) else None
+        self._kept = credentials_of(auth, tls) if isinstance(auth, OAuth2Auth | GoogleAuth | AwsAuth) else None
 
     def within(self, deadline: Deadline) -> "Signature":
         """What signs the requests of one poll."""
@@ -62,7 +62,7 @@ class Signature(AuthBase):
             case BasicAuth():
                 user, password = self._auth.revealed()
                 HTTPBasicAuth(user.encode(), password.encode())(request)
-            case OAuth2Auth():
+            case OAuth2Auth() | GoogleAuth():
                 request.headers["Authorization"] = f"Bearer {_header_value(self._used['access_token'])}"
             case AwsAuth():
                 _sign_aws(self._auth, self._used, request)

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 from werkzeug.wrappers import Request, Response
 
 from exporter.config.api import Api
@@ -497,6 +501,62 @@ def test_token_endpoints_that_fail(tmp_path: Path, vendor: Vendor, token: Any, r
     vendor.answer = by_path(token=token, usage={"scopes": []})
     error = failure(oauth_target(tmp_path, vendor))
     assert (error.reason, str(error)) == (reason, message)
+
+
+def service_account(vendor: Vendor, private: Any) -> str:
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return json.dumps(
+        {
+            "type": "service_account",
+            "client_email": "usage@project.iam.gserviceaccount.com",
+            "private_key": pem,
+            "private_key_id": "k1",
+            "token_uri": f"{vendor.url}/token",
+        }
+    )
+
+
+def test_a_google_service_account_exchanges_an_assertion_for_a_token(tmp_path: Path, vendor: Vendor) -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = tmp_path / "key.json"
+    key.write_text(service_account(vendor, private), encoding="utf-8")
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    given = []
+
+    def token(request: Request) -> Any:
+        assert request.form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        signed = jwt.decode(request.form["assertion"], RSAKey.import_key(public), algorithms=["RS256"])
+        assert signed.header["kid"] == "k1"
+        claims = signed.claims
+        assert claims["iss"] == "usage@project.iam.gserviceaccount.com"
+        assert (claims["aud"], claims["scope"]) == (
+            f"{vendor.url}/token",
+            "https://www.googleapis.com/auth/monitoring.read",
+        )
+        assert 0 < claims["exp"] - claims["iat"] <= 3600
+        given.append(request)
+        return {"access_token": "g1", "token_type": "Bearer", "expires_in": 3599}
+
+    vendor.answer = by_path(
+        token=token,
+        usage=lambda request: (
+            {"scopes": [SCOPE]} if request.headers["Authorization"] == "Bearer g1" else Response(status=401)
+        ),
+    )
+    auth = {"type": "google", "key": {"file": str(key)}, "scope": "https://www.googleapis.com/auth/monitoring.read"}
+    target, clock = target_of(tmp_path, vendor, auth=auth), FakeClock()
+    client = VendorClient(target, clock)
+    for _ in range(2):
+        assert isinstance(poll(target, client, clock), UsageSnapshot)
+    assert len(given) == 1
+
+
+@pytest.mark.parametrize("key", ["no JSON", "[]", '{"client_email": "a", "private_key": "no key", "token_uri": "u"}'])
+def test_what_is_no_service_account_s_key(tmp_path: Path, vendor: Vendor, key: str) -> None:
+    error = failure(target_of(tmp_path, vendor, auth={"type": "google", "key": key}))
+    assert error.reason == "auth"
+    assert "the key is no service account's key file" in str(error)
+    assert "no key" not in str(error).replace("is no service", "")
 
 
 def test_a_token_endpoint_that_is_down(tmp_path: Path, vendor: Vendor) -> None:
