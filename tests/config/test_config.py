@@ -78,7 +78,7 @@ apis:
         "config.yaml:14: apis[1].mapping.scopes.path: is not JMESPath: Bad jmespath expression: Unknown token '-': "
         '(names with a hyphen or a dot need quotes: "rate-limit")',
         "config.yaml:15: apis[1].mapping.name.pth: is not a known field; did you mean path?",
-        "config.yaml:18: apis[1].auth: has the unknown type 'digest'; known are 'bearer', 'header', 'basic', 'oauth2', 'aws'",
+        "config.yaml:18: apis[1].auth: has the unknown type 'digest'; known are 'bearer', 'header', 'basic', 'oauth2', 'google', 'aws'",
         "config.yaml:19: apis[1].tls.ca_file: cannot read missing.pem: No such file or directory",
         "config.yaml:20: apis[1].organisations: must not be empty",
     ]
