@@ -1,5 +1,6 @@
 """Where a server listens, as flags and messages write it."""
 
+import ipaddress
 from dataclasses import dataclass
 
 _UNIX = "unix:"
@@ -35,3 +36,11 @@ class Address:
         if self.path:
             return f"{_UNIX}{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it is written, is this machine for itself alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -18,7 +18,7 @@ import click
 import structlog
 
 from exporter import signals, systemd
-from exporter.address import Address
+from exporter.address import Address, is_loopback
 from exporter.allocator import collect_rarely, limit_fragmentation
 from exporter.bundle.command import bundle
 from exporter.clock import SystemClock
@@ -198,6 +198,14 @@ def _print_example(context: click.Context, _: click.Parameter, wanted: bool) -> 
     help="Whether POST /-/reload reads the config file anew; SIGHUP always does.",
 )
 @click.option(
+    "--web.enable-try",
+    "web_enable_try",
+    is_flag=True,
+    show_envvar=True,
+    help="Serve /try, where a pasted answer becomes a config; only where all of --web.listen-address are loopback "
+    "addresses, such as localhost:10190.",
+)
+@click.option(
     "--storage.path",
     "storage_path",
     type=click.Path(path_type=Path, file_okay=False),
@@ -242,6 +250,7 @@ def main(
     web_telemetry_path: str,
     web_config_file: Path | None,
     web_enable_lifecycle: bool,
+    web_enable_try: bool,
     storage_path: Path | None,
     shard: Shard | None,
     log_level: str,
@@ -262,7 +271,11 @@ def main(
         else:
             paths = Paths(web_telemetry_path, web_external_url, web_route_prefix)
             addresses = () if web_systemd_socket else web_listen_address
-            web = _Web(addresses, paths, web_config_file, web_enable_lifecycle)
+            if web_enable_try and not (addresses and all(is_loopback(address.host) for address in addresses)):
+                raise click.UsageError(
+                    "--web.enable-try goes with loopback addresses alone: --web.listen-address=localhost:10190"
+                )
+            web = _Web(addresses, paths, web_config_file, web_enable_lifecycle, web_enable_try)
             _serve(config_file, web, storage_path, shard)
     except ConfigError as error:
         _fail(*map(str, error.problems))
@@ -286,6 +299,7 @@ class _Web:
     paths: Paths
     config_file: Path | None
     enable_lifecycle: bool
+    enable_try: bool
 
 
 def _check(config_file: Path, web_config_file: Path | None, shard: Shard | None) -> None:
@@ -323,6 +337,7 @@ def _serve(config_file: Path, web: _Web, storage_path: Path | None, shard: Shard
         web_config=live.config if live else None,
         paths=web.paths,
         beside=Beside(service.poller.next_poll, service.alerts.seen),
+        with_try=web.enable_try,
     )
     # A signal exits: raised again by the server once it has ended, or met before the server began.
     with contextlib.suppress(SystemExit):

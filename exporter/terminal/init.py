@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from exporter.clock import SystemClock
-from exporter.config.load import Target, load_config
+from exporter.config.load import load_config
 from exporter.config.preset import load_preset, preset_names
 from exporter.drafting.config_text import config_text
 from exporter.drafting.curl import Asked, CurlError, parse_curl
@@ -33,6 +32,7 @@ from exporter.terminal.draw import draw, safe
 from exporter.terminal.once import answered
 from exporter.vendor.client import VendorClient
 from exporter.vendor.strict_json import parse_json
+from exporter.view.tried import target_of
 
 _UTC = ZoneInfo("UTC")
 _LARGEST_ANSWER = 16 * 2**20
@@ -214,7 +214,7 @@ def _host_of(preset: str) -> str | None:
 def _asked(session: _Session, request: Request) -> Any:
     session.say(f"Asking {urlsplit(request.config['url']).hostname} …")
     whole = {"mapping": {"scope": "Draft", "requests": "x"}, "static": {"limit": "unlimited"}}
-    target = _target(_yaml(request.name, {**request.config, **whole}))
+    target = target_of(_yaml(request.name, {**request.config, **whole}))
     return VendorClient(target, session.clock).fetch()["main"].body
 
 
@@ -228,18 +228,11 @@ def _yaml(name: str, api: Mapping[str, Any]) -> str:
     return json.dumps({"apis": [{"name": name, **api, "organisations": [{"id": "main", "name": "Main"}]}]})
 
 
-def _target(text: str) -> Target:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "config.yaml")
-        file.write_text(text, encoding="utf-8")
-        return load_config(file).targets[0]
-
-
 def _by_preset(session: _Session, request: Request, preset: str, answer: Any, organisation: str) -> str | None:
     """The config by the preset; None where the answer is not one that it reads."""
     api = {"preset": preset, **{name: value for name, value in request.config.items() if name != "method"}}
     text = config_text(request.name, api, None, organisation, _headline(session.clock.now()))
-    document, troubles = answered(_target(text), _answers(answer), session.clock)
+    document, troubles = answered(target_of(text), _answers(answer), session.clock)
     if troubles:
         session.say(f"The preset {preset} does not read this answer: {troubles[0].message}", "A mapping is drafted.")
         return None
@@ -259,7 +252,7 @@ def _drafted(session: _Session, request: Request, answer: Any, chosen: dict[str,
         raise _GiveUp(f"{missing.text} Say it with --set={missing.field}=…")
     _say_taken(session, found)
     text = config_text(request.name, request.config, found, organisation, _headline(now))
-    document, troubles = answered(_target(text), _answers(answer), session.clock)
+    document, troubles = answered(target_of(text), _answers(answer), session.clock)
     draw(document, troubles, session.console)
     _say_readings(session, found)
     if troubles:

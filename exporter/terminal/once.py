@@ -13,8 +13,8 @@ from exporter.model import Answer, UsageSnapshot
 from exporter.redaction import redact, redact_value
 from exporter.state.store import Store
 from exporter.vendor.client import VendorClient
-from exporter.vendor.documented import read
 from exporter.vendor.one_poll import Outcome, poll
+from exporter.view import tried
 from exporter.view.usage_json import UsageDocument, usage_document
 
 # More would be a burst at a vendor whose organisations are all asked for at once.
@@ -57,11 +57,8 @@ def answered(
     target: Target, answers: Mapping[str, Answer], clock: Clock
 ) -> tuple[UsageDocument, tuple[Trouble, ...]]:
     """What a target's config makes of answers that are here already, by request; nobody is asked."""
-    outcome = read(answers, target.api, target.organisation.id, clock.now())
-    store = Store(clock)
-    store.set_targets([target])
-    store.record(target, outcome)
-    return usage_document(store.states(), clock.now()), tuple(troubles_of(target, outcome))
+    document, outcome = tried.answered(target, answers, clock)
+    return document, tuple(troubles_of(target, outcome))
 
 
 def troubles_of(target: Target, outcome: Outcome) -> Iterator[Trouble]:

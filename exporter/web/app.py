@@ -23,13 +23,14 @@ from exporter.web.http_metrics import HttpMetrics
 from exporter.web.page import usage_page
 from exporter.web.rate_limit import RateLimits
 from exporter.web.security import secured
+from exporter.web.try_page import try_page
 from exporter.web.usage_bodies import UsageBodies
 from exporter.web.web_config import WebConfig
 from exporter.web.why_page import why_page
 from exporter.web.wsgi import wsgi
 
 # The telemetry path may not stand in their way.
-RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest", "/why")
+RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest", "/try", "/why")
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,18 @@ class Paths:
         return frozenset({host.encode()} if host else ())
 
 
-def create_pages(store: Store, clock: Clock, paths: Paths | None = None, beside: Beside | None = None) -> Flask:
-    """What people look at: the usage page and its files."""
+def create_pages(
+    store: Store, clock: Clock, paths: Paths | None = None, beside: Beside | None = None, *, with_try: bool = False
+) -> Flask:
+    """What people look at: the usage page and its files. with_try: /try too."""
     paths = paths or Paths()
     app = Flask(__name__)
     app.after_request(secured)
     app.register_blueprint(usage_page(store, clock, beside or Beside()))
     app.register_blueprint(digest_page(store, clock))
     app.register_blueprint(why_page(store, clock))
+    if with_try:
+        app.register_blueprint(try_page(clock))
     app.register_error_handler(HTTPStatus.NOT_FOUND, _not_found)
     links = {
         "Metrics": paths.telemetry,
@@ -74,6 +79,7 @@ def create_pages(store: Store, clock: Clock, paths: Paths | None = None, beside:
         "Health": "/-/healthy",
         "Readiness": "/-/ready",
         "Config": "/api/v1/status/config",
+        **({"Try an answer": "/try"} if with_try else {}),
     }
     app.jinja_env.globals.update(
         links={name: paths.external_path + path for name, path in links.items()},
@@ -98,15 +104,16 @@ def create_app(
     web_config: Callable[[], WebConfig] | None = None,
     paths: Paths | None = None,
     beside: Beside | None = None,
+    with_try: bool = False,
 ) -> App:
     """The ASGI app over a running exporter.
 
     config: the one in use. reload: reads the config file anew; raises ConfigError. None closes /-/reload. is_alive:
-    whether polling goes on and metrics are put together.
+    whether polling goes on and metrics are put together. with_try: /try, for loopback addresses only.
     """
     paths = paths or Paths()
     front = Front(
-        wsgi(create_pages(store, clock, paths, beside)),
+        wsgi(create_pages(store, clock, paths, beside, with_try=with_try)),
         store=store,
         clock=clock,
         exposition=exposition,

@@ -223,7 +223,7 @@ class Front:
         await asgi.answer(send, HTTPStatus.OK, json.dumps(document).encode(), [_JSON, *_SECURE])
 
 
-_PAGES = ("/", "/digest", "/why")
+_PAGES = ("/", "/digest", "/try", "/why")
 _READ = frozenset({"GET", "HEAD"})
 _WRITE = frozenset({"POST", "PUT"})
 _SECURE: list[Header] = [(name.lower().encode(), value.encode()) for name, value in security.HEADERS.items()]
