@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from exporter.clock import SystemClock
 from exporter.config.api import Api
 from exporter.config.load import Target, load_config
-from exporter.errors import ConfigError, PollError
+from exporter.errors import ConfigError
 from exporter.flags import config_file_before_command, config_file_of_group
 from exporter.model import MAIN_REQUEST, Answer
 from exporter.terminal.draw import cards_of, draw, is_drawn_on, notices_of, print_plain, safe, trouble_lines
@@ -24,9 +24,9 @@ from exporter.terminal.explain import explain
 from exporter.terminal.lines import drawn, separated, worst
 from exporter.terminal.once import Trouble, answered, poll_once
 from exporter.terminal.running import Running, Unavailable, running_options
+from exporter.terminal.saved import SavedError, saved_answer
 from exporter.terminal.watch import watch
 from exporter.thresholds import DEFAULT_BANDS, Band
-from exporter.vendor.strict_json import parse_json
 from exporter.view.usage_json import UsageDocument, from_json, to_json
 
 EXAMPLE = """\b
@@ -298,9 +298,9 @@ def _saved(given: tuple[str, ...], api: Api) -> dict[str, Answer]:
         if request not in api.all_requests or not file:
             request, file = MAIN_REQUEST, each
         try:
-            answers[request] = Answer(parse_json(Path(file).read_bytes()))
-        except (OSError, PollError) as error:
-            raise Unavailable(f"{file}: {error.strerror if isinstance(error, OSError) else error}") from None
+            answers[request] = Answer(saved_answer(Path(file)))
+        except SavedError as error:
+            raise Unavailable(str(error)) from None
     for name, asked in api.all_requests.items():
         if asked.read != "body":
             raise Unavailable(f"the request {name} reads headers, which a saved answer lacks; leave --answer out")

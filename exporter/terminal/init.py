@@ -30,12 +30,11 @@ from exporter.model import Answer
 from exporter.redaction import redact, remember
 from exporter.terminal.draw import draw, safe
 from exporter.terminal.once import answered
+from exporter.terminal.saved import SavedError, saved_answer
 from exporter.vendor.client import VendorClient
-from exporter.vendor.strict_json import parse_json
 from exporter.view.tried import target_of
 
 _UTC = ZoneInfo("UTC")
-_LARGEST_ANSWER = 16 * 2**20
 _CORRECTIONS = ("scopes", "name", "requests", "remaining", "limit", "rate_limit", "period")
 
 EXAMPLE = """\b
@@ -124,11 +123,11 @@ def init(
         request = _request(session, curl, url, answer_file, api_name)
         with _variables(request.secrets):
             preset = _preset(session, request) if with_preset else None
-            answer = _saved(answer_file) if answer_file is not None else _asked(session, request)
+            answer = saved_answer(answer_file) if answer_file is not None else _asked(session, request)
             text = _by_preset(session, request, preset, answer, organisation) if preset else None
             text = text or _drafted(session, request, answer, chosen, organisation)
             _write(session, output, text)
-    except (_GiveUp, CurlError, NothingFoundError, PollError, ConfigError) as error:
+    except (_GiveUp, CurlError, NothingFoundError, PollError, SavedError, ConfigError) as error:
         session.say(f"Error: {error}")
         sys.exit(1)
     _next_steps(session, request, output)
@@ -216,11 +215,6 @@ def _asked(session: _Session, request: Request) -> Any:
     whole = {"mapping": {"scope": "Draft", "requests": "x"}, "static": {"limit": "unlimited"}}
     target = target_of(_yaml(request.name, {**request.config, **whole}))
     return VendorClient(target, session.clock).fetch()["main"].body
-
-
-def _saved(file: Path) -> Any:
-    data = sys.stdin.buffer.read(_LARGEST_ANSWER) if str(file) == "-" else file.read_bytes()[:_LARGEST_ANSWER]
-    return parse_json(data)
 
 
 def _yaml(name: str, api: Mapping[str, Any]) -> str:

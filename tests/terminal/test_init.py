@@ -12,7 +12,10 @@ from exporter.cli import main
 from exporter.config.load import load_config
 from exporter.drafting.curl import CurlError, parse_curl
 from exporter.drafting.request import request_of
+from exporter.terminal.saved import LARGEST_ANSWER
+from tests.support.factories import write_config
 from tests.support.http import Vendor, serve
+from tests.support.terminal import in_terminal
 
 ANSWER = {"credits_used": 40, "credit_limit": 100, "plan_name": "Pro"}
 TOKEN = "planted-secret-4711"
@@ -271,3 +274,33 @@ def test_a_bare_number_is_never_taken_in_silence(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").unlink()
     ran = run(tmp_path, answer, "--yes", "--set=remaining=credits")
     assert "remaining: credits" in (tmp_path / "config.yaml").read_text("utf-8")
+
+
+def test_at_a_terminal_a_pasted_curl_command_becomes_a_card_and_a_config(vendor: Vendor, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    command = f"curl -H 'Authorization: Bearer {TOKEN}' \\\n  {vendor.url}/v1/usage\n"
+    written = in_terminal(
+        "init",
+        f"--output={config}",
+        typed={"Paste a curl command": command, "how long is it?": "1\n", f"Write {config}": "y\n"},
+    )
+    assert "40.00%" in written
+    assert "is written and checked" in written
+    text = config.read_text("utf-8")
+    assert TOKEN not in text
+    assert "token: {env: " in text
+    # What a terminal echoes of a paste is the terminal's; the program says it nowhere.
+    assert written.count(TOKEN) == 1
+
+
+@pytest.mark.parametrize("command", [("init", "--yes"), ("usage", "--once")])
+def test_a_file_that_is_too_large_for_an_answer_is_told_at_once(tmp_path: Path, command: tuple[str, ...]) -> None:
+    file = tmp_path / "answer.json"
+    with file.open("wb") as opened:
+        opened.truncate(LARGEST_ANSWER + 1)
+    config = write_config(tmp_path / "made.yaml", {"url": "https://api.example.com/usage"})
+    where = f"--output={tmp_path / 'config.yaml'}" if command[0] == "init" else f"--config.file={config}"
+    ran = CliRunner().invoke(main, [*command, where, f"--answer={file}"])
+    assert ran.exit_code == 1
+    assert f"{file}: is larger than 16 MiB" in " ".join(ran.output.split())
+    assert not (tmp_path / "config.yaml").exists()

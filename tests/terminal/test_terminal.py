@@ -3,12 +3,10 @@
 import io
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from tests.support.asgi import serve_asgi
 from tests.support.asking import ask
 from tests.support.factories import answer, make_target, write_config
 from tests.support.http import Vendor
+from tests.support.terminal import in_terminal
 from tests.support.watched import TODAY, Watched, days, scope, targets_of
 
 
@@ -106,31 +105,6 @@ def test_cards_with_colours_on_a_terminal(watched: Watched, url: str) -> None:
     assert "\x1b[91m■ Almost used up" in output
     assert "█\x1b[0m\x1b[90m░" in output
     assert "Most 3 on 22 Nov 2026" in output
-
-
-def in_terminal(*arguments: str, wide: int = 100, ctrl_c_after: str = "") -> str:
-    """What a program writes to a real (pseudo-)terminal. ctrl_c_after: pressed once this text has been written."""
-    leader, follower = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(wide), "LC_ALL": "C.UTF-8"}
-    environment.pop("NO_COLOR", None)
-    command = [sys.executable, "-m", "exporter", *arguments]
-    # A session of its own, so that Ctrl-C comes from its terminal, and is heeded even where the tests run in the
-    # background of a shell, which has its jobs ignore it.
-    start = partial(subprocess.Popen, stdin=follower, stdout=follower, stderr=follower, env=environment)
-    with start(["env", "--default-signal=INT", "setsid", "--ctty", *command]) as process:
-        os.close(follower)
-        written = b""
-        try:
-            while chunk := os.read(leader, 65_536):
-                written += chunk
-                if ctrl_c_after and ctrl_c_after.encode() in written:
-                    os.write(leader, b"\x03")
-                    ctrl_c_after = ""
-        except OSError:
-            pass  # Linux' way to say that the terminal has no more users
-        os.close(leader)
-    assert process.returncode == 0, written
-    return written.decode()
 
 
 def several(watched: Watched) -> None:
@@ -211,7 +185,7 @@ def test_lines_as_wide_as_the_terminal(watched: Watched, url: str, wide: int) ->
 
 def test_watching_ends_with_ctrl_c_and_gives_the_screen_back(watched: Watched, url: str) -> None:
     several(watched)
-    written = in_terminal("usage", "--url", url, "--watch", ctrl_c_after="Free")
+    written = in_terminal("usage", "--url", url, "--watch", typed={"Free": "\x03"})
     assert written.index("\x1b[?1049h") < written.index("Over") < written.rindex("\x1b[?1049l")
     assert "Traceback" not in written
     assert written.count("\x1b[2J") <= 1  # it is drawn over, not wiped
