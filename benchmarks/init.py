@@ -128,7 +128,7 @@ def _numbers(found: Draft, case: Case) -> Numbers:
         (target,) = load_config(file).targets
     answers = {"main": Answer(case.body)}
     snapshot = map_answers(answers, api=target.api, organisation="main", now=case.at)
-    return frozenset((scope.requests, scope.limit) for scope in snapshot.scopes)
+    return frozenset((scope.requests, scope.limit) for scope in snapshot.scopes if scope.requests is not None)
 
 
 def measure() -> Report:

@@ -50,7 +50,7 @@ class _Exporter:
 def _used_more(scope: ScopeUsage, requests: int) -> ScopeUsage:
     *past, today = scope.daily or ()
     today = replace(today, requests=today.requests + requests)
-    return replace(scope, requests=scope.requests + requests, daily=(*past, today))
+    return replace(scope, requests=(scope.requests or 0) + requests, daily=(*past, today))
 
 
 def snapshot(target: Target, answers: dict[str, Answer]) -> UsageSnapshot:

@@ -106,7 +106,7 @@ def _polled(mapping: str, usage: ScopeUsage, now: float) -> Watched:
         assert known is not None  # noqa: S101
         _TEMPLATE.append(known)
     known = _TEMPLATE[0]
-    return replace(known, known=replace(known.known, count=usage.requests, mapping=mapping))
+    return replace(known, known=replace(known.known, count=usage.requests or 0.0, mapping=mapping))
 
 
 def _a_year() -> float:

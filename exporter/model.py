@@ -72,7 +72,7 @@ class DailyUsage:
 class ScopeUsage:
     """One scope of one organisation, as one poll found it.
 
-    requests: made in the current billing period.
+    requests: made in the current billing period; None where there is no limit and the vendor tells only what is left.
     limit: most requests in the period; None is unlimited (never unknown).
     rate_limit_per_minute, rejected, period: None where there is none or the vendor does not report it.
     period_configured: whether the period is the config's calendar, not the vendor's answer.
@@ -81,7 +81,7 @@ class ScopeUsage:
     """
 
     name: str
-    requests: float
+    requests: float | None
     limit: float | None
     id: str = ""
     plan: str = ""
@@ -94,6 +94,8 @@ class ScopeUsage:
     daily_source: DailySource = DailySource.VENDOR
 
     def __post_init__(self) -> None:
+        if self.requests is None and self.limit is not None:
+            raise ValueError("requests: must be known where there is a limit")
         for name, value, check in (
             ("requests", self.requests, check_count),
             ("rejected", self.rejected, check_count),
@@ -113,7 +115,7 @@ class ScopeUsage:
     @property
     def used_ratio(self) -> float | None:
         """requests / limit, by thresholds.clean_ratio; None when unlimited. With a limit of 0, 0 or infinity."""
-        if self.limit is None:
+        if self.limit is None or self.requests is None:
             return None
         if self.limit == 0:
             return float("inf") if self.requests else 0.0

@@ -86,8 +86,8 @@ def _poll_samples(state: OrganisationState, labels: str, now: datetime) -> Itera
 def _scope_samples(state: OrganisationState, scope: FetchedScope, labels: str) -> Iterator[Sample]:
     usage = scope.usage
     labels = f"{labels},{_labels({metrics.SCOPE: usage.name})}"
-    yield metrics.REQUESTS, labels, usage.requests
     for metric, value in (
+        (metrics.REQUESTS, usage.requests),
         (metrics.LIMIT, usage.limit),
         (metrics.RATE_LIMIT, usage.rate_limit_per_minute),
         (metrics.REJECTED, usage.rejected),

@@ -54,7 +54,7 @@ class _Rest:
 
 def burning(usage: ScopeUsage, made: Forecast, now: datetime, before: Burning = NOT_BURNING) -> Burning:
     """now: when it was read. before: what was found at the poll before."""
-    if not usage.limit or usage.requests >= usage.limit or usage.period is None:
+    if not usage.limit or usage.requests is None or usage.requests >= usage.limit or usage.period is None:
         return NOT_BURNING
     rest = _Rest(usage.limit - usage.requests, usage.limit, usage.period)
     return Burning(_runs_out_at(rest, made, now, before), _burn_rate(rest, made.paces, now))

@@ -93,7 +93,8 @@ class Unknown(StrEnum):
     NO_PERIOD: without a billing period there is no end to look to. PERIOD_ENDED: the next poll brings the new one.
     NOT_BEGUN: the period lies ahead. TOO_LONG: it takes more than three years, of which 30 days say nothing.
     TOO_EARLY: neither a whole day nor enough of the period has been seen. SUSPECT: the vendor's figures cannot be
-    trusted now. NOT_MADE: after a start, what is stored is still read back.
+    trusted now. NOT_MADE: after a start, what is stored is still read back. NOT_TOLD: the vendor does not say what is
+    used.
     """
 
     NO_PERIOD = "no_period"
@@ -103,6 +104,7 @@ class Unknown(StrEnum):
     TOO_EARLY = "too_early"
     SUSPECT = "suspect"
     NOT_MADE = "not_made"
+    NOT_TOLD = "not_told"
 
 
 @dataclass(frozen=True, slots=True)

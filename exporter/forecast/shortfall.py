@@ -11,7 +11,7 @@ def shortfall(usage: ScopeUsage, made: Forecast, before: float | None, warning: 
     By this billing period, as it is likely to end (by what is used where nobody knows), and the one before: a limit
     that one busy month came near is not too small. before: requests of that one; None where nobody watched it.
     """
-    if not usage.limit or before is None:
+    if not usage.limit or usage.requests is None or before is None:
         return None
     likely = made.requests.middle if made.requests is not None else usage.requests
     if clean_ratio(likely / usage.limit) < warning or clean_ratio(before / usage.limit) < warning:

@@ -12,6 +12,7 @@ from exporter.forecast import (
     Burning,
     Forecast,
     Known,
+    LimitState,
     Unknown,
     burning,
     forecast,
@@ -23,18 +24,22 @@ from exporter.state.trust import Watched
 
 def outlooks(scopes: Iterable[FetchedScope], watched: Mapping[str, Watched], zone: tzinfo) -> Mapping[str, Forecast]:
     """The forecasts of these scopes, by name, each as of when it was read."""
-    return MappingProxyType(
-        {scope.usage.name: forecast(known(scope, watched.get(scope.usage.name), zone)) for scope in scopes}
-    )
+    return MappingProxyType({scope.usage.name: _made(scope, watched.get(scope.usage.name), zone) for scope in scopes})
+
+
+def _made(scope: FetchedScope, watched: Watched | None, zone: tzinfo) -> Forecast:
+    if scope.usage.requests is None:
+        return Forecast(LimitState.UNLIMITED, Basis(), unknown=Unknown.NOT_TOLD)
+    return forecast(known(scope, watched, zone))
 
 
 def known(scope: FetchedScope, watched: Watched | None, zone: tzinfo) -> Known:
-    """What a forecast is made from."""
+    """What a forecast is made from, where it is known what is used."""
     usage = scope.usage
     return Known(
         now=scope.fetched_at,
         zone=zone,
-        requests=usage.requests,
+        requests=usage.requests or 0.0,
         limit=usage.limit,
         period=usage.period,
         days=usage.daily or (),
@@ -59,7 +64,7 @@ def burnings(
 
 def not_made(scope: FetchedScope) -> Forecast:
     """What is said before a start has read back what was stored."""
-    return Forecast(limit_state(scope.usage.requests, scope.usage.limit), Basis(), unknown=Unknown.NOT_MADE)
+    return Forecast(limit_state(scope.usage.requests or 0.0, scope.usage.limit), Basis(), unknown=Unknown.NOT_MADE)
 
 
 def as_of(made: Forecast, scope: FetchedScope, now: datetime, stale_after: timedelta) -> Forecast:

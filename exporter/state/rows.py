@@ -371,7 +371,7 @@ def _read_scope(name: str, values: Iterable[Any], days: tuple[DailyUsage, ...]) 
     read_at, requests, limit, scope_id, plan, unit, rate_limit, rejected, start, end, configured, source = values
     usage = ScopeUsage(
         name=name,
-        requests=float(requests),
+        requests=None if requests is None else float(requests),
         limit=None if limit is None else float(limit),
         id=scope_id,
         plan=plan,

@@ -90,8 +90,15 @@ class OrganisationState:
         at = snapshot.fetched_at
         before = {scope.usage.name: scope.usage for scope in self.scopes}
         found = {scope.name: _beside(before.get(scope.name), scope) for scope in snapshot.scopes}
-        watched = {name: self._observed(scope, at) for name, scope in found.items()}
-        trusted = {name: _trusted(scope, before.get(name), watched[name]) for name, scope in found.items()}
+        watched = {
+            name: self._observed(scope, scope.requests, at)
+            for name, scope in found.items()
+            if scope.requests is not None
+        }
+        trusted = {
+            name: _trusted(scope, before.get(name), watched[name]) if name in watched else scope
+            for name, scope in found.items()
+        }
         fresh = tuple(FetchedScope(scope, at) for scope in trusted.values())
         # What could not be read may be one of the scopes known from before: those stay, and grow old.
         absences = self._absences_unread(found) if snapshot.misfits else self._absences_after(found, at)
@@ -125,11 +132,11 @@ class OrganisationState:
         known = self.refusals.get(scope.usage.name)
         return None if known is None or scope.usage.rejected is None else in_last_hour(known, now)
 
-    def _observed(self, scope: ScopeUsage, at: datetime) -> Watched:
+    def _observed(self, scope: ScopeUsage, count: float, at: datetime) -> Watched:
         period = _span(scope.period)
         seen = Seen(
             at=at.timestamp(),
-            count=scope.requests,
+            count=count,
             answered=None if scope.period_configured else period,
             configured=period if scope.period_configured else None,
             mapping=self.target.count_digest,

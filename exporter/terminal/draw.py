@@ -147,7 +147,7 @@ def _card(card: Card, now: datetime, zone: ZoneInfo, width: int, signs: Signs) -
     figures = Table.grid(expand=True)
     figures.add_column(ratio=1)
     figures.add_column(justify="right")
-    used = _joined(text(words.number(card.requests), "bold"), text(_of_limit(card)))
+    used = _joined(text(words.used(card), "bold"), text(_of_limit(card)))
     figures.add_row(used, text(card.used_percentage or "", f"bold {style}"))
     lines: list[RenderableType] = [figures]
     if card.filled is not None:
@@ -234,7 +234,7 @@ def _plain(cards: OrganisationCards, notices: Iterable[str], now: datetime, sign
             card.scope,
             card.used_percentage or "",
             "" if card.filled is None else f"[{'#' * full}{'-' * (_PLAIN_BAR - full)}]",
-            f"{words.number(card.requests)}{_of_limit(card)}",
+            f"{words.used(card)}{_of_limit(card)}",
             words.missing(card, zone) or words.stale(card, now, zone) or words.status(card),
             words.rate_limit(card) + (f", {words.rejected(card)}" if words.rejected(card) else ""),
             words.time_left(card.period, now),

@@ -116,7 +116,7 @@ def _used(card: Card) -> Text:
 
 def _count(card: Card) -> str:
     of = f" of {words.limit(card)}" if card.band else f" {card.unit}"
-    return f"{words.number(card.requests)}{of}"
+    return f"{words.used(card)}{of}"
 
 
 def _verdict(line: Line, now: datetime) -> Text:
@@ -157,7 +157,7 @@ def _row(line: Line, now: datetime) -> tuple[str, ...]:
         line.cards.api,
         card.scope,
         card.used_percentage or "",
-        f"{card.requests:.15g}",
+        "" if card.requests is None else f"{card.requests:.15g}",
         card.limit if isinstance(card.limit, str) else f"{card.limit:.15g}",
         card.unit,
         card.band.value if card.band else "",

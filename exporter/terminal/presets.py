@@ -328,7 +328,7 @@ def _recorded(target: Target, answers: Mapping[str, Answer], now: datetime) -> _
     return _Recording(document, tuple(remarks), is_doubtful)
 
 
-def _numbers(outcome: Outcome) -> list[tuple[float, float | None]]:
+def _numbers(outcome: Outcome) -> list[tuple[float | None, float | None]]:
     scopes = outcome.scopes if isinstance(outcome, UsageSnapshot) else ()
     return [(scope.requests, scope.limit) for scope in scopes]
 

@@ -382,15 +382,19 @@ class _Reader:
     def _is_unlimited(self, value: object) -> bool:
         return any(_same(value, unlimited) for unlimited in self.mapping.unlimited_when)
 
-    def _requests(self, element: Element, limit: float | None) -> float:
+    def _requests(self, element: Element, limit: float | None) -> float | None:
         if self.mapping.requests is not None:
             return _required(
                 self._count(self.mapping.requests, element, "requests"), "requests", self.mapping.requests
             )
         expression = cast("Expression", self.mapping.remaining)
-        remaining = _required(self._count(expression, element, "remaining"), "remaining", expression)
         if limit is None:
-            raise _Unreadable("remaining: says nothing of the usage where the limit is unlimited; map requests")
+            self.remarks.append(
+                f"scope {self.name(element)!r}: has no limit, and {expression} says only what is left: "
+                "what is used is not known"
+            )
+            return None
+        remaining = _required(self._count(expression, element, "remaining"), "remaining", expression)
         if remaining > limit:
             raise _Unreadable(f"remaining: {expression} gave {remaining:g}, more than the limit of {limit:g}")
         return limit - remaining

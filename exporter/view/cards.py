@@ -50,6 +50,7 @@ class Advice:
 class Card:
     """One scope.
 
+    requests: in the billing period; None where there is no limit and the vendor tells only what is left.
     used_ratio: requests / limit, finer than what is shown; None when unlimited, or over a limit of 0.
     used_percentage: for people, such as "62.50%" (see `percentage`); None when unlimited.
     band: the colour; None when unlimited. thresholds: the used parts of the limit where it changes.
@@ -71,7 +72,7 @@ class Card:
     scope_id: str
     plan: str
     unit: str
-    requests: float
+    requests: float | None
     limit: float | Literal["unlimited"]
     used_ratio: float | None
     used_percentage: str | None

@@ -68,7 +68,7 @@ def _digest(team: str, document: UsageDocument) -> Digest:
         team=team,
         scopes=len(lines),
         runs_out=tuple(
-            f"{_name(line)}: {line.card.used_percentage or words.count(line.card.requests, line.card.unit)}, "
+            f"{_name(line)}: {line.card.used_percentage or f'{words.used(line.card)} {line.card.unit}'}, "
             f"{verdict(line, now)}"
             for line in lines
             if is_urgent(line.card)

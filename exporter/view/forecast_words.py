@@ -18,6 +18,7 @@ _WHY_UNKNOWN = MappingProxyType(
         Unknown.TOO_EARLY: "not known yet: too little has been seen; a whole day of it is enough",
         Unknown.SUSPECT: "not known: the vendor's newest count contradicts those before",
         Unknown.NOT_MADE: "not known yet: the exporter has just started",
+        Unknown.NOT_TOLD: "not known: the vendor does not say what is used",
     }
 )
 _LEAST_SAID, _MOST_SAID = 0.01, 0.99
@@ -42,7 +43,7 @@ def requests(card: Card) -> str:
     made = card.forecast
     if made.unknown is not None:
         return _WHY_UNKNOWN[made.unknown]
-    if made.requests is None or made.limit_state is LimitState.NONE_ALLOWED:
+    if made.requests is None or card.requests is None or made.limit_state is LimitState.NONE_ALLOWED:
         return "nothing, as none is allowed"
     if isinstance(card.limit, str) or card.limit == 0:
         return _range(made.requests, card)
@@ -63,9 +64,10 @@ def _range(estimates: Estimates, card: Card, needed: str = "") -> str:
 
 def _estimate(value: float, card: Card) -> str:
     """Three digits; whole where the count is; and no less than the count is already."""
-    if float(card.requests).is_integer():
+    count = card.requests or 0.0
+    if float(count).is_integer():
         value = round(value)
-    return about(value) if float(f"{value:.3g}") >= card.requests else number(round(value, 1))
+    return about(value) if float(f"{value:.3g}") >= count else number(round(value, 1))
 
 
 def limit(card: Card, now: datetime, zone: ZoneInfo) -> str:

@@ -55,7 +55,7 @@ def origins(target: Target, card: Card) -> tuple[Origin, ...]:
     own = f"overrides.{key} of the config"
     mapping, static = api.mapping, api.static
     return (
-        Origin(card.unit.capitalize(), words.number(card.requests), _requests(api)),
+        Origin(card.unit.capitalize(), words.used(card), _requests(api, card)),
         Origin(
             "Limit",
             words.limit(card),
@@ -89,8 +89,10 @@ def origins(target: Target, card: Card) -> tuple[Origin, ...]:
     )
 
 
-def _requests(api: Api) -> str:
+def _requests(api: Api, card: Card) -> str:
     mapping = api.mapping
+    if card.requests is None:
+        return f"{mapping.remaining} says what is left, and there is no limit"
     if mapping.requests is not None:
         text = f"{mapping.requests}"
     else:

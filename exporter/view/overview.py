@@ -79,7 +79,7 @@ def _text(state: OrganisationState, card: Card, now: datetime, zone: ZoneInfo) -
 def _over(state: OrganisationState, card: Card, now: datetime, zone: ZoneInfo) -> str:
     """ "over by 400 since 23 Nov"; "" where the limit is not reached."""
     since = over_since(state, state.scope(card.scope))
-    if since is None or isinstance(card.limit, str):
+    if since is None or isinstance(card.limit, str) or card.requests is None:
         return ""
     beyond = card.requests - card.limit
     what = f"over by {words.number(beyond)}" if beyond else "limit reached"

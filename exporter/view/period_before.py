@@ -16,7 +16,7 @@ _NEAR = timedelta(hours=2)
 def period_before(state: OrganisationState, card: Card, count_at: CountAt) -> str:
     """ "+12% on the period before by this time (15,200 by 22 Oct)"; "" where that was not watched."""
     before = state.period_before(state.scope(card.scope).usage)
-    if before is None or card.period is None:
+    if before is None or card.period is None or card.requests is None:
         return ""
     begun, ended = (datetime.fromtimestamp(moment, UTC) for moment in (before.start, before.end))
     moment = begun + (card.fetched_at - card.period.start)

@@ -80,7 +80,7 @@ def _by_polls(state: OrganisationState, scope: FetchedScope, is_there: Callable[
 def _by_days(state: OrganisationState, scope: FetchedScope, is_there: Callable[[float], bool]) -> Since | None:
     """The day on which what came before it was less, counted back from now; None where the days do not reach back."""
     usage, zone = scope.usage, state.target.time_zone
-    if usage.period is None:
+    if usage.period is None or usage.requests is None:
         return None
     for midnight, count in counts_back(usage.requests, usage.daily or (), usage.period, scope.fetched_at, zone):
         if not is_there(count):

@@ -54,12 +54,18 @@ def count(value: float, unit: str) -> str:
     return f"{number(value)} {'request' if value == 1 and unit == 'requests' else unit}"
 
 
+def used(card: Card) -> str:
+    return "?" if card.requests is None else number(card.requests)
+
+
 def limit(card: Card) -> str:
     return UNLIMITED if isinstance(card.limit, str) else number(card.limit)
 
 
 def status(card: Card) -> str:
     """What the bar's colour says, without the colour."""
+    if card.requests is None:
+        return "No limit; the vendor does not say what is used"
     if card.band is None or isinstance(card.limit, str):
         return "No limit"
     if card.limit == 0:

@@ -45,7 +45,7 @@ class UntilLimit:
 def until_limit(card: Card, zone: ZoneInfo) -> UntilLimit | None:
     """None where a scope has no limit, or no billing period that is longer than a day. zone: of the days."""
     period = card.period
-    if period is None or isinstance(card.limit, str) or not card.limit:
+    if period is None or card.requests is None or isinstance(card.limit, str) or not card.limit:
         return None
     if period.end - period.start <= timedelta(days=1):
         return None
@@ -88,7 +88,7 @@ def _likely(now: Point, end: Point, crossing: Point | None) -> tuple[Point, ...]
 
 def _counts(card: Card, zone: ZoneInfo) -> Iterator[tuple[datetime, float]]:
     """What the period had come to at each midnight of it, as far back as the days are known without a gap."""
-    if card.period is None:
+    if card.period is None or card.requests is None:
         return
     back = counts_back(card.requests, card.daily, card.period, card.fetched_at, zone)
     counts = list(takewhile(lambda one: one[1] >= 0, back))

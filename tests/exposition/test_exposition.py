@@ -337,7 +337,7 @@ def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_label
     fast = scope("Fast", 0, limit=120_000, period=NOVEMBER)
     for _ in range(25 * 4):  # a day and an hour
         exporter.clock.advance(minutes=15)
-        fast = replace(fast, requests=fast.requests + 1000)
+        fast = replace(fast, requests=(fast.requests or 0) + 1000)
         exporter.poll(fast)
     now = exporter.clock.now()
     hour = BillingPeriod(now - timedelta(minutes=50), now + timedelta(minutes=10))
@@ -347,7 +347,7 @@ def test_every_metric_of_the_catalogue_is_published_with_its_type_help_and_label
         hourly = scope(
             "Hourly", requests - 754, limit=7, period=BillingPeriod(hour.end, hour.end + timedelta(hours=1))
         )
-        fast = replace(fast, requests=fast.requests + 1000)
+        fast = replace(fast, requests=(fast.requests or 0) + 1000)
         exporter.poll(replace(MAPS, requests=requests, limit=800), hourly, fast)
     database = Database(tmp_path / "data")
     database.save(("a", "o", "i", "u"), Saved(None, ()))

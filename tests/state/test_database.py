@@ -99,6 +99,14 @@ def test_all_that_is_saved_is_loaded_again(tmp_path: Path) -> None:
     assert loaded(tmp_path) == saved()
 
 
+def test_a_scope_of_which_nobody_knows_what_is_used_is_loaded_again(tmp_path: Path) -> None:
+    usage = ScopeUsage("Free", None, None, rate_limit_per_minute=60)
+    stored(tmp_path, Saved(NOW, (FetchedScope(usage, NOW),), {}))
+    found = loaded(tmp_path)
+    assert found is not None
+    assert found.scopes == (FetchedScope(usage, NOW),)
+
+
 @pytest.mark.parametrize(
     "counts", [(1, 5, 9), (900, 905, 0), (900, 905, *([0] * 15)), (900, 10_000_000), (900, 905, 3, 7)]
 )
@@ -199,7 +207,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> 
         assert found.last_success is not None
         numbers = {scope.usage.requests for scope in found.scopes}
         assert len(numbers) == 1
-        last = int(numbers.pop())
+        last = int(numbers.pop() or 0)
         assert last >= max([first, *reported])
         assert (found.last_success - datetime(2026, 11, 22, tzinfo=UTC)).total_seconds() == last
 

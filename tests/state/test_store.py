@@ -51,7 +51,7 @@ def record(store: Store, outcome: UsageSnapshot | PollError) -> None:
     store.record(only(store).target, outcome)
 
 
-def shown(store: Store, clock: FakeClock) -> dict[str, float]:
+def shown(store: Store, clock: FakeClock) -> dict[str, float | None]:
     return {scope.usage.name: scope.usage.requests for scope in only(store).shown_scopes(clock.now())}
 
 

@@ -590,4 +590,4 @@ def test_any_answers_to_joined_requests_are_read_or_refused(main: Any, limits: A
         snapshot = map_answers(answers, api=api, organisation="a", now=NOW)
     except ResponseError:
         return
-    assert all(scope.requests >= 0 for scope in snapshot.scopes)
+    assert all((scope.requests or 0) >= 0 for scope in snapshot.scopes)

@@ -190,7 +190,7 @@ def test_prometheus_counters_of_one_s_own(tmp_path: Path) -> None:
         def counted() -> dict[str, tuple[float, float | None]]:
             outcome = poll(target, VendorClient(target, SystemClock()), SystemClock())
             assert isinstance(outcome, UsageSnapshot), outcome
-            return {scope.name: (scope.requests, scope.limit) for scope in outcome.scopes}
+            return {scope.name: (scope.requests or 0, scope.limit) for scope in outcome.scopes}
 
         # increase() extrapolates to the edges of its range, so a fresh counter's count is near its true one.
         counts = eventually(counted)

@@ -324,6 +324,6 @@ def test_a_config_reads_it(reached: Reached, tmp_path: Path, vendor: Vendor) -> 
     assert snapshot.remarks == ()
 
 
-def _numbers(scope: ScopeUsage) -> tuple[float, float | None, dict[str, float]]:
+def _numbers(scope: ScopeUsage) -> tuple[float | None, float | None, dict[str, float]]:
     days = {day.date.isoformat(): day.requests for day in scope.daily or () if day.requests}
     return scope.requests, scope.limit, days

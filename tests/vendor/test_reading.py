@@ -239,8 +239,13 @@ def test_remaining_is_taken_off_the_limit() -> None:
     assert read_scope({"name": "A", "left": 30, "limit": 100}, mapping=remaining).requests == 70
     more = {"scopes": [{"name": "A", "left": 101, "limit": 100}]}
     assert "gave 101, more than the limit of 100" in misfit(more, mapping=remaining)
-    unlimited = {"scopes": [{"name": "A", "left": 101, "limit": "none"}]}
-    assert "says nothing of the usage where the limit is unlimited" in misfit(unlimited, mapping=remaining)
+    unlimited = {"scopes": [{"name": "A", "left": 101, "limit": "none", "plan": "Pro", "rate": 60}]}
+    snapshot = read(unlimited, mapping={**remaining, "plan": "plan", "rate_limit": "rate"})
+    (scope,) = snapshot.scopes
+    assert (scope.requests, scope.limit, scope.plan, scope.rate_limit_per_minute) == (None, None, "Pro", 60)
+    assert snapshot.remarks == (
+        "scope 'A': has no limit, and expression 'left' says only what is left: what is used is not known",
+    )
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 1, "x", True, {"a": 1}])
