@@ -108,8 +108,8 @@ def rate_limit(card: Card) -> str:
 
 
 def sign(card: Card) -> str:
-    """The name of its icon: as its band, or unlimited, also where nothing is used yet; refusals of the last hour make a
-    warning of a check mark."""
+    """The name of its icon: as its band, or unlimited, also where nothing is used yet; refusals of the last hour make
+    a warning of a check mark."""
     band = card.band.value if card.band else UNLIMITED
     if band == Band.NORMAL.value and card.requests == 0:
         band = UNLIMITED
