@@ -19,6 +19,7 @@ from benchmarks import (
     forecast,
     init,
     panels,
+    plans,
     polling,
     rendering,
     rules,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "forecast": forecast.measure,
     "drift": drift.measure,
     "init": init.measure,
+    "plans": plans.measure,
 }
 DOCS = Path(__file__).parents[1] / "docs"
 _HEAD = """\

@@ -34,6 +34,7 @@ from exporter.terminal.command import usage
 from exporter.terminal.digest import digest
 from exporter.terminal.fits import fits
 from exporter.terminal.init import init
+from exporter.terminal.plan import plan
 from exporter.terminal.presets import preset
 from exporter.web.app import RESERVED_PATHS, Paths, create_app
 from exporter.web.asgi import App
@@ -285,6 +286,7 @@ def main(
 
 main.add_command(usage)
 main.add_command(fits)
+main.add_command(plan)
 main.add_command(digest)
 main.add_command(init)
 main.add_command(bundle)

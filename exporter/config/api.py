@@ -30,6 +30,7 @@ from exporter.config.fields import (
     at_most,
 )
 from exporter.config.mapping import Length, UsageMapping
+from exporter.config.prices import Prices
 from exporter.config.request import Request
 from exporter.config.secrets import Secret
 from exporter.config.templates import secret_names
@@ -195,6 +196,7 @@ class Api(Request):
         (), strict=False, description="Scopes that the vendor rightly reports no longer, so that none is missed."
     )
     thresholds: ScopedSteps = Field(ScopedSteps(), description="Of this api, over those of the file.")
+    prices: Prices | None = Field(None, description="The vendor's plans and what they cost.")
     time_zone: TimeZone = Field("UTC", validate_default=True, description="Of days and calendar periods.")
     timeout: Annotated[Duration, at_most("5m")] = Field(
         "10s", validate_default=True, description="For a whole poll: names, sign-in, every request and page."

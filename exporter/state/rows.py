@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -280,8 +280,8 @@ class Rows:
             connection.execute(
                 "DELETE FROM past_periods WHERE scope = ? AND period_start >= ?", (written.scope, past[0].start)
             )
-        rows = [(written.scope, period.start, period.end, period.requests, period.limit) for period in past]
-        connection.executemany("INSERT OR REPLACE INTO past_periods VALUES (?, ?, ?, ?, ?)", rows)
+        rows = [(written.scope, *astuple(period)) for period in past]
+        connection.executemany("INSERT OR REPLACE INTO past_periods VALUES (?, ?, ?, ?, ?, ?)", rows)
         written.past = past
 
     def _mapping(self, connection: sqlite3.Connection, digest: str) -> int | None:

@@ -1,8 +1,8 @@
-"""The database's tables, schema 2. People read them too, so they say what they hold."""
+"""The database's tables, schema 3. People read them too, so they say what they hold."""
 
 # "apiu", in the file's header: shows other programs, and us, whose database it is.
 APPLICATION_ID = 0x61706975
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE accounts ( -- an organisation of an api of the config
@@ -85,6 +85,7 @@ CREATE TABLE past_periods (
     period_end REAL NOT NULL,
     requests REAL NOT NULL, -- the last count seen in it
     request_limit REAL,
+    seen_until REAL, -- when that was; NULL where schema 2 or older wrote it
     PRIMARY KEY (scope, period_start)
 ) WITHOUT ROWID;
 
@@ -113,4 +114,5 @@ MIGRATIONS = {
         "ALTER TABLE scopes ADD COLUMN absent_since REAL",
         "ALTER TABLE scopes ADD COLUMN absent_answers INTEGER NOT NULL DEFAULT 0",
     ),
+    2: ("ALTER TABLE past_periods ADD COLUMN seen_until REAL",),
 }

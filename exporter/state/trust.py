@@ -54,6 +54,8 @@ _CLOCK_WAS_WRONG = DAY
 # Points of a suspect hour that are kept until it is decided.
 _MOST_HELD = 64
 PAST_PERIODS = 13
+# Of a past period's length, at its end: who missed more of it does not know what it came to.
+_LARGEST_GAP = 1 / 20
 
 
 class Suspicion(StrEnum):
@@ -100,13 +102,20 @@ class Seen:
 class PastPeriod:
     """A segment that is over: from when until when it was counted, and what it came to.
 
-    requests: the last count seen in it; what came after that poll is missing.
+    requests: the last count seen in it; what came after that poll is missing. seen_until: when that was; None where
+    an earlier version wrote it down.
     """
 
     start: float
     end: float
     requests: float
     limit: float | None
+    seen_until: float | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether little can be missing of it, as far as is known: of a month, its last 36 hours."""
+        return self.seen_until is None or self.end - self.seen_until <= (self.end - self.start) * _LARGEST_GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -569,7 +578,7 @@ def _restarted(known: Known, seen: Seen, zone: ZoneInfo, *, start: float | None 
         else:  # vendors reset minutes after the instant that they name
             tally = tally.doubt(pace * gap, known.at, seen.at, zone)
     answered = known.answered
-    ended = PastPeriod(answered.start if answered else known.began, began, known.count, known.limit)
+    ended = PastPeriod(answered.start if answered else known.began, began, known.count, known.limit, known.at)
     return Known(
         at=seen.at,
         count=seen.count,

@@ -3,6 +3,7 @@
 /metrics, health, reload, the usage as JSON and the config in use. All else is the Flask app's.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
@@ -17,6 +18,8 @@ from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition
 from exporter.state.store import Store
 from exporter.view.fits import FitDocument, NothingReadError, QuestionError, fit_document, to_json
+from exporter.view.plans import PlanQuestionError, plan_document
+from exporter.view.plans import to_json as plan_json
 from exporter.view.usage_csv import Rows
 from exporter.view.usage_json import json_schema
 from exporter.web import asgi, security
@@ -74,6 +77,7 @@ class Front:
             "/api/v1/usage.csv": (_READ, self._usage_csv),
             "/api/v1/usage.schema.json": (_READ, self._usage_schema),
             "/api/v1/fits": (_READ, self._fits_json),
+            "/api/v1/plan": (_READ, self._plan_json),
             "/api/v1/status/config": (_READ, self._config_json),
         }
 
@@ -217,10 +221,37 @@ class Front:
             organisations=asked.get("organisation", []),
         )
 
+    async def _plan_json(self, scope: Scope, send: Send) -> None:
+        """growth, api, organisation: as `api-usage-exporter plan` has them."""
+        headers = [_JSON, (b"cache-control", b"no-store"), *_SECURE]
+        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        try:
+            growth = _percent(asked.get("growth", ["0"])[-1])
+            # A price list over thousands of scopes takes its time.
+            document = await asyncio.to_thread(
+                plan_document,
+                self._store.states(),
+                self._clock.now(),
+                growth=growth,
+                apis=asked.get("api", []),
+                organisations=asked.get("organisation", []),
+            )
+        except PlanQuestionError as error:
+            await asgi.answer(send, HTTPStatus.BAD_REQUEST, json.dumps({"error": str(error)}).encode(), headers)
+        else:
+            await asgi.answer(send, HTTPStatus.OK, plan_json(document), headers)
+
     async def _config_json(self, _: Scope, send: Send) -> None:
         """In the form of Prometheus' own /api/v1/status/config."""
         document = {"status": "success", "data": {"yaml": await self._config_in_use()}}
         await asgi.answer(send, HTTPStatus.OK, json.dumps(document).encode(), [_JSON, *_SECURE])
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise PlanQuestionError(f"growth must be a number of percent, such as 20, not {text!r}") from None
 
 
 _PAGES = ("/", "/digest", "/try", "/why")

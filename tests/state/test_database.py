@@ -256,11 +256,11 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
     with pytest.raises(
-        StartError, match=r"written by a newer version of the exporter \(schema 7; this one knows 2\)"
+        StartError, match=r"written by a newer version of the exporter \(schema 7; this one knows 3\)"
     ):
         opened(tmp_path)
     with sqlite3.connect(tmp_path / FILE) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     assert loaded(tmp_path) == saved()
 
@@ -271,6 +271,7 @@ def test_a_database_of_schema_1_is_taken_over(tmp_path: Path) -> None:
         connection.execute("ALTER TABLE accounts DROP COLUMN listing")
         connection.execute("ALTER TABLE scopes DROP COLUMN absent_since")
         connection.execute("ALTER TABLE scopes DROP COLUMN absent_answers")
+        connection.execute("ALTER TABLE past_periods DROP COLUMN seen_until")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     assert loaded(tmp_path) == saved()
@@ -278,6 +279,27 @@ def test_a_database_of_schema_1_is_taken_over(tmp_path: Path) -> None:
     found = loaded(tmp_path)
     assert found is not None
     assert (found.listing, found.absences) == ("x", {"Maps": Absence(NOW, 2)})
+
+
+def test_past_periods_of_schema_2_are_kept_though_nobody_knows_when_they_were_last_seen(tmp_path: Path) -> None:
+    hours = [(NOW.timestamp() + step * HOUR, float(count)) for step, count in enumerate((100, 200, 5, 10))]
+    watched: Watched | None = None
+    for at, count in hours:
+        watched = observe(watched, Seen(at, count, mapping="m"), UTC_ZONE)
+    assert watched is not None
+    (past,) = watched.known.past
+    assert (past.requests, past.seen_until) == (200, hours[1][0])
+    stored(tmp_path, replace(saved(), watched={"Maps": watched}))
+    found = loaded(tmp_path)
+    assert found is not None
+    assert found.watched["Maps"].known.past == (past,)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("ALTER TABLE past_periods DROP COLUMN seen_until")
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    found = loaded(tmp_path)
+    assert found is not None
+    assert found.watched["Maps"].known.past == (replace(past, seen_until=None),)
 
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -390,6 +390,14 @@ def test_what_is_undone_takes_its_past_period_along() -> None:
     assert after(*right, *fallen, (at(10, 8, 10), 1014, NOVEMBER)).known.past == ()
 
 
+@pytest.mark.parametrize(("last", "is_whole"), [(59, True), (57, True), (56, False), (20, False)])
+def test_a_past_period_is_whole_if_its_end_was_watched(last: int, is_whole: bool) -> None:
+    """Of an hour at most 3 minutes may be missing."""
+    polls = [(at(10, 9, minute), float(minute), hour_of(at(10, 9))) for minute in range(10, last + 1)]
+    (past,) = after(*polls, (at(10, 10, 2), 1.0, hour_of(at(10, 10)))).known.past
+    assert (past.requests, past.seen_until, past.is_whole) == (last, at(10, 9, last).timestamp(), is_whole)
+
+
 def test_past_periods_are_kept_13_deep() -> None:
     polls = [
         (at(10) + timedelta(minutes=5 * step), float(step % 12), hour_of(at(10) + timedelta(minutes=5 * step)))

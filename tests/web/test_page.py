@@ -25,6 +25,7 @@ PAGES = (
     "/metrics",
     "/api/v1/usage",
     "/api/v1/fits?scope=Maps&requests=1",
+    "/api/v1/plan",
     "/api/v1/status/config",
     "/-/healthy",
     "/-/ready",

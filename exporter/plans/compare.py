@@ -1,0 +1,151 @@
+"""How the plans of a price list compare over billing periods: what each would have cost, with which add-ons, and what
+it would have refused."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+
+from exporter.plans.cost import allowance_of, of_scope, outcome
+from exporter.plans.model import AddOn, Allowance, Plan, PriceList
+
+_NOTHING = Decimal(0)
+# Nobody buys more of one add-on; a larger plan is there for that.
+_MOST_OF_ONE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """name: such as 2026-10. usage: requests by scope; a scope that nobody watched is not there."""
+
+    name: str
+    usage: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A limit that would have been reached: refused is how many requests lay beyond it."""
+
+    period: str
+    scope: str
+    refused: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A plan over all periods. add_ons: as often as they are bought, each period. total: of all periods.
+
+    headroom: the part of the tightest limit that its fullest period left; None where nothing has a limit.
+    """
+
+    plan: Plan
+    add_ons: tuple[AddOn, ...]
+    total: Decimal
+    hits: tuple[Hit, ...]
+    headroom: Decimal | None
+
+    def average(self, periods: int) -> Decimal:
+        return self.total / periods if periods else _NOTHING
+
+
+def grown(periods: Iterable[Period], percent: Decimal) -> tuple[Period, ...]:
+    """The same with so many percent more of everything."""
+    factor = 1 + percent / 100
+    return tuple(
+        replace(period, usage={scope: requests * factor for scope, requests in period.usage.items()})
+        for period in periods
+    )
+
+
+def compare(prices: PriceList, periods: Sequence[Period]) -> tuple[Compared, ...]:
+    """Each plan as it is, and with the cheapest add-ons that keep it from refusing anything, where that is another.
+
+    What refuses nothing comes first, the cheapest of it before the others; then by how often a limit is reached.
+    """
+    found = []
+    for plan in prices.plans:
+        bare = _compared(plan, (), periods)
+        found.append(bare)
+        chosen = _add_ons(plan, prices.add_ons, periods)
+        if chosen:
+            found.append(_compared(plan, chosen, periods))
+    return tuple(sorted(found, key=lambda each: (len(each.hits), each.total, each.plan.price, len(each.add_ons))))
+
+
+def _compared(plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period]) -> Compared:
+    total, hits = _NOTHING, []
+    for period in periods:
+        found = outcome(plan, add_ons, period.usage)
+        total += found.cost
+        hits += [Hit(period.name, scope, refused) for scope, refused in found.refused.items()]
+    return Compared(plan, add_ons, total, tuple(hits), _headroom(plan, add_ons, periods))
+
+
+def _headroom(plan: Plan, add_ons: Sequence[AddOn], periods: Sequence[Period]) -> Decimal | None:
+    left = []
+    for scope, most in _most(periods).items():
+        allowed = allowance_of(plan, scope).included
+        if allowed is None:
+            continue
+        allowed += sum((add_on.adds for add_on in add_ons if add_on.scope == scope), _NOTHING)
+        left.append(1 - most / allowed if allowed else -Decimal(bool(most)))
+    return min(left, default=None)
+
+
+def _most(periods: Iterable[Period]) -> dict[str, Decimal]:
+    most: dict[str, Decimal] = {}
+    for period in periods:
+        for scope, requests in period.usage.items():
+            most[scope] = max(most.get(scope, _NOTHING), requests)
+    return most
+
+
+def _add_ons(plan: Plan, offered: Sequence[AddOn], periods: Sequence[Period]) -> tuple[AddOn, ...]:
+    """The cheapest by scope, each for itself: what it refuses counts before what it costs."""
+    chosen: list[AddOn] = []
+    for scope in {add_on.scope for add_on in offered}:
+        counts = [period.usage[scope] for period in periods if scope in period.usage]
+        chosen += _cheapest(allowance_of(plan, scope), [one for one in offered if one.scope == scope], counts)
+    return tuple(sorted(chosen, key=lambda add_on: add_on.name))
+
+
+def _cheapest(allowance: Allowance, offered: Sequence[AddOn], counts: Sequence[Decimal]) -> tuple[AddOn, ...]:
+    most = max(counts, default=_NOTHING)
+    needed = _NOTHING if allowance.included is None else max(most - allowance.included, _NOTHING)
+
+    def judged(bundle: _Bundle) -> tuple[int, Decimal]:
+        outcomes = [of_scope(allowance, bundle.adds, count) for count in counts]
+        over = sum((cost for cost, _ in outcomes), _NOTHING)
+        return sum(1 for _, refused in outcomes if refused), bundle.price * len(counts) + over
+
+    return min(_bundles(offered, needed), key=judged).add_ons
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    adds: Decimal = _NOTHING
+    price: Decimal = _NOTHING
+    add_ons: tuple[AddOn, ...] = ()
+
+    def with_(self, add_on: AddOn, times: int) -> "_Bundle":
+        return _Bundle(
+            self.adds + add_on.adds * times, self.price + add_on.price * times, self.add_ons + (add_on,) * times
+        )
+
+
+def _bundles(offered: Iterable[AddOn], needed: Decimal) -> list[_Bundle]:
+    """Those that are worth buying, ascending, none first: each adds more than all that cost no more than it does."""
+    found = [_Bundle()]
+    for add_on in offered:
+        enough = min(_MOST_OF_ONE, int((needed / add_on.adds).to_integral_value(ROUND_CEILING)))
+        wider = [bundle.with_(add_on, times) for bundle in found for times in range(enough + 1)]
+        found = _worthwhile(wider, needed)
+    return found
+
+
+def _worthwhile(bundles: Iterable[_Bundle], needed: Decimal) -> list[_Bundle]:
+    kept: list[_Bundle] = []
+    for bundle in sorted(bundles, key=lambda each: (each.price, -each.adds, len(each.add_ons))):
+        # What goes beyond the need is worth nothing.
+        if not kept or min(bundle.adds, needed) > kept[-1].adds:
+            kept.append(bundle)
+    return kept
