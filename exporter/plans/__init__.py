@@ -6,7 +6,7 @@ Amounts are decimals, of one currency a price list; nothing is ever converted.
 """
 
 from exporter.plans.compare import Compared, Hit, Period, compare, grown
-from exporter.plans.cost import Outcome, outcome
+from exporter.plans.cost import Outcome, included, outcome
 from exporter.plans.model import AddOn, Allowance, Plan, PriceList, Tier
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "Tier",
     "compare",
     "grown",
+    "included",
     "outcome",
 ]

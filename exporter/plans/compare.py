@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
-from exporter.plans.cost import allowance_of, of_scope, outcome
+from exporter.plans.cost import allowance_of, included, of_scope, outcome
 from exporter.plans.model import AddOn, Allowance, Plan, PriceList
 
 _NOTHING = Decimal(0)
@@ -83,11 +83,9 @@ def _compared(plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period])
 def _headroom(plan: Plan, add_ons: Sequence[AddOn], periods: Sequence[Period]) -> Decimal | None:
     left = []
     for scope, most in _most(periods).items():
-        allowed = allowance_of(plan, scope).included
-        if allowed is None:
-            continue
-        allowed += sum((add_on.adds for add_on in add_ons if add_on.scope == scope), _NOTHING)
-        left.append(1 - most / allowed if allowed else -Decimal(bool(most)))
+        allowed = included(plan, add_ons, scope)
+        if allowed is not None:
+            left.append(1 - most / allowed if allowed else -Decimal(bool(most)))
     return min(left, default=None)
 
 

@@ -1,6 +1,6 @@
 """What one billing period costs under a plan, and what it refuses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
@@ -36,6 +36,14 @@ def outcome(plan: Plan, add_ons: Sequence[AddOn], usage: Mapping[str, Decimal]) 
 def allowance_of(plan: Plan, scope: str) -> Allowance:
     """Of a scope that is not part of the plan, none is allowed."""
     return plan.scopes.get(scope, _NOT_PART_OF_IT)
+
+
+def included(plan: Plan, add_ons: Iterable[AddOn], scope: str) -> Decimal | None:
+    """Requests a period, with the add-ons; None is unlimited."""
+    allowed = allowance_of(plan, scope).included
+    if allowed is None:
+        return None
+    return allowed + sum((add_on.adds for add_on in add_ons if add_on.scope == scope), _NOTHING)
 
 
 def of_scope(allowance: Allowance, more: Decimal, requests: Decimal) -> tuple[Decimal, Decimal]:

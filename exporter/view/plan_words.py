@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from exporter.view.plans import OrganisationPlans, PlanOption
 from exporter.view.words import number
 
+_MANY = 100
+
 
 def headline(found: OrganisationPlans, growth: float) -> str:
     """ "Acme (maps): 3 billing periods, 2026-09 to 2026-11, with 20% more of everything"."""
     count = len(found.periods)
-    more = f", with {growth:g}% more of everything" if growth else ""
+    more = f", with {abs(growth):.15g}% {'more' if growth > 0 else 'less'} of everything" if growth else ""
     if not count:
         return f"{found.organisation} ({found.api}): no billing period of a scope that its plans have is known yet"
     span = found.periods[0].name if count == 1 else f"{found.periods[0].name} to {found.periods[-1].name}"
@@ -20,6 +22,11 @@ def name(option: PlanOption) -> str:
     """ "Small + 2 × Tiles +25,000"."""
     bought = (f"{count} × {add_on}" if count > 1 else add_on for add_on, count in option.add_ons.items())
     return " + ".join((option.plan, *bought))
+
+
+def requests(count: float) -> str:
+    """In whole ones where there are many: growth and forecasts make fractions."""
+    return number(round(count) if count >= _MANY else count)
 
 
 def price(option: PlanOption, currency: str) -> str:
@@ -34,7 +41,7 @@ def hits(option: PlanOption) -> str:
     worst = max(option.hits, key=lambda hit: hit.refused)
     more = ", …" if len(option.hits) > 1 else ""
     count = f"{len(periods)} period{'' if len(periods) == 1 else 's'}"
-    return f"{count}: {worst.scope} by {number(worst.refused)} ({worst.period}){more}"
+    return f"{count}: {worst.scope} by {requests(worst.refused)} ({worst.period}){more}"
 
 
 def headroom(option: PlanOption) -> str:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from exporter.config.prices import Prices
 from exporter.model import BillingPeriod, FetchedScope
-from exporter.plans import Compared, Period, PriceList, compare, grown
+from exporter.plans import Compared, Period, PriceList, compare, grown, included
 from exporter.state.store import OrganisationState
 from exporter.state.trust import PastPeriod
 from exporter.view.usage_json import selected
@@ -55,6 +55,7 @@ class PlanOption:
     """A plan, with the add-ons that are bought each period, by how many of each.
 
     average: what a period costs. headroom: the part that is left of the tightest limit in its fullest period.
+    included: requests a period, by scope, with the add-ons; None is unlimited.
     """
 
     plan: str
@@ -63,6 +64,7 @@ class PlanOption:
     total: str
     hits: tuple[LimitHit, ...]
     headroom: float | None
+    included: dict[str, float | None]
     is_current: bool
     link: str = ""
 
@@ -90,6 +92,14 @@ class PlanDocument:
     time: datetime
     growth: float
     organisations: tuple[OrganisationPlans, ...]
+
+
+def growth_of(text: str) -> float:
+    """Percent, as it stands in a URL. Raises PlanQuestionError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise PlanQuestionError(f"growth must be a number of percent, such as 20, not {text!r}") from None
 
 
 _ADAPTER = TypeAdapter(PlanDocument)
@@ -165,10 +175,15 @@ def _option(found: Compared, periods: int, current: str | None) -> PlanOption:
         average=_amount(found.average(periods)),
         total=_amount(found.total),
         hits=tuple(LimitHit(hit.period, hit.scope, float(hit.refused)) for hit in found.hits),
-        headroom=None if found.headroom is None else float(found.headroom),
+        headroom=_number(found.headroom),
+        included={scope: _number(included(found.plan, found.add_ons, scope)) for scope in found.plan.scopes},
         is_current=found.plan.name == current and not found.add_ons,
         link=found.plan.link,
     )
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _amount(value: Decimal) -> str:

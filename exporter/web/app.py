@@ -21,6 +21,7 @@ from exporter.web.front import Front
 from exporter.web.guard import Guard
 from exporter.web.http_metrics import HttpMetrics
 from exporter.web.page import usage_page
+from exporter.web.plan_page import plan_page
 from exporter.web.rate_limit import RateLimits
 from exporter.web.security import secured
 from exporter.web.try_page import try_page
@@ -30,7 +31,7 @@ from exporter.web.why_page import why_page
 from exporter.web.wsgi import wsgi
 
 # The telemetry path may not stand in their way.
-RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest", "/try", "/why")
+RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest", "/plan", "/try", "/why")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def create_pages(
     app.register_blueprint(usage_page(store, clock, beside or Beside()))
     app.register_blueprint(digest_page(store, clock))
     app.register_blueprint(why_page(store, clock))
+    app.register_blueprint(plan_page(store, clock))
     if with_try:
         app.register_blueprint(try_page(clock))
     app.register_error_handler(HTTPStatus.NOT_FOUND, _not_found)

@@ -18,7 +18,7 @@ from exporter.errors import ConfigError
 from exporter.exposition.bodies import Exposition
 from exporter.state.store import Store
 from exporter.view.fits import FitDocument, NothingReadError, QuestionError, fit_document, to_json
-from exporter.view.plans import PlanQuestionError, plan_document
+from exporter.view.plans import PlanQuestionError, growth_of, plan_document
 from exporter.view.plans import to_json as plan_json
 from exporter.view.usage_csv import Rows
 from exporter.view.usage_json import json_schema
@@ -226,7 +226,7 @@ class Front:
         headers = [_JSON, (b"cache-control", b"no-store"), *_SECURE]
         asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         try:
-            growth = _percent(asked.get("growth", ["0"])[-1])
+            growth = growth_of(asked.get("growth", ["0"])[-1])
             # A price list over thousands of scopes takes its time.
             document = await asyncio.to_thread(
                 plan_document,
@@ -247,14 +247,7 @@ class Front:
         await asgi.answer(send, HTTPStatus.OK, json.dumps(document).encode(), [_JSON, *_SECURE])
 
 
-def _percent(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise PlanQuestionError(f"growth must be a number of percent, such as 20, not {text!r}") from None
-
-
-_PAGES = ("/", "/digest", "/try", "/why")
+_PAGES = ("/", "/digest", "/plan", "/try", "/why")
 _READ = frozenset({"GET", "HEAD"})
 _WRITE = frozenset({"POST", "PUT"})
 _SECURE: list[Header] = [(name.lower().encode(), value.encode()) for name, value in security.HEADERS.items()]

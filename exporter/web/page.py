@@ -73,6 +73,7 @@ def usage_page(store: Store, clock: Clock, beside: Beside) -> Blueprint:
             "alerts": alert_texts(state, cards, beside.alerts(), now, zone),
             "asked": Question(),
             "apis": apis_of(states),
+            "has_prices": state.target.api.prices is not None,
             "elsewhere": [other for other in states if _same_organisation(other, state)],
             "zone": zone,
             "days_zone": days_zone,

@@ -22,6 +22,16 @@ TODAY_OF_ONE = "Sunday, 22 November 2026: 129 requests so far, likely 185 by its
 WHY = "/why?api=vendor&organisation=Acme&scope=At+9001"
 ACME = "/?api=vendor&organisation=Acme"
 HOSTILE = '"><script>document.title="taken"</script>'
+PLAN = "/plan?api=vendor&organisation=Acme&growth=20&option=Small"
+PRICES = {
+    "currency": "EUR",
+    "current": "Small",
+    "plans": {
+        "Small": {"price": 49, "scopes": {"At 7499": 10_000, "At 9001": 10_000}, "link": "https://maps.test/small"},
+        "Large": {"price": 310, "scopes": {"At 7499": 100_000, "At 9001": "unlimited"}},
+    },
+    "add_ons": {f"More {HOSTILE}": {"price": 40, "scope": "At 9001", "adds": 5_000}},
+}
 
 # usage of 10,000, percentage, the band's class, words beside the colour
 BANDS = [
@@ -40,7 +50,7 @@ COLOURS = {
 @pytest.fixture
 def watched(tmp_path: Path) -> Watched:
     names = {"vendor": ["Acme", HOSTILE, "Quiet"], "mail": ["Acme"]}
-    watched = Watched(targets_of(tmp_path, names, poll_interval="10s"))
+    watched = Watched(targets_of(tmp_path, names, poll_interval="10s", prices=PRICES))
     acme = (scope(f"At {used}", used, 10_000, daily=days(*range(100, 130))) for used, *_ in BANDS)
     watched.reads("Acme", *acme, scope("Free", 5, None, unit="tokens", rejected=7))
     watched.reads(HOSTILE, scope(HOSTILE, plan=HOSTILE, unit=HOSTILE, daily=days(1), rejected=1))
@@ -106,7 +116,9 @@ def test_colours_percentages_and_words(page: Page, scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-@pytest.mark.parametrize("path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest", WHY, LIMIT])
+@pytest.mark.parametrize(
+    "path", [ACME, "/", "/?api=vendor&organisation=Quiet", "/?find=zzz", "/digest", WHY, LIMIT, PLAN, "/plan"]
+)
 def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, path: str, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
