@@ -110,10 +110,17 @@ class Prices(Frozen):
         None, description="The plan in use; left out: the one that the vendor's answer names."
     )
 
+    bought: dict[Name, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        {}, description="The add-ons in use beside the plan: how many of each."
+    )
+
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.current is not None and self.current not in self.plans:
             raise ValueError(f"current is {self.current!r}, which is not among plans")
+        for name in self.bought:
+            if name not in self.add_ons:
+                raise ValueError(f"bought names {name!r}, which is not among add_ons")
         scopes = {scope for plan in self.plans.values() for scope in plan.scopes}
         for name, add_on in self.add_ons.items():
             if add_on.scope not in scopes:
@@ -135,3 +142,11 @@ class Prices(Frozen):
             for name, add_on in self.add_ons.items()
         )
         return PriceList(self.currency, tuple(plans), tuple(add_ons))
+
+    def add_ons_in_use(self) -> tuple[AddOn, ...]:
+        """As often as they are bought, by name."""
+        return tuple(
+            add_on
+            for add_on in sorted(self.price_list().add_ons, key=lambda each: each.name)
+            for _ in range(self.bought.get(add_on.name, 0))
+        )

@@ -56,10 +56,15 @@ def grown(periods: Iterable[Period], percent: Decimal) -> tuple[Period, ...]:
     )
 
 
-def compare(prices: PriceList, periods: Sequence[Period]) -> tuple[Compared, ...]:
+def compare(
+    prices: PriceList, periods: Sequence[Period], in_use: tuple[Plan, tuple[AddOn, ...]] | None = None
+) -> tuple[Compared, ...]:
     """Each plan as it is, and with the cheapest add-ons that keep it from refusing anything, where that is another.
 
-    What refuses nothing comes first, the cheapest of it before the others; then by how often a limit is reached.
+    in_use: compared as well, with its add-ons by name.
+
+    What refuses nothing comes first, the cheapest of it before the others; then by in how many periods a limit is
+    reached.
     """
     found = []
     for plan in prices.plans:
@@ -68,7 +73,14 @@ def compare(prices: PriceList, periods: Sequence[Period]) -> tuple[Compared, ...
         chosen = _add_ons(plan, prices.add_ons, periods)
         if chosen:
             found.append(_compared(plan, chosen, periods))
-    return tuple(sorted(found, key=lambda each: (len(each.hits), each.total, each.plan.price, len(each.add_ons))))
+    if in_use is not None and in_use not in [(each.plan, each.add_ons) for each in found]:
+        found.append(_compared(*in_use, periods))
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(found: Compared) -> tuple[int, int, Decimal, Decimal, int]:
+    periods = len({hit.period for hit in found.hits})
+    return periods, len(found.hits), found.total, found.plan.price, len(found.add_ons)
 
 
 def _compared(plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period]) -> Compared:

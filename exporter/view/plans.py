@@ -151,6 +151,8 @@ def _planned(state: OrganisationState, prices: Prices, now: datetime, growth: fl
         Period(one.name, {scope: Decimal(repr(count)) for scope, count in one.usage.items()}) for one in watched
     ]
     current = prices.current or _reported(state, offered)
+    plan = offered.plan(current) if current is not None else None
+    in_use = (plan, prices.add_ons_in_use()) if plan is not None else None
     api, organisation = state.target.key
     return OrganisationPlans(
         api,
@@ -160,15 +162,15 @@ def _planned(state: OrganisationState, prices: Prices, now: datetime, growth: fl
         watched,
         left_out,
         tuple(
-            _option(one, len(periods), current)
-            for one in compare(offered, grown(periods, Decimal(repr(float(growth)))))
+            _option(one, len(periods), is_current=in_use == (one.plan, one.add_ons))
+            for one in compare(offered, grown(periods, Decimal(repr(float(growth)))), in_use)
         )
         if periods
         else (),
     )
 
 
-def _option(found: Compared, periods: int, current: str | None) -> PlanOption:
+def _option(found: Compared, periods: int, *, is_current: bool) -> PlanOption:
     return PlanOption(
         plan=found.plan.name,
         add_ons=dict(Counter(one.name for one in found.add_ons)),
@@ -177,7 +179,7 @@ def _option(found: Compared, periods: int, current: str | None) -> PlanOption:
         hits=tuple(LimitHit(hit.period, hit.scope, float(hit.refused)) for hit in found.hits),
         headroom=_number(found.headroom),
         included={scope: _number(included(found.plan, found.add_ons, scope)) for scope in found.plan.scopes},
-        is_current=found.plan.name == current and not found.add_ons,
+        is_current=is_current,
         link=found.plan.link,
     )
 

@@ -59,6 +59,8 @@ def test_amounts_are_what_is_written_and_no_floats(tmp_path: Path) -> None:
          "over must go up: each up_to higher than the one before, and only the last without one"),
         (["currency: EUR", "plans: {A: {price: 1, scopes: {Maps: 1}}}", "current: B"],
          "current is 'B', which is not among plans"),
+        (["currency: EUR", "plans: {A: {price: 1, scopes: {Maps: 1}}}", "bought: {More: 1}"],
+         "bought names 'More', which is not among add_ons"),
         (["currency: EUR", "plans: {A: {price: 1, scopes: {Maps: 1}}}",
           "add_ons: {More: {price: 1, scope: Map, adds: 5}}"], "the add-on 'More' is of 'Map', which no plan has"),
         (["currency: EUR", "plans: {A: {price: 1, scopes: {Maps: 1}}}",

@@ -82,6 +82,25 @@ def test_where_every_plan_refuses_it_says_so_and_calls_none_enough(months: Month
     ]
 
 
+def test_add_ons_in_use_count_to_the_plan_in_use(tmp_path: Path) -> None:
+    months = Months(tmp_path, {**PRICES, "current": "Small", "bought": {"Tiles +25,000": 3}})
+    months.goes(9, Tiles=120_000, Routing=10_000)
+    found = planned(months)
+    assert [(name(one), one.total, one.is_current) for one in found.options] == [
+        ("Small + Tiles +25,000", "89.00", False),
+        ("Small + 3 × Tiles +25,000", "169.00", True),
+        ("Large", "310.00", False),
+        ("Small", "49.00", False),
+    ]
+    assert list(advice(found)) == [
+        "Small + 3 × Tiles +25,000, the plan in use, costs 169.00 EUR a period; "
+        "Small + Tiles +25,000 at 89.00 EUR is enough."
+    ]
+    months = Months(tmp_path, {**PRICES, "current": "Small", "bought": {"Tiles +25,000": 1}})
+    months.goes(9, Tiles=120_000, Routing=10_000)
+    assert [name(one) for one in planned(months).options if one.is_current] == ["Small + Tiles +25,000"]
+
+
 def test_a_downgrade_is_found(tmp_path: Path) -> None:
     months = Months(tmp_path, {**PRICES, "current": "Large"})
     months.goes(9, Tiles=90_000, Routing=10_000)
