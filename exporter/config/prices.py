@@ -4,13 +4,13 @@ from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from exporter.config.fields import Flag, Frozen, Name, PlainUrl
 from exporter.config.yaml_document import WrittenNumber
 from exporter.plans import AddOn, Allowance, Plan, PriceList, Tier
 
-_MOST = Decimal(10) ** 12
+_MOST, _LEAST = Decimal(10) ** 12, Decimal("0.000000001")
 
 
 def _decimal(value: Any, otherwise: str = "") -> Decimal:
@@ -24,7 +24,15 @@ def _decimal(value: Any, otherwise: str = "") -> Decimal:
         raise ValueError(f"must be a number such as 49 or 0.25{otherwise}, not {value!r}") from None
     if not (number.is_finite() and 0 <= number <= _MOST):
         raise ValueError(f"must be a number from 0 to {_MOST:,}, not {value}")
+    if 0 < number < _LEAST:
+        raise ValueError(f"must be 0, or at least {_LEAST:f}, not {value}")
     return number
+
+
+def _currency(value: str) -> str:
+    if len(value) != len("EUR") or not (value.isascii() and value.isalpha() and value.isupper()):
+        raise ValueError(f"must be an ISO 4217 code of three capital letters, such as EUR, not {value!r}")
+    return value
 
 
 def _included(value: Any) -> Any:
@@ -32,7 +40,9 @@ def _included(value: Any) -> Any:
 
 
 _NUMBER = WithJsonSchema({"type": "number", "minimum": 0})
+_OVER_0 = WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 Amount = Annotated[Decimal, BeforeValidator(_decimal), _NUMBER]
+MoreThanNothing = Annotated[Decimal, BeforeValidator(_decimal), _OVER_0, Field(gt=0)]
 
 
 class TierOfPrices(Frozen):
@@ -40,7 +50,7 @@ class TierOfPrices(Frozen):
 
     price: Amount = Field(description="Of `per` requests.")
     per: int = Field(1, ge=1, description="Requests that the price is for, such as 1000.")
-    up_to: Amount | None = Field(
+    up_to: MoreThanNothing | None = Field(
         None, description="Until so many requests beyond the included ones; left out: without an end."
     )
     blocks: Flag = Field(False, description="true: each block of `per` that is begun is paid for whole.")
@@ -84,7 +94,7 @@ class OfferedPlan(Frozen):
 
     price: Amount = Field(description="Of a billing period, in the price list's currency.")
     scopes: dict[Name, PlanScope] = Field(
-        description="By scope, as it is shown; what is not listed is not part of it."
+        min_length=1, description="By scope, as it is shown; what is not listed is not part of it."
     )
     link: PlainUrl | None = Field(None, description="Where it is bought.")
 
@@ -94,16 +104,15 @@ class OfferedAddOn(Frozen):
 
     price: Amount = Field(description="Of a billing period, in the price list's currency.")
     scope: Name = Field(description="The scope, as it is shown, of which there is more.")
-    adds: Annotated[Decimal, BeforeValidator(_decimal), _NUMBER, Field(gt=0)] = Field(
-        description="So many requests a billing period."
-    )
-    link: PlainUrl | None = Field(None, description="Where it is bought.")
+    adds: MoreThanNothing = Field(description="So many requests a billing period.")
 
 
 class Prices(Frozen):
     """What the vendor offers, and what is bought of it: what `api-usage-exporter plan` compares."""
 
-    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217, such as EUR; of all amounts.")
+    currency: Annotated[
+        str, AfterValidator(_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})
+    ] = Field(description="ISO 4217, such as EUR; of all amounts.")
     plans: dict[Name, OfferedPlan] = Field(min_length=1, description="By name, as the vendor calls it.")
     add_ons: dict[Name, OfferedAddOn] = Field({}, description="By name.")
     current: Name | None = Field(
@@ -137,10 +146,7 @@ class Prices(Frozen):
             )
             for name, plan in self.plans.items()
         )
-        add_ons = (
-            AddOn(name, add_on.price, add_on.scope, add_on.adds, str(add_on.link or ""))
-            for name, add_on in self.add_ons.items()
-        )
+        add_ons = (AddOn(name, add_on.price, add_on.scope, add_on.adds) for name, add_on in self.add_ons.items())
         return PriceList(self.currency, tuple(plans), tuple(add_ons))
 
     def add_ons_in_use(self) -> tuple[AddOn, ...]:

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
-from exporter.plans.cost import allowance_of, included, of_scope, outcome
+from exporter.plans.cost import allowance_of, limit, of_scope, outcome
 from exporter.plans.model import AddOn, Allowance, Plan, PriceList
 
 _NOTHING = Decimal(0)
 # Nobody buys more of one add-on; a larger plan is there for that.
 _MOST_OF_ONE = 12
+_MOST_BUNDLES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Hit:
 class Compared:
     """A plan over all periods. add_ons: as often as they are bought, each period. total: of all periods.
 
-    headroom: the part of the tightest limit that its fullest period left; None where nothing has a limit.
+    headroom: the part of the tightest limit that its fullest period left; None where nothing is refused ever.
     """
 
     plan: Plan
@@ -64,7 +65,7 @@ def compare(
     in_use: compared as well, with its add-ons by name.
 
     What refuses nothing comes first, the cheapest of it before the others; then by in how many periods a limit is
-    reached.
+    reached, then by how much is refused.
     """
     found = []
     for plan in prices.plans:
@@ -78,9 +79,10 @@ def compare(
     return tuple(sorted(found, key=_rank))
 
 
-def _rank(found: Compared) -> tuple[int, int, Decimal, Decimal, int]:
+def _rank(found: Compared) -> tuple[int, Decimal, Decimal, Decimal, int]:
     periods = len({hit.period for hit in found.hits})
-    return periods, len(found.hits), found.total, found.plan.price, len(found.add_ons)
+    refused = sum((hit.refused for hit in found.hits), _NOTHING)
+    return periods, refused, found.total, found.plan.price, len(found.add_ons)
 
 
 def _compared(plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period]) -> Compared:
@@ -95,7 +97,7 @@ def _compared(plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period])
 def _headroom(plan: Plan, add_ons: Sequence[AddOn], periods: Sequence[Period]) -> Decimal | None:
     left = []
     for scope, most in _most(periods).items():
-        allowed = included(plan, add_ons, scope)
+        allowed = limit(plan, add_ons, scope)
         if allowed is not None:
             left.append(1 - most / allowed if allowed else -Decimal(bool(most)))
     return min(left, default=None)
@@ -114,18 +116,22 @@ def _add_ons(plan: Plan, offered: Sequence[AddOn], periods: Sequence[Period]) ->
     chosen: list[AddOn] = []
     for scope in {add_on.scope for add_on in offered}:
         counts = [period.usage[scope] for period in periods if scope in period.usage]
-        chosen += _cheapest(allowance_of(plan, scope), [one for one in offered if one.scope == scope], counts)
+        of_it = [one for one in offered if one.scope == scope]
+        chosen += _cheapest(allowance_of(plan, scope), of_it, counts, len(periods))
     return tuple(sorted(chosen, key=lambda add_on: add_on.name))
 
 
-def _cheapest(allowance: Allowance, offered: Sequence[AddOn], counts: Sequence[Decimal]) -> tuple[AddOn, ...]:
+def _cheapest(
+    allowance: Allowance, offered: Sequence[AddOn], counts: Sequence[Decimal], periods: int
+) -> tuple[AddOn, ...]:
+    """counts: of the periods in which the scope was there; paid for is in all."""
     most = max(counts, default=_NOTHING)
     needed = _NOTHING if allowance.included is None else max(most - allowance.included, _NOTHING)
 
     def judged(bundle: _Bundle) -> tuple[int, Decimal]:
         outcomes = [of_scope(allowance, bundle.adds, count) for count in counts]
         over = sum((cost for cost, _ in outcomes), _NOTHING)
-        return sum(1 for _, refused in outcomes if refused), bundle.price * len(counts) + over
+        return sum(1 for _, refused in outcomes if refused), bundle.price * periods + over
 
     return min(_bundles(offered, needed), key=judged).add_ons
 
@@ -158,4 +164,6 @@ def _worthwhile(bundles: Iterable[_Bundle], needed: Decimal) -> list[_Bundle]:
         # What goes beyond the need is worth nothing.
         if not kept or min(bundle.adds, needed) > kept[-1].adds:
             kept.append(bundle)
-    return kept
+    # A list with more choices than that is weighed in steps.
+    step = -(-len(kept) // _MOST_BUNDLES)
+    return kept[::step] if step <= 1 else [*kept[:-1:step], kept[-1]]

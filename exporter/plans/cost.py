@@ -40,10 +40,18 @@ def allowance_of(plan: Plan, scope: str) -> Allowance:
 
 def included(plan: Plan, add_ons: Iterable[AddOn], scope: str) -> Decimal | None:
     """Requests a period, with the add-ons; None is unlimited."""
-    allowed = allowance_of(plan, scope).included
-    if allowed is None:
+    return _with(add_ons, scope, allowance_of(plan, scope).included)
+
+
+def limit(plan: Plan, add_ons: Iterable[AddOn], scope: str) -> Decimal | None:
+    """The most requests a period that are taken, with the add-ons; None where there is no end."""
+    return _with(add_ons, scope, allowance_of(plan, scope).limit)
+
+
+def _with(add_ons: Iterable[AddOn], scope: str, requests: Decimal | None) -> Decimal | None:
+    if requests is None:
         return None
-    return allowed + sum((add_on.adds for add_on in add_ons if add_on.scope == scope), _NOTHING)
+    return requests + sum((add_on.adds for add_on in add_ons if add_on.scope == scope), _NOTHING)
 
 
 def of_scope(allowance: Allowance, more: Decimal, requests: Decimal) -> tuple[Decimal, Decimal]:
@@ -53,7 +61,7 @@ def of_scope(allowance: Allowance, more: Decimal, requests: Decimal) -> tuple[De
     over = max(requests - allowance.included - more, _NOTHING)
     if not over:
         return _NOTHING, _NOTHING
-    return (_NOTHING, over) if allowance.refuses else over_cost(allowance.over, over)
+    return over_cost(allowance.over, over)
 
 
 def over_cost(tiers: Sequence[Tier], over: Decimal) -> tuple[Decimal, Decimal]:

@@ -1,7 +1,7 @@
 """Price lists as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 
@@ -29,8 +29,12 @@ class Allowance:
     over: tuple[Tier, ...] = ()
 
     @property
-    def refuses(self) -> bool:
-        return self.included is not None and not self.over
+    def limit(self) -> Decimal | None:
+        """The most requests that are taken; None where there is no end."""
+        if self.included is None or not self.over:
+            return self.included
+        last = self.over[-1].up_to
+        return None if last is None else self.included + last
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,6 @@ class AddOn:
     price: Decimal
     scope: str
     adds: Decimal
-    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class PriceList:
 
     currency: str
     plans: tuple[Plan, ...]
-    add_ons: tuple[AddOn, ...] = field(default=())
+    add_ons: tuple[AddOn, ...] = ()
 
     def plan(self, name: str) -> Plan | None:
         return next((plan for plan in self.plans if plan.name == name), None)

@@ -55,7 +55,7 @@ _CLOCK_WAS_WRONG = DAY
 _MOST_HELD = 64
 PAST_PERIODS = 13
 # Of a past period's length, at its end: who missed more of it does not know what it came to.
-_LARGEST_GAP = 1 / 20
+LARGEST_GAP = 1 / 20
 
 
 class Suspicion(StrEnum):
@@ -115,7 +115,7 @@ class PastPeriod:
     @property
     def is_whole(self) -> bool:
         """Whether little can be missing of it, as far as is known: of a month, its last 36 hours."""
-        return self.seen_until is None or self.end - self.seen_until <= (self.end - self.start) * _LARGEST_GAP
+        return self.seen_until is None or self.end - self.seen_until <= (self.end - self.start) * LARGEST_GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -578,7 +578,10 @@ def _restarted(known: Known, seen: Seen, zone: ZoneInfo, *, start: float | None 
         else:  # vendors reset minutes after the instant that they name
             tally = tally.doubt(pace * gap, known.at, seen.at, zone)
     answered = known.answered
-    ended = PastPeriod(answered.start if answered else known.began, began, known.count, known.limit, known.at)
+    # A count may begin again within the vendor's period: then its first part has that start already.
+    is_first = not known.past or answered is None or known.past[-1].start < answered.start
+    start_of_it = answered.start if answered is not None and is_first else known.began
+    ended = PastPeriod(start_of_it, began, known.count, known.limit, known.at)
     return Known(
         at=seen.at,
         count=seen.count,

@@ -1,11 +1,12 @@
 """What is said of plans, for people. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.view.plans import OrganisationPlans, PlanOption
 from exporter.view.words import number
 
 _MANY = 100
+_NAMED = 5
 
 
 def headline(found: OrganisationPlans, growth: float) -> str:
@@ -45,14 +46,16 @@ def hits(option: PlanOption) -> str:
 
 
 def headroom(option: PlanOption) -> str:
-    return "no limit" if option.headroom is None else f"{option.headroom:.0%}"
+    # Adding 0 makes 0 of -0.
+    return "no limit" if option.headroom is None else f"{round(option.headroom, 2) + 0.0:.0%}"
 
 
 def advice(found: OrganisationPlans) -> Iterator[str]:
     """What follows from it, a sentence each."""
     if found.left_out:
-        end = "its end was" if len(found.left_out) == 1 else "their ends were"
-        yield f"Left out, since {end} not watched: {', '.join(found.left_out)}."
+        yield f"Left out: {_with_reasons(found.left_out)}."
+    if found.not_compared:
+        yield f"Not compared: {_with_reasons(found.not_compared)}."
     if not found.options:
         return
     best = found.options[0]
@@ -60,7 +63,7 @@ def advice(found: OrganisationPlans) -> Iterator[str]:
     if best.hits:
         periods = len({hit.period for hit in best.hits})
         yield f"Every plan would have refused requests; {name(best)} in the fewest periods: {periods}."
-    elif current == best:
+    elif current is not None and not current.hits and current.total == best.total:
         yield f"{name(current)}, the plan in use, is the cheapest that refuses nothing."
     elif current is not None:
         reason = "refuses requests" if current.hits else f"costs {price(current, found.currency)} a period"
@@ -69,3 +72,16 @@ def advice(found: OrganisationPlans) -> Iterator[str]:
         yield f"The cheapest that refuses nothing: {name(best)}, {price(best, found.currency)} a period."
     if found.current is None:
         yield "Which plan is in use is not known: prices.current in the config says it."
+
+
+def _with_reasons(what: Mapping[str, str]) -> str:
+    """ "2026-08 (its end was not watched), …"; many of a reason are counted."""
+    named: dict[str, list[str]] = {}
+    for each, reason in what.items():
+        named.setdefault(reason, []).append(each)
+    return ", ".join(f"{_some(each)} ({reason})" for reason, each in named.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -6,16 +6,15 @@ The dataclasses are the JSON document. Amounts are texts with two decimals, sinc
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.config.prices import Prices
-from exporter.model import BillingPeriod, FetchedScope
 from exporter.plans import Compared, Period, PriceList, compare, grown, included
 from exporter.state.store import OrganisationState
-from exporter.state.trust import PastPeriod
+from exporter.view.plan_periods import WatchedPeriod, periods_of
 from exporter.view.usage_json import selected
 
 _CENT = Decimal("0.01")
@@ -23,22 +22,10 @@ _CENT = Decimal("0.01")
 _ANY_SIZE = Context(prec=60)
 _MOST_GROWTH = 10_000
 _LEAST_GROWTH = -100
-# Vendors begin a period some hours before or after midnight.
-_SLACK = timedelta(hours=6)
 
 
 class PlanQuestionError(ValueError):
     """What is asked cannot be answered as it stands; the message says what would be right."""
-
-
-@dataclass(frozen=True)
-class WatchedPeriod:
-    """usage: requests by scope, without growth. is_present: the billing period that goes on, as it is likely to end
-    where that is known, else so far."""
-
-    name: str
-    usage: dict[str, float]
-    is_present: bool
 
 
 @dataclass(frozen=True)
@@ -73,7 +60,7 @@ class PlanOption:
 class OrganisationPlans:
     """current: the plan in use; None where it is not known. options: the best first.
 
-    left_out: periods whose end nobody watched, so that more may have been used in them than is known.
+    left_out: periods of which not all is known, and not_compared: scopes, each with the reason.
     """
 
     api: str
@@ -81,7 +68,8 @@ class OrganisationPlans:
     currency: str
     current: str | None
     periods: tuple[WatchedPeriod, ...]
-    left_out: tuple[str, ...]
+    left_out: dict[str, str]
+    not_compared: dict[str, str]
     options: tuple[PlanOption, ...]
 
 
@@ -128,11 +116,11 @@ def plan_document(
     """Of every organisation whose api has prices. growth: percent. Raises PlanQuestionError."""
     if not _LEAST_GROWTH < growth <= _MOST_GROWTH:
         raise PlanQuestionError(
-            f"growth must be over {_LEAST_GROWTH} and at most {_MOST_GROWTH}, in percent, not {growth:g}"
+            f"growth must be over {_LEAST_GROWTH} and at most {_MOST_GROWTH}, in percent, not {growth:.15g}"
         )
     chosen = selected(states, apis, organisations)
     if not chosen:
-        raise PlanQuestionError("no organisation of that name or id is watched")
+        raise PlanQuestionError("no organisation of that name or id, and api, is watched")
     found = tuple(
         _planned(state, state.target.api.prices, now, growth)
         for state in chosen
@@ -146,9 +134,11 @@ def plan_document(
 
 def _planned(state: OrganisationState, prices: Prices, now: datetime, growth: float) -> OrganisationPlans:
     offered = prices.price_list()
-    watched, left_out = _periods(state, offered, now)
+    sold = frozenset(scope for plan in offered.plans for scope in plan.scopes)
+    watched = periods_of(state, sold, now)
     periods = [
-        Period(one.name, {scope: Decimal(repr(count)) for scope, count in one.usage.items()}) for one in watched
+        Period(one.name, {scope: Decimal(repr(count)) for scope, count in one.usage.items()})
+        for one in watched.compared
     ]
     current = prices.current or _reported(state, offered)
     plan = offered.plan(current) if current is not None else None
@@ -159,8 +149,9 @@ def _planned(state: OrganisationState, prices: Prices, now: datetime, growth: fl
         organisation,
         offered.currency,
         current,
-        watched,
-        left_out,
+        watched.compared,
+        dict(watched.left_out),
+        dict(watched.not_compared),
         tuple(
             _option(one, len(periods), is_current=in_use == (one.plan, one.add_ons))
             for one in compare(offered, grown(periods, Decimal(repr(float(growth)))), in_use)
@@ -196,52 +187,3 @@ def _reported(state: OrganisationState, offered: PriceList) -> str | None:
     """The plan that the vendor's answer names."""
     named = Counter(scope.usage.plan for scope in state.scopes if offered.plan(scope.usage.plan) is not None)
     return named.most_common(1)[0][0] if named else None
-
-
-def _periods(
-    state: OrganisationState, offered: PriceList, now: datetime
-) -> tuple[tuple[WatchedPeriod, ...], tuple[str, ...]]:
-    """Those of the scopes that plans have, ascending: the ones before, and the present one; and what is left out.
-
-    Of scopes with periods of several lengths, those with the longest: a price is of a billing period, not of an hour.
-    """
-    sold = {scope for plan in offered.plans for scope in plan.scopes}
-    scopes = [
-        (scope, scope.usage.period)
-        for scope in state.shown_scopes(now)
-        if scope.usage.name in sold and scope.usage.period is not None and scope.usage.requests is not None
-    ]
-    longest = max((period.end - period.start for _, period in scopes), default=timedelta())
-    usage: dict[str, dict[str, float]] = {}
-    left_out: set[str] = set()
-    present = ""
-    for scope, period in scopes:
-        if period.end - period.start < longest / 2:
-            continue
-        for past in _before(state, scope, longest):
-            name = _name(datetime.fromtimestamp(past.start, UTC), state)
-            usage.setdefault(name, {})[scope.usage.name] = past.requests
-            if not past.is_whole:
-                left_out.add(name)
-        present = _name(period.start, state)
-        usage.setdefault(present, {})[scope.usage.name] = _likely(state, scope, period, now)
-    known = sorted(usage.keys() - left_out)
-    return tuple(WatchedPeriod(name, usage[name], name == present) for name in known), tuple(sorted(left_out))
-
-
-def _before(state: OrganisationState, scope: FetchedScope, length: timedelta) -> tuple[PastPeriod, ...]:
-    watched = state.watched.get(scope.usage.name)
-    past = watched.known.past if watched is not None else ()
-    return tuple(period for period in past if period.end - period.start >= (length / 2).total_seconds())
-
-
-def _likely(state: OrganisationState, scope: FetchedScope, period: BillingPeriod, now: datetime) -> float:
-    made = state.outlook(scope, now)
-    so_far = scope.usage.requests or 0.0
-    return max(so_far, round(made.requests.middle)) if made.requests is not None and now < period.end else so_far
-
-
-def _name(start: datetime, state: OrganisationState) -> str:
-    """By its first day: 2026-11, or 2026-11-17 where it does not begin with the month."""
-    day = (start.astimezone(state.target.time_zone) + _SLACK).date()
-    return f"{day:%Y-%m}" if day.day == 1 else f"{day:%Y-%m-%d}"

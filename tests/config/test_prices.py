@@ -40,7 +40,11 @@ def test_amounts_are_what_is_written_and_no_floats(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["currency: euro", "plans: {A: {price: 1, scopes: {Maps: 1}}}"], "config.yaml:7: apis[0].prices.currency"),
+        (["currency: euro", "plans: {A: {price: 1, scopes: {Maps: 1}}}"], "config.yaml:7: apis[0].prices.currency: must be an ISO 4217 code of three capital letters, such as EUR"),
+        (["currency: €", "plans: {A: {price: 1, scopes: {Maps: 1}}}"], "such as EUR, not '€'"),
+        (["currency: EUR", "plans: {A: {price: 1e-999999, scopes: {Maps: 1}}}"],
+         "must be 0, or at least 0.000000001, not 1e-999999"),
+        (["currency: EUR", "plans: {A: {price: 1, scopes: {}}}"], "plans.A.scopes"),
         (["currency: EUR", "plans: {}"], "config.yaml:8: apis[0].prices.plans"),
         (["currency: EUR", "plans: {A: {price: -1, scopes: {Maps: 1}}}"], "must be a number from 0 to 1,000,000,000,000, not -1"),
         (["currency: EUR", "plans: {A: {price: .inf, scopes: {Maps: 1}}}"],

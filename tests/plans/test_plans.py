@@ -1,5 +1,6 @@
 """Price lists: what a period costs, to the cent, which add-ons a plan needs, and how plans compare."""
 
+import time
 from decimal import Decimal
 from itertools import product
 
@@ -119,6 +120,42 @@ def test_two_add_ons_are_combined_as_cheaply_as_can_be() -> None:
     offered = (MORE, AddOn("Tiles +100,000", dec(100), "Tiles", dec(100_000)))
     best, *_ = compare(PriceList("EUR", (SMALL,), offered), [period("2026-10", Tiles=220_000)])
     assert sorted(one.name for one in best.add_ons) == ["Tiles +100,000", "Tiles +25,000"]
+
+
+def test_an_add_on_is_paid_for_in_every_period() -> None:
+    """It is needed in one of four, and billing what is over is cheaper."""
+    billed = Plan("S", dec(10), {"x": Allowance(dec(10)), "y": Allowance(dec(0), (Tier(dec(1)),))})
+    flat = plan("L", "30", x="100", y="100")
+    offered = (AddOn("x+", dec(5), "x", dec(100)), AddOn("y+", dec(40), "y", dec(100)))
+    periods = [period(str(number), x=50) for number in range(3)]
+    best, *_ = compare(PriceList("EUR", (billed, flat), offered), [*periods, period("3", x=50, y=50)])
+    assert ([one.name for one in best.add_ons], best.total) == (["x+"], dec(110))
+
+
+def test_what_refuses_in_fewer_periods_comes_first_then_what_refuses_less() -> None:
+    once = plan("Once", "1", a="10", b="10", c="10")
+    twice = plan("Twice", "1", a="4", b="99", c="99")
+    used = [period("1", a=11, b=11, c=11), period("2", a=5)]
+    ranked = compare(PriceList("EUR", (twice, once)), used)
+    assert [one.plan.name for one in ranked] == ["Once", "Twice"]
+    free, big = plan("Free", "0", a="10"), plan("Big", "100", a="1000")
+    ranked = compare(PriceList("EUR", (free, big)), [period("1", a=1001)])
+    assert [one.plan.name for one in ranked] == ["Big", "Free"]
+
+
+def test_what_is_billed_without_an_end_has_no_headroom() -> None:
+    billed = Plan("B", dec(0), {"a": Allowance(dec(0), (Tier(dec(1)),))})
+    ending = Plan("E", dec(0), {"a": Allowance(dec(10), (Tier(dec(1), 1, dec(30)),))})
+    found = {one.plan.name: one.headroom for one in compare(PriceList("EUR", (billed, ending)), [period("1", a=20)])}
+    assert found == {"B": None, "E": dec("0.5")}
+
+
+def test_an_odd_price_list_takes_no_longer_than_people_wait() -> None:
+    offered = tuple(AddOn(str(step), dec(13**step), "a", dec(13**step)) for step in range(7))
+    began = time.monotonic()
+    best, *_ = compare(PriceList("EUR", (plan("P", "1", a="0"),), offered), [period("1", a=13**7 - 1)] * 13)
+    assert time.monotonic() - began < 5
+    assert best.hits == ()
 
 
 # --- for all

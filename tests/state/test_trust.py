@@ -398,6 +398,15 @@ def test_a_past_period_is_whole_if_its_end_was_watched(last: int, is_whole: bool
     assert (past.requests, past.seen_until, past.is_whole) == (last, at(10, 9, last).timestamp(), is_whole)
 
 
+def test_segments_of_one_period_that_began_again_start_where_each_did() -> None:
+    first = every(5, at(10, 6), *(1000.0 + step for step in range(12)))
+    second = every(5, at(10, 7), *(float(step) for step in range(13)))
+    december = (at(1, month=12) + timedelta(minutes=5), 1.0, DECEMBER)
+    before, last = after(*first, *second, december).known.past
+    assert (before.start, last.end) == (NOVEMBER.start, NOVEMBER.end)
+    assert before.start < last.start == before.end
+
+
 def test_past_periods_are_kept_13_deep() -> None:
     polls = [
         (at(10) + timedelta(minutes=5 * step), float(step % 12), hour_of(at(10) + timedelta(minutes=5 * step)))

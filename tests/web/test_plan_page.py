@@ -42,20 +42,20 @@ def client(months: Months) -> FlaskClient:
 def test_it_says_what_is_enough_and_what_each_plan_would_have_cost(client: FlaskClient) -> None:
     html = seen(client.get(PLAN).text)
     assert "Acme (maps): 2 billing periods, 2026-09 to 2026-10" in html
-    assert "Small, the plan in use, refuses requests; Small + 3 × Tiles +25,000 at 169.00 EUR is enough." in html
-    assert "Small in use 49.00 EUR 2 periods: Tiles by 50,0" in html
+    assert "Small, the plan in use, refuses requests; Small + 2 × Tiles +25,000 at 129.00 EUR is enough." in html
+    assert "Small in use 49.00 EUR 2 periods: Tiles by 50,000 (2026-10), … 2026-09: Tiles by 20,000" in html
     assert "Large buy Large 310.00 EUR none 85%" in html
     assert 'href="https://maps.test/a&amp;b"' in client.get(PLAN).text
 
 
 def test_the_bars_stand_beside_the_plan_that_is_asked_for(client: FlaskClient) -> None:
     best = client.get(PLAN).text
-    assert "The periods, beside <bdi>Small + 3 × Tiles +25,000</bdi>" in best
+    assert "The periods, beside <bdi>Small + 2 × Tiles +25,000</bdi>" in best
     assert 'class="beyond"' not in best
     small = client.get(f"{PLAN}&option=Small").text
     assert "The periods, beside <bdi>Small</bdi>" in small
     assert small.count('class="beyond"') == 2
-    assert "Tiles, 100,000 included; 2026-09: 120,000, 20,000 over; 2026-10: 150,0" in small
+    assert "Tiles, 100,000 included; 2026-09: 120,000, 20,000 over; 2026-10: 150,000, 50,000 over" in small
     large = client.get(f"{PLAN}&option=Large").text
     assert "Routing, unlimited; 2026-09: 10,000;" in large
 
@@ -91,7 +91,7 @@ def test_several_organisations_are_listed_with_what_is_enough_for_each(tmp_path:
     [
         ("&growth=much", "growth must be a number of percent, such as 20, not 'much'"),
         ("&growth=-100", "growth must be over -100"),
-        ("x", "no organisation of that name or id is watched"),
+        ("x", "no organisation of that name or id, and api, is watched"),
     ],
 )
 def test_what_cannot_be_answered_is_said(client: FlaskClient, query: str, said: str) -> None:

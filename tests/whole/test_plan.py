@@ -69,7 +69,7 @@ def test_the_document_is_what_the_address_answers(url: str) -> None:
     [
         ("growth=much", "growth must be a number of percent, such as 20, not 'much'"),
         ("growth=-100", "growth must be over -100 and at most 10000, in percent, not -100"),
-        ("organisation=Nobody", "no organisation of that name or id is watched"),
+        ("organisation=Nobody", "no organisation of that name or id, and api, is watched"),
     ],
 )
 def test_questions_are_refused_in_words(url: str, query: str, said: str) -> None:
