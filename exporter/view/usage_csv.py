@@ -1,14 +1,15 @@
-"""The scopes, or their days, as CSV (RFC 4180) for a spreadsheet: /api/v1/usage.csv. Pure.
+"""The scopes, their days or past billing periods, as CSV (RFC 4180) for a spreadsheet: /api/v1/usage.csv. Pure.
 
 What is unknown or does not apply is empty; times are ISO 8601 in UTC, days are the api's own.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from exporter.state.trust import Watched
 from exporter.view import forecast_words
 from exporter.view.cards import Card, OrganisationCards
 
@@ -37,6 +38,7 @@ SCOPE_COLUMNS = (
     "labels",
 )
 DAY_COLUMNS = (*_SCOPE, "date", "time_zone", "requests", "exact")
+PERIOD_COLUMNS = (*_SCOPE, "period_start", "period_end", "requests", "limit", "seen_until")
 # A spreadsheet takes a text that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -46,16 +48,25 @@ class Rows(StrEnum):
 
     SCOPES = "scopes"
     DAYS = "days"
+    PERIODS = "periods"
 
 
-def to_csv(organisations: Iterable[OrganisationCards], rows: Rows) -> str:
-    """A header, and a row for each scope, or for each known day of each scope."""
+def to_csv(organisations: Iterable[tuple[OrganisationCards, Mapping[str, Watched]]], rows: Rows) -> str:
+    """A header, and a row for each scope, for each known day or for each past billing period of each scope.
+
+    organisations: each with what is watched of its scopes, by name.
+    """
     written = io.StringIO(newline="")
     table = csv.writer(written)  # the excel dialect is RFC 4180's: commas, CRLF, quotes doubled
-    table.writerow(SCOPE_COLUMNS if rows == Rows.SCOPES else DAY_COLUMNS)
-    for cards in organisations:
+    table.writerow({Rows.SCOPES: SCOPE_COLUMNS, Rows.DAYS: DAY_COLUMNS, Rows.PERIODS: PERIOD_COLUMNS}[rows])
+    for cards, watched in organisations:
         for card in cards.scopes:
-            table.writerows([_scope(cards, card)] if rows == Rows.SCOPES else _days(cards, card))
+            if rows == Rows.SCOPES:
+                table.writerow(_scope(cards, card))
+            elif rows == Rows.DAYS:
+                table.writerows(_days(cards, card))
+            else:
+                table.writerows(_periods(cards, card, watched.get(card.scope)))
     return written.getvalue()
 
 
@@ -107,3 +118,20 @@ def _days(cards: OrganisationCards, card: Card) -> Iterator[Row]:
     for day in card.daily:
         exact = "true" if day.exact else "false"
         yield (*names, day.date.isoformat(), cards.time_zone, _number(day.requests), exact)
+
+
+def _periods(cards: OrganisationCards, card: Card, watched: Watched | None) -> Iterator[Row]:
+    names = _names(cards, card)
+    for past in watched.known.past if watched is not None else ():
+        yield (
+            *names,
+            _time(_moment(past.start)),
+            _time(_moment(past.end)),
+            _number(past.requests),
+            "unlimited" if past.limit is None else _number(past.limit),
+            _time(_moment(past.seen_until)),
+        )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

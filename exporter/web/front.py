@@ -163,7 +163,7 @@ class Front:
         await self._body(scope, send, body, [_JSON])
 
     async def _usage_csv(self, scope: Scope, send: Send) -> None:
-        """rows: scopes (by default) or days. api, organisation: as for the JSON."""
+        """rows: scopes (by default), days or periods. api, organisation: as for the JSON."""
         asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         name = asked.get("rows", [Rows.SCOPES.value])[-1]
         if name not in set(Rows):

@@ -87,13 +87,13 @@ class UsageBodies:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._part, apis, organisations)
 
     async def csv(self, rows: Rows, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
-        """The scopes or days of these apis and organisations as CSV."""
+        """The scopes, days or periods of these apis and organisations as CSV."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._csv, rows, apis, organisations)
 
     def _csv(self, rows: Rows, apis: Sequence[str], organisations: Sequence[str]) -> UsageBody:
         now = self._clock.now()
         states = selected(self._store.states(), apis, organisations)
-        text = to_csv((organisation_cards(state, now) for state in states), rows).encode()
+        text = to_csv(((organisation_cards(state, now), state.watched) for state in states), rows).encode()
         return _usage_body([text], f'W/"{zlib.crc32(text):08x}-{len(text)}"')
 
     async def _after(self, before: asyncio.Future[UsageBody] | None) -> UsageBody:

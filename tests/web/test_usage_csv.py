@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ import requests
 from jsonschema import Draft202012Validator
 
 from exporter.errors import AuthError
-from exporter.model import DailyUsage
-from exporter.view.usage_csv import DAY_COLUMNS, SCOPE_COLUMNS
+from exporter.model import BillingPeriod, DailyUsage
+from exporter.view.usage_csv import DAY_COLUMNS, PERIOD_COLUMNS, SCOPE_COLUMNS
 from tests.support.asgi import serve_asgi
-from tests.support.watched import Watched, days, scope, targets_of
+from tests.support.watched import NOVEMBER, Watched, days, scope, targets_of
 
 
 @pytest.fixture
@@ -86,10 +86,30 @@ def test_a_row_a_day(watched: Watched, url: str) -> None:
     ]
 
 
+def test_a_row_a_past_period(watched: Watched, url: str) -> None:
+    december = BillingPeriod(NOVEMBER.end, NOVEMBER.end + timedelta(days=31))
+    watched.reads("Acme", scope("Maps", 70), scope("Free", 5, None))
+    watched.clock.advance(days=8, hours=11)
+    watched.reads("Acme", scope("Maps", 90), scope("Free", 6, None))
+    watched.clock.advance(hours=2)
+    watched.reads("Acme", scope("Maps", 1, period=december), scope("Free", 0, None, period=december))
+    answer = get(url, "?rows=periods")
+    assert tuple(rows(answer)[0]) == PERIOD_COLUMNS
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="api-usage-periods.csv"'
+    assert [tuple(row.values())[3:] for row in rows(answer)] == [
+        ("Maps", "", "requests", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", "90", "1000", "2026-11-30T23:00:00Z"),
+        ("Free", "", "requests", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", "6", "unlimited",
+         "2026-11-30T23:00:00Z"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\tx", "\r=x"])
 def test_a_spreadsheet_runs_no_name(watched: Watched, url: str, name: str) -> None:
-    watched.reads("Acme", scope(name, 1, plan=name, daily=days(1)))
-    for which in ("scopes", "days"):
+    watched.reads("Acme", scope(name, 500, plan=name, daily=days(1)))
+    period = BillingPeriod(NOVEMBER.end, NOVEMBER.end + timedelta(days=31))
+    watched.clock.advance(days=8, hours=13)
+    watched.reads("Acme", scope(name, 1, plan=name, daily=days(1), period=period))
+    for which in ("scopes", "days", "periods"):
         _, row = csv.reader(io.StringIO(get(url, f"?rows={which}").content.decode(), newline=""))
         assert row[3] == f"'{name}"
         assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
@@ -112,7 +132,7 @@ def test_a_part_an_etag_and_gzip(watched: Watched, url: str) -> None:
 def test_what_has_no_rows_is_said(url: str) -> None:
     answer = get(url, "?rows=weeks")
     assert answer.status_code == 400
-    assert answer.text == "rows must be one of scopes, days, not 'weeks', such as ?rows=days\n"
+    assert answer.text == "rows must be one of scopes, days, periods, not 'weeks', such as ?rows=days\n"
     assert len(rows(get(url, "?organisation=nobody"))) == 0
 
 
