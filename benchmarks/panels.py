@@ -14,6 +14,7 @@ from benchmarks import fleet, history
 from benchmarks.chart import Bar, Chart
 from benchmarks.figures import Figure, Report, median
 from benchmarks.history import DAY, HOUR, SCRAPE_INTERVAL, Series, Window
+from benchmarks.rules import at_once
 from dashboards.questions import BOARDS, Question, questions, variable_questions
 from exporter.bundle.files import RULES, project_folder
 from exporter.config.fields import parse_duration
@@ -82,7 +83,7 @@ def _write_blocks(folder: Path, address: str) -> int:
 def _prometheus_config(folder: Path, address: str) -> Path:
     config = {
         "global": {"scrape_interval": f"{SCRAPE_INTERVAL}s", "evaluation_interval": EVALUATION_INTERVAL},
-        "rule_files": [f"{project_folder(RULES)}/*.yaml"],
+        "rule_files": [f"{at_once(project_folder(RULES), folder / 'rules')}/*.yaml"],
         "scrape_configs": [
             {"job_name": JOB, "static_configs": [{"targets": [address]}]},
         ],

@@ -72,7 +72,7 @@ def _evaluated(scopes: int, rules: Path, *, daily: bool) -> dict[str, float]:
             _write_config(config, targets=targets)
             prometheus = start_prometheus(processes, config, folder / "data")
             eventually(lambda: _is_loaded(prometheus, scopes), AFTER / 2)
-        _write_config(config, rules=_at_once(rules, folder / "rules"))
+        _write_config(config, rules=at_once(rules, folder / "rules"))
         requests.post(f"{prometheus}/-/reload", timeout=30).raise_for_status()
         return _group_seconds(prometheus)
 
@@ -126,7 +126,7 @@ def _write_config(file: Path, *, targets: Sequence[tuple[str, str]] = (), rules:
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
-def _at_once(rules: Path, folder: Path) -> Path:
+def at_once(rules: Path, folder: Path) -> Path:
     """A copy of the rules without intervals of their own, for which a benchmark need not wait."""
     folder.mkdir()
     for file in rules.glob("*.yaml"):
