@@ -126,14 +126,18 @@ class Prices(Frozen):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.current is not None and self.current not in self.plans:
-            raise ValueError(f"current is {self.current!r}, which is not among plans")
+            raise ValueError(f"current is {self.current!r}, which is not among plans: {', '.join(self.plans)}")
         for name in self.bought:
             if name not in self.add_ons:
-                raise ValueError(f"bought names {name!r}, which is not among add_ons")
-        scopes = {scope for plan in self.plans.values() for scope in plan.scopes}
+                raise ValueError(
+                    f"bought names {name!r}, which is not among add_ons: {', '.join(self.add_ons) or 'none'}"
+                )
+        scopes = dict.fromkeys(scope for plan in self.plans.values() for scope in plan.scopes)
         for name, add_on in self.add_ons.items():
             if add_on.scope not in scopes:
-                raise ValueError(f"the add-on {name!r} is of {add_on.scope!r}, which no plan has")
+                raise ValueError(
+                    f"the add-on {name!r} is of {add_on.scope!r}, which no plan has: {', '.join(scopes)}"
+                )
         return self
 
     def price_list(self) -> PriceList:
