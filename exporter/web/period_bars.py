@@ -3,10 +3,11 @@
 Across, everything is in percent of the width; up and down it is in pixels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.view import plan_words
+from exporter.view.plan_periods import WatchedPeriod
 from exporter.view.plans import OrganisationPlans, PlanOption
 
 PLOT_HEIGHT = 120
@@ -46,12 +47,14 @@ class ScopeBars:
 def period_bars(found: OrganisationPlans, option: PlanOption, growth: float) -> Iterator[ScopeBars]:
     """By scope, in alphabetical order. growth: percent by which everything is raised."""
     for scope in sorted({scope for period in found.periods for scope in period.usage}):
-        counts = {period.name: period.usage.get(scope, 0.0) * (1 + growth / 100) for period in found.periods}
-        yield _scope_bars(scope, counts, option.included.get(scope, 0.0), found.periods[-1].name)
+        counts = [period.usage.get(scope, 0.0) * (1 + growth / 100) for period in found.periods]
+        yield _scope_bars(scope, found.periods, counts, option.included.get(scope, 0.0))
 
 
-def _scope_bars(scope: str, counts: dict[str, float], included: float | None, last: str) -> ScopeBars:
-    most = max(*counts.values(), included or 0.0, 1.0)
+def _scope_bars(
+    scope: str, periods: Sequence[WatchedPeriod], counts: Sequence[float], included: float | None
+) -> ScopeBars:
+    most = max(*counts, included or 0.0, 1.0)
     slot = 100 / len(counts)
 
     def pixels(requests: float) -> float:
@@ -59,16 +62,16 @@ def _scope_bars(scope: str, counts: dict[str, float], included: float | None, la
 
     bars = tuple(
         PeriodBar(
-            name=name,
+            name=period.name,
             text=_said(count, included),
             left=round(slot * (index + (1 - _BAR_PART) / 2), 3),
             width=round(slot * _BAR_PART, 3),
             top=PLOT_HEIGHT - pixels(count),
             height=pixels(count),
             over=0.0 if included is None else pixels(max(count - included, 0.0)),
-            is_present=name == last,
+            is_present=period.is_present,
         )
-        for index, (name, count) in enumerate(counts.items())
+        for index, (period, count) in enumerate(zip(periods, counts, strict=True))
     )
     line = None if included is None else PLOT_HEIGHT - pixels(included)
     return ScopeBars(scope, _includes(included), bars, line)

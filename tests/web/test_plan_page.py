@@ -60,6 +60,15 @@ def test_the_bars_stand_beside_the_plan_that_is_asked_for(client: FlaskClient) -
     assert "Routing, unlimited; 2026-09: 10,000;" in large
 
 
+def test_only_the_period_that_goes_on_is_drawn_as_likely(months: Months, client: FlaskClient) -> None:
+    assert client.get(PLAN).text.count('class="expected"') == 2
+    months.watched.clock.advance(hours=1)
+    after = client.get(PLAN).text
+    assert "2026-10: 150,000" in after
+    assert 'class="expected"' not in after
+    assert "likely" not in after
+
+
 def test_growth_raises_bars_and_costs(client: FlaskClient) -> None:
     html = client.get(f"{PLAN}&growth=50&option=Small").text
     assert "2026-09: 180,000, 80,000 over" in html
