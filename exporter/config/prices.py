@@ -153,10 +153,10 @@ class Prices(Frozen):
         add_ons = (AddOn(name, add_on.price, add_on.scope, add_on.adds) for name, add_on in self.add_ons.items())
         return PriceList(self.currency, tuple(plans), tuple(add_ons))
 
-    def add_ons_in_use(self) -> tuple[AddOn, ...]:
-        """As often as they are bought, by name."""
+    def add_ons_in_use(self, offered: PriceList) -> tuple[AddOn, ...]:
+        """As often as they are bought, by name. offered: what price_list gives."""
         return tuple(
             add_on
-            for add_on in sorted(self.price_list().add_ons, key=lambda each: each.name)
+            for add_on in sorted(offered.add_ons, key=lambda each: each.name)
             for _ in range(self.bought.get(add_on.name, 0))
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
-from exporter.plans.cost import allowance_of, limit, of_scope, outcome
+from exporter.plans.cost import adds_of, allowance_of, of_scope, outcome
 from exporter.plans.model import AddOn, Allowance, Plan, PriceList
 
 _NOTHING = Decimal(0)
@@ -67,16 +67,28 @@ def compare(
     What refuses nothing comes first, the cheapest of it before the others; then by in how many periods a limit is
     reached, then by how much is refused.
     """
-    found = []
-    for plan in prices.plans:
-        bare = _compared(plan, (), periods)
-        found.append(bare)
-        chosen = _add_ons(plan, prices.add_ons, periods)
-        if chosen:
-            found.append(_compared(plan, chosen, periods))
-    if in_use is not None and in_use not in [(each.plan, each.add_ons) for each in found]:
-        found.append(_compared(*in_use, periods))
-    return tuple(sorted(found, key=_rank))
+    counts = _by_scope(periods)
+    offered: dict[str, list[AddOn]] = {}
+    for add_on in prices.add_ons:
+        offered.setdefault(add_on.scope, []).append(add_on)
+    choices = [
+        (plan, add_ons)
+        for plan in prices.plans
+        for add_ons in dict.fromkeys(((), _add_ons(plan, offered, counts, len(periods))))
+    ]
+    if in_use is not None and in_use not in choices:
+        choices.append(in_use)
+    most = {scope: max(each) for scope, each in counts.items()}
+    return tuple(sorted((_compared(*choice, periods, most) for choice in choices), key=_rank))
+
+
+def _by_scope(periods: Iterable[Period]) -> dict[str, list[Decimal]]:
+    """The counts of the periods in which a scope was there."""
+    counts: dict[str, list[Decimal]] = {}
+    for period in periods:
+        for scope, requests in period.usage.items():
+            counts.setdefault(scope, []).append(requests)
+    return counts
 
 
 def _rank(found: Compared) -> tuple[int, Decimal, Decimal, Decimal, int]:
@@ -85,39 +97,36 @@ def _rank(found: Compared) -> tuple[int, Decimal, Decimal, Decimal, int]:
     return periods, refused, found.total, found.plan.price, len(found.add_ons)
 
 
-def _compared(plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period]) -> Compared:
+def _compared(
+    plan: Plan, add_ons: tuple[AddOn, ...], periods: Sequence[Period], most: Mapping[str, Decimal]
+) -> Compared:
     total, hits = _NOTHING, []
     for period in periods:
         found = outcome(plan, add_ons, period.usage)
         total += found.cost
         hits += [Hit(period.name, scope, refused) for scope, refused in found.refused.items()]
-    return Compared(plan, add_ons, total, tuple(hits), _headroom(plan, add_ons, periods))
+    return Compared(plan, add_ons, total, tuple(hits), _headroom(plan, add_ons, most))
 
 
-def _headroom(plan: Plan, add_ons: Sequence[AddOn], periods: Sequence[Period]) -> Decimal | None:
-    left = []
-    for scope, most in _most(periods).items():
-        allowed = limit(plan, add_ons, scope)
-        if allowed is not None:
-            left.append(1 - most / allowed if allowed else -Decimal(bool(most)))
+def _headroom(plan: Plan, add_ons: Sequence[AddOn], most: Mapping[str, Decimal]) -> Decimal | None:
+    left, more = [], adds_of(add_ons)
+    for scope, requests in most.items():
+        limit = allowance_of(plan, scope).limit
+        if limit is not None:
+            allowed = limit + more.get(scope, _NOTHING)
+            left.append(1 - requests / allowed if allowed else -Decimal(bool(requests)))
     return min(left, default=None)
 
 
-def _most(periods: Iterable[Period]) -> dict[str, Decimal]:
-    most: dict[str, Decimal] = {}
-    for period in periods:
-        for scope, requests in period.usage.items():
-            most[scope] = max(most.get(scope, _NOTHING), requests)
-    return most
-
-
-def _add_ons(plan: Plan, offered: Sequence[AddOn], periods: Sequence[Period]) -> tuple[AddOn, ...]:
+def _add_ons(
+    plan: Plan, offered: Mapping[str, Sequence[AddOn]], counts: Mapping[str, Sequence[Decimal]], periods: int
+) -> tuple[AddOn, ...]:
     """The cheapest by scope, each for itself: what it refuses counts before what it costs."""
-    chosen: list[AddOn] = []
-    for scope in {add_on.scope for add_on in offered}:
-        counts = [period.usage[scope] for period in periods if scope in period.usage]
-        of_it = [one for one in offered if one.scope == scope]
-        chosen += _cheapest(allowance_of(plan, scope), of_it, counts, len(periods))
+    chosen = [
+        add_on
+        for scope, of_it in offered.items()
+        for add_on in _cheapest(allowance_of(plan, scope), of_it, counts.get(scope, ()), periods)
+    ]
     return tuple(sorted(chosen, key=lambda add_on: add_on.name))
 
 

@@ -20,9 +20,7 @@ class Outcome:
 
 def outcome(plan: Plan, add_ons: Sequence[AddOn], usage: Mapping[str, Decimal]) -> Outcome:
     """usage: requests of the period, by scope. add_ons: as often as they are bought."""
-    more: dict[str, Decimal] = {}
-    for add_on in add_ons:
-        more[add_on.scope] = more.get(add_on.scope, _NOTHING) + add_on.adds
+    more = adds_of(add_ons)
     cost = plan.price + sum((add_on.price for add_on in add_ons), _NOTHING)
     refused = {}
     for scope, requests in usage.items():
@@ -33,25 +31,26 @@ def outcome(plan: Plan, add_ons: Sequence[AddOn], usage: Mapping[str, Decimal]) 
     return Outcome(cost, refused)
 
 
+def adds_of(add_ons: Iterable[AddOn]) -> dict[str, Decimal]:
+    """What they add, by scope."""
+    more: dict[str, Decimal] = {}
+    for add_on in add_ons:
+        more[add_on.scope] = more.get(add_on.scope, _NOTHING) + add_on.adds
+    return more
+
+
 def allowance_of(plan: Plan, scope: str) -> Allowance:
     """Of a scope that is not part of the plan, none is allowed."""
     return plan.scopes.get(scope, _NOT_PART_OF_IT)
 
 
-def included(plan: Plan, add_ons: Iterable[AddOn], scope: str) -> Decimal | None:
-    """Requests a period, with the add-ons; None is unlimited."""
-    return _with(add_ons, scope, allowance_of(plan, scope).included)
-
-
-def limit(plan: Plan, add_ons: Iterable[AddOn], scope: str) -> Decimal | None:
-    """The most requests a period that are taken, with the add-ons; None where there is no end."""
-    return _with(add_ons, scope, allowance_of(plan, scope).limit)
-
-
-def _with(add_ons: Iterable[AddOn], scope: str, requests: Decimal | None) -> Decimal | None:
-    if requests is None:
-        return None
-    return requests + sum((add_on.adds for add_on in add_ons if add_on.scope == scope), _NOTHING)
+def included(plan: Plan, add_ons: Iterable[AddOn]) -> dict[str, Decimal | None]:
+    """Requests a period, by scope, with the add-ons; None is unlimited."""
+    more = adds_of(add_ons)
+    return {
+        scope: None if allowance.included is None else allowance.included + more.get(scope, _NOTHING)
+        for scope, allowance in plan.scopes.items()
+    }
 
 
 def of_scope(allowance: Allowance, more: Decimal, requests: Decimal) -> tuple[Decimal, Decimal]:

@@ -142,7 +142,7 @@ def _planned(state: OrganisationState, prices: Prices, now: datetime, growth: fl
     ]
     current = prices.current or _reported(state, offered)
     plan = offered.plan(current) if current is not None else None
-    in_use = (plan, prices.add_ons_in_use()) if plan is not None else None
+    in_use = (plan, prices.add_ons_in_use(offered)) if plan is not None else None
     api, organisation = state.target.key
     return OrganisationPlans(
         api,
@@ -169,7 +169,7 @@ def _option(found: Compared, periods: int, *, is_current: bool) -> PlanOption:
         total=_amount(found.total),
         hits=tuple(LimitHit(hit.period, hit.scope, float(hit.refused)) for hit in found.hits),
         headroom=_number(found.headroom),
-        included={scope: _number(included(found.plan, found.add_ons, scope)) for scope in found.plan.scopes},
+        included={scope: _number(count) for scope, count in included(found.plan, found.add_ons).items()},
         is_current=is_current,
         link=found.plan.link,
     )
