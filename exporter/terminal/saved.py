@@ -6,9 +6,7 @@ from typing import Any
 
 from exporter.errors import PollError
 from exporter.vendor.strict_json import parse_json
-
-# More than any usage endpoint answers: what is larger is another file.
-LARGEST_ANSWER = 16 * 2**20
+from exporter.view.tried import LARGEST_ANSWER
 
 
 class SavedError(Exception):

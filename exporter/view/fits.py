@@ -16,6 +16,7 @@ from exporter.model import FetchedScope
 from exporter.state.outlooks import known
 from exporter.state.store import OrganisationState
 from exporter.view.usage_json import selected
+from exporter.view.words import some
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY = timedelta(days=1)
@@ -122,8 +123,7 @@ def _only_one(
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return some(names, _LISTED)
 
 
 def moment_of(text: str, now: datetime, zone: ZoneInfo) -> datetime:

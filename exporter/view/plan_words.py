@@ -1,9 +1,9 @@
 """What is said of plans, for people. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from exporter.view.plans import OrganisationPlans, PlanOption
-from exporter.view.words import number
+from exporter.view.words import number, some
 
 _MANY = 100
 _NAMED = 5
@@ -79,9 +79,4 @@ def _with_reasons(what: Mapping[str, str]) -> str:
     named: dict[str, list[str]] = {}
     for each, reason in what.items():
         named.setdefault(reason, []).append(each)
-    return ", ".join(f"{_some(each)} ({reason})" for reason, each in named.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(f"{some(each, _NAMED)} ({reason})" for reason, each in named.items())

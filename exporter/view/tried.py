@@ -18,6 +18,8 @@ from exporter.state.store import Store
 from exporter.vendor.documented import read
 from exporter.view.usage_json import UsageDocument, usage_document
 
+# More than any usage endpoint answers: what is larger is another file.
+LARGEST_ANSWER = 16 * 2**20
 _UTC = ZoneInfo("UTC")
 _URL = "https://api.example.com/usage"
 

@@ -54,6 +54,12 @@ def count(value: float, unit: str) -> str:
     return f"{number(value)} {'request' if value == 1 and unit == 'requests' else unit}"
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """ "a, b and 3 more"."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def used(card: Card) -> str:
     return "?" if card.requests is None else number(card.requests)
 

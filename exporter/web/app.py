@@ -17,7 +17,7 @@ from exporter.web.asgi import App
 from exporter.web.beside import Beside
 from exporter.web.config_in_use import ConfigInUse
 from exporter.web.digest_page import digest_page
-from exporter.web.front import Front
+from exporter.web.front import PAGES, Front
 from exporter.web.guard import Guard
 from exporter.web.http_metrics import HttpMetrics
 from exporter.web.page import usage_page
@@ -31,7 +31,7 @@ from exporter.web.why_page import why_page
 from exporter.web.wsgi import wsgi
 
 # The telemetry path may not stand in their way.
-RESERVED_PATHS = ("/-/", "/api/", "/static/", "/digest", "/plan", "/try", "/why")
+RESERVED_PATHS = ("/-/", "/api/", "/static/", *PAGES)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Front:
     def route_of(self, path: str) -> str:
         """The path's name in a count: itself where it is one of ours."""
         inner = self._inner(path)
-        if inner in self._routes or inner in _PAGES:
+        if inner in self._routes or inner in ("/", *PAGES):
             return inner
         return "/static/" if inner.startswith("/static/") else "other"
 
@@ -157,14 +157,14 @@ class Front:
 
     async def _usage_json(self, scope: Scope, send: Send) -> None:
         """api, organisation (name or id): only these; each may be given several times."""
-        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        asked = _asked(scope)
         apis, organisations = asked.get("api", []), asked.get("organisation", [])
         body = await (self._usage.part(apis, organisations) if apis or organisations else self._usage.whole())
         await self._body(scope, send, body, [_JSON])
 
     async def _usage_csv(self, scope: Scope, send: Send) -> None:
         """rows: scopes (by default), days or periods. api, organisation: as for the JSON."""
-        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        asked = _asked(scope)
         name = asked.get("rows", [Rows.SCOPES.value])[-1]
         if name not in set(Rows):
             message = f"rows must be one of {', '.join(Rows)}, not {name!r}, such as ?rows=days\n"
@@ -195,7 +195,7 @@ class Front:
         """scope, requests, by, api, organisation: as `api-usage-exporter fits` has them."""
         headers = [_JSON, (b"cache-control", b"no-store"), *_SECURE]
         try:
-            body = to_json(self._fit(parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
+            body = to_json(self._fit(_asked(scope)))
         except (QuestionError, NothingReadError) as error:
             unread = isinstance(error, NothingReadError)
             status = HTTPStatus.SERVICE_UNAVAILABLE if unread else HTTPStatus.BAD_REQUEST
@@ -224,7 +224,7 @@ class Front:
     async def _plan_json(self, scope: Scope, send: Send) -> None:
         """growth, api, organisation: as `api-usage-exporter plan` has them."""
         headers = [_JSON, (b"cache-control", b"no-store"), *_SECURE]
-        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        asked = _asked(scope)
         try:
             growth = growth_of(asked.get("growth", ["0"])[-1])
             # A price list over thousands of scopes takes its time.
@@ -247,7 +247,12 @@ class Front:
         await asgi.answer(send, HTTPStatus.OK, json.dumps(document).encode(), [_JSON, *_SECURE])
 
 
-_PAGES = ("/", "/digest", "/plan", "/try", "/why")
+def _asked(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+# What people look at, beside the usage page itself.
+PAGES = ("/digest", "/plan", "/try", "/why")
 _READ = frozenset({"GET", "HEAD"})
 _WRITE = frozenset({"POST", "PUT"})
 _SECURE: list[Header] = [(name.lower().encode(), value.encode()) for name, value in security.HEADERS.items()]

@@ -16,9 +16,8 @@ from exporter.drafting.model import NothingFoundError
 from exporter.errors import ConfigError, PollError
 from exporter.vendor.strict_json import parse_json
 from exporter.view import words
-from exporter.view.tried import Trial, tried
+from exporter.view.tried import LARGEST_ANSWER, Trial, tried
 
-LARGEST_ANSWER = 16 * 2**20
 _CHOSEN = "set-"
 _UTC = ZoneInfo("UTC")
 

@@ -12,7 +12,7 @@ from exporter.cli import main
 from exporter.config.load import load_config
 from exporter.drafting.curl import CurlError, parse_curl
 from exporter.drafting.request import request_of
-from exporter.terminal.saved import LARGEST_ANSWER
+from exporter.view.tried import LARGEST_ANSWER
 from tests.support.factories import write_config
 from tests.support.http import Vendor, serve
 from tests.support.terminal import in_terminal

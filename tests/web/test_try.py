@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from exporter.cli import main
 from exporter.state.store import Store
+from exporter.view.tried import LARGEST_ANSWER
 from exporter.web.app import create_pages
-from exporter.web.try_page import LARGEST_ANSWER
 from tests.support.clock import FakeClock
 from tests.support.factories import write_config
 from tests.support.http import serve
